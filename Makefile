@@ -1,0 +1,43 @@
+# demo · test · check · bench: each sets up what it needs, in a fresh clone on a bare machine.
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/ready
+RUN := $(VENV)/bin
+
+.PHONY: demo test check bench clean help
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    the whole method in some minutes: writes runs/demo/report.html"
+	@echo "make test    the test suite"
+	@echo "make check   ruff, mypy, import-linter, codespell"
+	@echo "make bench   the benchmarks; writes benchmarks/results/"
+
+demo: $(READY)
+	@$(RUN)/dfer demo
+
+test: $(READY)
+	@$(RUN)/python -m pytest
+
+check: $(READY)
+	@$(RUN)/ruff check src tests benchmarks examples
+	@$(RUN)/ruff format --check src tests benchmarks examples
+	@$(RUN)/mypy
+	@$(RUN)/lint-imports
+	@$(RUN)/codespell src tests docs configs benchmarks examples README.md CHANGELOG.md CONTRIBUTING.md
+
+bench: $(READY)
+	@for script in benchmarks/*.py; do echo "== $$script"; $(RUN)/python $$script || exit 1; done
+
+$(READY): pyproject.toml constraints.txt
+	@echo "Setting up $(VENV): creating the environment and installing dfer with its dependencies."
+	@echo "This happens once and takes a few minutes (about 2 GB)."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "dfer needs Python 3.10 or newer; say which one: make PYTHON=python3.11 ..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing (on Debian: apt install python3-venv)"; exit 1; }
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(READY)
+	@echo "Environment ready."
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

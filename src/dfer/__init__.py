@@ -1,0 +1,49 @@
+"""dfer: dynamic facial expression recognition from ambiguous video.
+
+Votes become soft labels, pairs of clips are mixed with their soft labels (MIDAS), a network is trained end to end
+and judged honestly.
+
+Shapes, everywhere the same: B clips, T frames, H W pixels, C channels, K emotions, N rows, R raters.
+`clips (B,C,T,H,W)`, `targets (B,K)`, `logits`, `probs`, `votes (N,K)`, `times (T,)`.
+
+The public names below are loaded when they are first used, so that `import dfer` is cheap and torch comes in only
+with what needs it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from dfer.errors import DferError
+from dfer.version import __version__
+
+if TYPE_CHECKING:
+    from dfer.augment import Augment, Midas, Mixed, midas
+    from dfer.datasets import Manifest
+    from dfer.evaluation import Predictions
+    from dfer.labels import EmotionSet, hard_labels, soft_labels
+    from dfer.models import create_model, list_models, load_checkpoint
+
+_HOMES = {
+    "Augment": "dfer.augment", "Midas": "dfer.augment", "Mixed": "dfer.augment", "midas": "dfer.augment",
+    "Manifest": "dfer.datasets",
+    "Predictions": "dfer.evaluation",
+    "EmotionSet": "dfer.labels", "hard_labels": "dfer.labels", "soft_labels": "dfer.labels",
+    "create_model": "dfer.models", "list_models": "dfer.models", "load_checkpoint": "dfer.models",
+}  # fmt: skip
+
+__all__ = [
+    "Augment", "DferError", "EmotionSet", "Manifest", "Midas", "Mixed", "Predictions", "__version__", "create_model",
+    "hard_labels", "list_models", "load_checkpoint", "midas", "soft_labels",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'dfer' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,279 @@
+"""The command line: `dfer synth | prepare | train | evaluate | demo`. Verbs only; what they do lives elsewhere.
+
+Bad input is one line on stderr and exit code 2; a clip that is left out is named, counted and said. Libraries
+are imported inside the verbs, so that `dfer --help` is quick.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from dfer.errors import DferError, listed
+
+if TYPE_CHECKING:
+    from dfer.datasets import Manifest
+
+app = typer.Typer(
+    help="Dynamic facial expression recognition from ambiguous video: soft labels, MIDAS, honest evaluation.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+console = Console()
+errors = Console(stderr=True)
+
+
+def main() -> None:
+    """Run the command line; exit code 0, 1 (a bug), 2 (bad input) or 130 (interrupted)."""
+    debug = "--debug" in sys.argv
+    if debug:
+        sys.argv.remove("--debug")
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=errors, show_time=False, show_path=False, markup=False)],
+    )
+    for noisy in ("matplotlib", "PIL", "libav"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    try:
+        app()
+    except DferError as error:
+        if debug:
+            raise
+        errors.print(f"[bold red]error:[/] {_plain(error)}", soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        errors.print("interrupted; `dfer train ... --resume` goes on from the last saved state")
+        sys.exit(130)
+
+
+def _plain(value: object) -> str:
+    """Text that rich prints as it is."""
+    return str(value).replace("[", r"\[")
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+        console=console, transient=not console.is_terminal, disable=not console.is_terminal,
+    )  # fmt: skip
+
+
+class _Counter:
+    """A progress bar as the callback `(done, total)` that the library's long jobs call."""
+
+    def __init__(self, what: str) -> None:
+        self.bar, self.what = _bar(), what
+        self.task = self.bar.add_task(what, total=None, note="")
+
+    def __enter__(self) -> _Counter:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def __call__(self, done: int, total: int) -> None:
+        self.bar.update(self.task, completed=done, total=total)
+
+
+class TrainingBar:
+    """Steps, loss, clips a second and time left; a line an epoch. The `Progress` of `dfer.training.fit`."""
+
+    def __init__(self, what: str) -> None:
+        self.bar = _bar()
+        self.task = self.bar.add_task(what, total=None, note="")
+
+    def __enter__(self) -> TrainingBar:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def step(self, done: int, total: int, loss: float, clips_per_second: float) -> None:
+        """See `dfer.training.fit.Progress`."""
+        self.bar.update(self.task, completed=done, total=total, note=f"loss {loss:.3f}  {clips_per_second:.0f} clips/s")
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """See `dfer.training.fit.Progress`."""
+        scores = "  ".join(f"{name} {row[name]:.3f}" for name in ("val_war", "val_uar", "val_kl") if name in row)
+        self.bar.console.print(f"epoch {row['epoch']:>3}  loss {row['train_loss']:.3f}  {scores}  {row['seconds']:.0f} s", highlight=False)
+
+
+@app.command()
+def synth(
+    out: Annotated[Path, typer.Argument(help="Folder to write, in DFEW's layout.")],
+    clips: Annotated[int, typer.Option(help="Number of clips.")] = 600,
+    seed: Annotated[int, typer.Option(help="Same seed, same pixels and votes.")] = 0,
+    size: Annotated[int, typer.Option(help="Height and width of the faces, pixels.")] = 96,
+    workers: Annotated[int | None, typer.Option(help="Processes; all cores by default.")] = None,
+) -> None:
+    """Draw a made-up data set of faces with votes, in DFEW's exact layout."""
+    from dfer.datasets.synthetic import synthesise
+
+    with _Counter("drawing clips") as progress:
+        synthesise(out, clips=clips, seed=seed, size=size, workers=workers, progress=progress)
+    console.print(f"{clips} synthetic clips in {out}; next: dfer prepare dfew {out}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def prepare(
+    source: Annotated[str, typer.Argument(help="dfew, ferplus, folder or table.")],
+    root: Annotated[Path, typer.Argument(help="The data set's folder, or the table.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Manifest to write, .csv or .parquet; data/SOURCE.csv by default.")] = None,
+    pack: Annotated[int, typer.Option(help="Also decode every clip once to square frames of this size, beside the manifest.")] = 0,
+    grey: Annotated[bool, typer.Option("--grey", help="Pack grey frames.")] = False,
+    workers: Annotated[int | None, typer.Option(help="Processes for --pack; all cores by default.")] = None,
+    option: Annotated[list[str] | None, typer.Option("--option", "-O", help="A reader's own option, key=value.")] = None,
+) -> None:
+    """Read a data set's folders into a manifest: one table, one row a clip, votes and folds included."""
+    from dfer.datasets import Manifest, read_source
+
+    options = dict(_key_value(text) for text in option or [])
+    path = out or Path("data") / f"{source}.csv"
+    if path.suffix not in (".csv", ".parquet"):
+        raise DferError(f"expected --out to end in .csv or .parquet, got {path}")
+    manifest = read_source(source, root, **options)
+    if pack:
+        manifest = _pack(manifest, path.with_suffix(""), pack, grey, workers)
+    manifest.write(path)
+    _show_manifest(Manifest.read(path), path)
+
+
+def _pack(manifest: Manifest, folder: Path, size: int, grey: bool, workers: int | None) -> Manifest:
+    from dfer.datasets.pack import pack
+
+    with _Counter("packing clips") as progress:
+        packed, failures = pack(manifest, folder, size=size, grey=grey, workers=workers, progress=progress)
+    if len(failures):
+        errors.print(f"left out {len(failures)} clips that could not be read, see {folder}/failures.csv:", soft_wrap=True)
+        for row in failures.head(5).itertuples():
+            errors.print(f"  {_plain(row.id)}: {_plain(row.reason)}", soft_wrap=True, highlight=False)
+    return packed
+
+
+def _key_value(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise DferError(f"expected --option key=value, got {text!r}")
+    return key, value
+
+
+def _show_manifest(manifest: Manifest, path: Path) -> None:
+    table = Table(title=f"{len(manifest)} clips in {path}", title_justify="left")
+    for column in ("emotion", "single label", "votes"):
+        table.add_column(column, justify="left" if column == "emotion" else "right")
+    votes = manifest.votes
+    for index, name in enumerate(manifest.emotions):
+        share = votes[:, index][~(votes != votes).any(axis=1)].sum()
+        table.add_row(name, str(int((manifest.labels == index).sum())), f"{share:.0f}")
+    console.print(table)
+    console.print(f"without a single label: {int((manifest.labels < 0).sum())}", highlight=False)
+    folds = [f"fold {fold}: {int((manifest.table['fold'] == fold).sum())}" for fold in manifest.folds]
+    splits = manifest.table["split"].value_counts()
+    parts = folds or [f"{name}: {count}" for name, count in splits.items() if name]
+    console.print("test clips, " + ", ".join(folds) if folds else "clips, " + (", ".join(parts) or "no folds, no splits"), highlight=False)
+    for reason, count in manifest.left_out.items():
+        console.print(f"left out {count}: {_plain(reason)}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A recipe, see configs/.")],
+    data: Annotated[Path, typer.Option(help="The manifest that `dfer prepare` wrote.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder; runs/RECIPE by default.")] = None,
+    fold: Annotated[str, typer.Option(help="A fold's number, or all.")] = "all",
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Override a key, such as optim.lr=1e-4.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was broken off.")] = False,
+) -> None:
+    """Train by a recipe: one model a fold."""
+    from dfer.datasets import Manifest
+    from dfer.training import load_recipe, train_folds
+
+    resolved = load_recipe(recipe, set_ or [])
+    folder = out or Path("runs") / recipe.stem
+    folds = _folds(Manifest.read(data), fold)
+    with TrainingBar(recipe.stem) as progress:
+        train_folds(resolved, data, folder, folds=folds, resume=resume, progress=progress)
+    console.print(f"trained {len(folds)} model(s) in {folder}; next: dfer evaluate {folder}", highlight=False, soft_wrap=True)
+
+
+def _folds(manifest: Manifest, wanted: str) -> list[int | None]:
+    if not manifest.folds:
+        if wanted not in ("all", "split"):
+            raise DferError(f"this manifest has a train and a test split, no folds; leave --fold {wanted} out")
+        return [None]
+    if wanted == "all":
+        return list(manifest.folds)
+    if not wanted.isdigit() or int(wanted) not in manifest.folds:
+        raise DferError(f"expected --fold all or one of {listed(manifest.folds, limit=20)}, got {wanted}")
+    return [int(wanted)]
+
+
+@app.command()
+def evaluate(
+    runs: Annotated[list[Path], typer.Argument(help="One or more folders of runs; each becomes a cell of the report.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the report; the (first) run's by default.")] = None,
+    fold: Annotated[str | None, typer.Option(help="A fold's number, or all; by default those that are trained.")] = None,
+    data: Annotated[Path | None, typer.Option(help="The manifest, if it is not where training found it.")] = None,
+) -> None:
+    """Read the test part once, score it, and write report.json and report.html."""
+    from dfer.training.runs import evaluate_runs, manifest_of
+
+    for run in runs:
+        if not run.is_dir():
+            raise DferError(f"expected the folder of a run of `dfer train`, got {run}")
+    path = data or manifest_of(runs)
+    folds = None
+    if fold is not None:
+        from dfer.datasets import Manifest
+
+        folds = _folds(Manifest.read(path), fold)
+    names = {run.resolve().name: run for run in runs}
+    if len(names) < len(runs):
+        raise DferError(f"expected runs with different names, got {listed(runs)}")
+    report = evaluate_runs(names, out or runs[0], data=path, folds=folds)
+    show_report(report, (out or runs[0]) / "report.html")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the demo.")] = Path("runs/demo"),
+    seed: Annotated[int, typer.Option(help="Same seed, same table.")] = 0,
+) -> None:
+    """The whole method in some minutes: synth, prepare, train four cells, evaluate, report."""
+    from dfer.demo import run_demo
+
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    report = run_demo(out, seed=seed, say=lambda text: console.print(text, highlight=False, soft_wrap=True), counter=_Counter, bar=TrainingBar)
+    show_report(report, out / "report.html")
+
+
+def show_report(report: dict[str, Any], path: Path) -> None:
+    """The report's main table on the terminal, and where the page is."""
+    table = Table(title="Test scores (pooled over folds)", title_justify="left")
+    table.add_column("cell")
+    for name in ("clips", "WAR ↑", "UAR ↑", "KL ↓", "JS ↓", "ECE ↓"):
+        table.add_column(name, justify="right")
+    for cell in report["cells"]:
+        percent = [_number(cell[key], 100, 1) for key in ("war", "uar")]
+        plain = [_number(cell[key], 1, 3) for key in ("kl", "js", "ece")]
+        table.add_row(_plain(cell["name"]), str(cell["n"]), *percent, *plain)
+    console.print(table)
+    console.print(f"report: {path}", highlight=False, soft_wrap=True)
+
+
+def _number(value: float | None, factor: float, digits: int) -> str:
+    return "–" if value is None else f"{value * factor:.{digits}f}"

@@ -1,0 +1,207 @@
+"""The recipe: everything that decides what a training run does, as one validated TOML file.
+
+A recipe has no defaults hidden elsewhere: what is resolved here is what `recipe.toml` in the run's folder says.
+A key that is not known is an error that names the nearest one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from dfer.augment import Augment, Midas
+from dfer.errors import DferError
+from dfer.video.preprocessing import Preprocessing
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A table of the recipe."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(Section):
+    """`[data]`: which clips."""
+
+    subset: Literal["single", "all"] = "single"
+    """Train on the clips to which the source gives one label, or on all that have a target."""
+    validation: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """The share of the training part that is cut off for validation, by group where groups are known."""
+    load_size: Annotated[int, Field(ge=0)] = 0
+    """The size at which training clips are read before they are cropped to `input.size`; 0 is `input.size`."""
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Processes that read clips; 0 reads in the training process."""
+
+
+class Labels(Section):
+    """`[labels]`: from votes to targets; further keys are the rule's own, see `dfer.labels.votes`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    rule: str = "frequency"
+    """A rule of `dfer.labels.soft_labels`, or "hard": a one-hot row of the source's own label."""
+    smoothing: Share = 0.0
+    """Label smoothing: this share of each target is spread evenly over the emotions."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The rule's own keys."""
+        return dict(self.model_extra or {})
+
+
+class ModelSection(Section):
+    """`[model]`: further keys are the model's own, see `dfer.models.create_model`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str = "tiny3d"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The model's own keys."""
+        return dict(self.model_extra or {})
+
+
+class Loss(Section):
+    """`[loss]`: see `dfer.training.losses`."""
+
+    name: Literal["cross_entropy", "kl", "js"] = "cross_entropy"
+    class_weights: Literal["none", "balanced"] = "none"
+    """"balanced": each emotion weighs as much as any other, by its share of the targets."""
+    sampler: Literal["shuffle", "balanced"] = "shuffle"
+    """"balanced": clips are drawn with replacement so that each emotion comes equally often."""
+
+
+class Optim(Section):
+    """`[optim]`: optimiser and schedule (linear warm-up, then a cosine down to `min_lr`, stepped every batch)."""
+
+    name: Literal["adamw", "sgd"] = "adamw"
+    lr: Positive = 5e-4
+    min_lr: NotNegative = 5e-6
+    weight_decay: NotNegative = 0.05
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Of SGD."""
+    epochs: Count = 20
+    warmup_epochs: NotNegative = 1
+    unmixed_epochs: Annotated[int, Field(ge=0)] = 0
+    """The last epochs, in which MIDAS mixes nothing."""
+    batch: Count = 32
+    """Clips a step, over all processes together."""
+    clip_norm: NotNegative = 0.0
+    """The greatest norm of the gradient; 0 does not clip."""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay of an exponential moving average of the weights, which is then what is judged; 0 keeps none."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """"auto": bf16 on hardware that computes in it, else fp32."""
+
+
+def _off_is_none(value: Any) -> Any:
+    return None if value == "off" else value
+
+
+class Recipe(Section):
+    """A whole recipe."""
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    selection: Literal["last", "val_war", "val_uar", "val_kl"] = "last"
+    """Which epoch's weights are kept: the last, or the best on the validation part (never on the test part)."""
+    data: Data = Data()
+    labels: Labels = Labels()
+    input: Preprocessing = Preprocessing()
+    augment: Augment = Augment()
+    midas: Annotated[Midas | None, BeforeValidator(_off_is_none)] = None
+    """`[midas]`, or "off" (as when the table is absent): nothing is mixed."""
+    model: ModelSection = ModelSection()
+    loss: Loss = Loss()
+    optim: Optim = Optim()
+
+    def toml(self) -> str:
+        """The resolved recipe as TOML."""
+        return tomli_w.dumps(self.model_dump(exclude_none=True))
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """The recipes that come with dfer, by name: `configs/` of the checkout, or its copy in the installed package."""
+    package = Path(__file__).parents[1]
+    folder = next((place for place in (package / "configs", package.parents[1] / "configs") if place.is_dir()), package)
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read and validate a recipe.
+
+    Args:
+        path: a TOML file, or the name of a recipe that comes with dfer, such as `dfew_m3dfel_midas`.
+        overrides: `key.key=value` with TOML values, such as `optim.lr=1e-4`; a bare word is a string.
+
+    Raises:
+        DferError: no such file, no TOML, an unknown key (the nearest is named), a value out of range.
+    """
+    path = shipped_recipes().get(str(path), path)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DferError(f"cannot read the recipe {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DferError(f"{path} is not TOML: {error}") from error
+    for override in overrides:
+        _override(values, override)
+    return recipe_from(values, str(path))
+
+
+def recipe_from(values: dict[str, Any], where: str = "the recipe") -> Recipe:
+    """Validate a recipe given as nested dictionaries; see `load_recipe` for the errors."""
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise DferError(f"{where}: " + "; ".join(_explain(problem) for problem in error.errors())) from error
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise DferError(f"expected --set key=value, such as --set optim.lr=1e-4, got {override!r}")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    *tables, last = key.strip().split(".")
+    for name in tables:
+        values = values.setdefault(name, {})
+        if not isinstance(values, dict):
+            raise DferError(f"--set {override}: {name} is not a table of the recipe")
+    values[last] = value
+
+
+def _explain(problem: Any) -> str:
+    """One of pydantic's errors in one sentence."""
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] not in ("extra_forbidden", "unexpected_keyword_argument"):
+        return f"{key}: {problem['msg'].removeprefix('Value error, ')}, got {problem['input']!r}"
+    known = _keys_of_table(problem["loc"][:-1])
+    nearest = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+    hint = f"did you mean {nearest[0]}?" if nearest else f"known here: {', '.join(known)}"
+    return f"unknown key {key}; {hint}"
+
+
+def _keys_of_table(location: tuple[Any, ...]) -> list[str]:
+    defaults = Recipe(midas=Midas()).model_dump()
+    for part in location:
+        defaults = defaults[part]
+    return list(defaults)

@@ -1,0 +1,327 @@
+"""The training loop, top to bottom.
+
+One step: read clips → augment (the same for all frames of a clip) → MIDAS → normalise → network → soft-target
+loss. It runs on whatever `accelerate` finds: a CPU, a GPU, several processes (each takes its share of a batch).
+
+A run can be killed at any step and resumed: `state.safetensors` holds weights, optimiser and place, and every
+random draw is a function of the seed and the place, so on a CPU the final weights are the uninterrupted run's,
+bit for bit.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from dfer.datasets import Manifest
+from dfer.errors import DferError, listed
+from dfer.evaluation import kl_divergence, uar, war
+from dfer.models import Card, create_model, save_checkpoint
+from dfer.training.clips import Batch, Chosen, ClipDataset, Rows, batches, choose_clips, jittered_sampler
+from dfer.training.config import Recipe
+from dfer.training.losses import LOSSES, balanced_weights, weighted_mean
+from dfer.training.optim import learning_rate, make_optimizer, moving_average
+from dfer.training.predict import autocast, predict_probs, to_network
+from dfer.training.randomness import Purpose, stream
+from dfer.training.state import load_state, save_state
+from dfer.version import __version__
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT_SECONDS = 60.0
+"""A killed run repeats at most about this much work."""
+
+
+class Progress(Protocol):
+    """Who wants to see how a run goes."""
+
+    def step(self, done: int, total: int, loss: float, clips_per_second: float) -> None:
+        """After each step: steps done and in all, the step's loss (nats), training speed."""
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """After each epoch: its line of metrics.jsonl."""
+
+
+def fit(
+    recipe: Recipe, manifest: Manifest, folder: Path, *, fold: int | None = None, resume: bool = False,
+    progress: Progress | None = None,
+) -> None:  # fmt: skip
+    """Train one model on the training part of one fold.
+
+    Args:
+        recipe: what to do.
+        manifest: the clips.
+        folder: where `recipe.toml`, `metrics.jsonl`, `state.safetensors`, `train.json`, `tensorboard/` and, at
+            the end, `model/` are written.
+        fold: the fold whose test part is kept away; None where the manifest has splits instead of folds.
+        resume: go on from `state.safetensors` if it is there; a finished run is left as it is.
+        progress: told of every step and epoch.
+
+    Raises:
+        DferError: a folder in use, no clips to train on, an unreadable clip, a loss that is not finite.
+    """
+    # The caller's global generator is put back afterwards: the network's initialisation and dropout use it.
+    with torch.random.fork_rng():
+        run = _Run(recipe, manifest, folder, fold)
+        if run.begin(resume):
+            run.train(progress)
+
+
+class _Run:
+    """What one run of `fit` holds: the clips, the network and where it stands."""
+
+    def __init__(self, recipe: Recipe, manifest: Manifest, folder: Path, fold: int | None) -> None:
+        self.recipe, self.manifest, self.folder, self.fold = recipe, manifest, folder, fold
+        self.chosen: Chosen = choose_clips(recipe, manifest, fold)
+        self.targets = torch.from_numpy(self.chosen.targets.astype(np.float32))
+        self.accelerator = Accelerator()
+        self.mix = recipe.midas
+        torch.manual_seed(stream(recipe.seed, Purpose.WEIGHTS))
+        network = create_model(
+            recipe.model.name, len(manifest.emotions), in_channels=recipe.input.channels, **recipe.model.options
+        )
+        self.parameters = sum(weight.numel() for weight in network.parameters())
+        optimizer = make_optimizer(network, recipe.optim)
+        self.average = moving_average(network, recipe.optim.ema) if recipe.optim.ema else None
+        self.model, self.optimizer = self.accelerator.prepare(network, optimizer)
+        self.network: nn.Module = self.accelerator.unwrap_model(self.model)
+        if self.average:
+            self.average.to(self.accelerator.device)
+        self.class_weights = self._class_weights()
+        self.batches_per_epoch = max(1, len(self.chosen.train) // recipe.optim.batch)
+        self.place: dict[str, Any] = {"step": 0, "loss": 0.0, "clips": 0, "seconds": 0.0, "best": None, "best_epoch": 0}
+
+    # -- before and after ---------------------------------------------------------------------------------------
+
+    def begin(self, resume: bool) -> bool:
+        """Prepare the folder or pick up the state; False when there is nothing left to do."""
+        state = self.folder / "state.safetensors"
+        if (self.folder / "train.json").exists() and resume:
+            logger.info("%s is finished", self.folder)
+            return False
+        if resume and state.exists():
+            written = (self.folder / "recipe.toml").read_text(encoding="utf-8")
+            if written != self.recipe.toml():
+                raise DferError(f"{self.folder}/recipe.toml is another recipe than the one to resume with; use another folder")
+            self.place = load_state(state, optimizer=self.optimizer, modules=self._modules())
+            self._forget_lines_after(self.place["step"])
+            return True
+        if not resume and any((self.folder / name).exists() for name in ("metrics.jsonl", "state.safetensors", "train.json")):
+            raise DferError(f"{self.folder} holds a run already; go on with --resume or choose another folder with --out")
+        if self.accelerator.is_main_process:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                (self.folder / "recipe.toml").write_text(self.recipe.toml(), encoding="utf-8")
+            except OSError as error:
+                raise DferError(f"cannot write the run's folder {self.folder}: {error.strerror}") from error
+        return True
+
+    def _forget_lines_after(self, step: int) -> None:
+        """Drop the epochs that the killed run logged after its last state: they will be run again."""
+        path = self.folder / "metrics.jsonl"
+        if path.exists() and self.accelerator.is_main_process:
+            lines = path.read_text(encoding="utf-8").splitlines()
+            kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+            path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+
+    def _modules(self) -> dict[str, nn.Module]:
+        return {"model": self.network} | ({"average": self.average} if self.average else {})
+
+    def _finish(self) -> None:
+        if self.recipe.selection == "last":
+            self._keep_model()
+        summary = {
+            "fold": self.fold, "clips": len(self.chosen.train), "validation": len(self.chosen.validation),
+            "left_out": self.manifest.left_out | self.chosen.left_out, "epochs": self.recipe.optim.epochs,
+            "kept_epoch": self.place["best_epoch"] or self.recipe.optim.epochs, "seconds": round(self.place["seconds"], 1),
+            "parameters": self.parameters, "model": self.recipe.model.name,
+            "processes": self.accelerator.num_processes, "device": str(self.accelerator.device), "version": __version__,
+        }  # fmt: skip
+        if self.accelerator.is_main_process:
+            (self.folder / "train.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+            (self.folder / "state.safetensors").unlink(missing_ok=True)
+
+    def _keep_model(self) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        card = Card(
+            model=self.recipe.model.name,
+            options={"in_channels": self.recipe.input.channels, **self.recipe.model.options},
+            emotions=self.manifest.emotions,
+            preprocessing=self.recipe.input.to_dict(),
+            data={"source": self.manifest.source, "fold": self.fold, "clips": len(self.chosen.train)},
+            recipe=self.recipe.model_dump(mode="json", exclude_none=True),
+        )
+        save_checkpoint(self.folder / "model", self._judged(), card)
+
+    # -- the loop -----------------------------------------------------------------------------------------------
+
+    def train(self, progress: Progress | None) -> None:
+        """From where the run stands to its end."""
+        epochs = self.recipe.optim.epochs
+        for epoch in range(self.place["step"] // self.batches_per_epoch, epochs):
+            self._train_epoch(epoch, progress)
+            row = self._epoch_row(epoch)
+            self._log(row)
+            self.place |= {"loss": 0.0, "clips": 0}
+            if self._is_best(row):
+                self._keep_model()
+            self._save_state()
+            if progress:
+                progress.epoch(row)
+        self._finish()
+
+    def _train_epoch(self, epoch: int, progress: Progress | None) -> None:
+        total = self.batches_per_epoch * self.recipe.optim.epochs
+        rows = self._order(epoch)[self.place["step"] - epoch * self.batches_per_epoch :]
+        saved = time.monotonic()
+        for batch in self._read(rows, epoch):
+            begin = time.monotonic()
+            loss = self._step(batch, self.place["step"])
+            size = len(batch.rows) * self.accelerator.num_processes
+            now = time.monotonic()
+            self.place["step"] += 1
+            self.place["loss"] += loss * size
+            self.place["clips"] += size
+            self.place["seconds"] += now - begin
+            if progress:
+                progress.step(self.place["step"], total, loss, size / (now - begin))
+            if now - saved > CHECKPOINT_SECONDS:
+                self._save_state()
+                saved = now
+
+    def _order(self, epoch: int) -> list[Rows]:
+        """The rows of each batch of this epoch that this process takes."""
+        generator = np.random.default_rng(stream(self.recipe.seed, Purpose.ORDER, epoch))
+        rows, size = self.chosen.train, self.recipe.optim.batch
+        if self.recipe.loss.sampler == "balanced":
+            weights = self.targets[rows] @ balanced_weights(self.targets[rows])
+            share = (weights / weights.sum()).double().numpy()
+            order = generator.choice(rows, len(rows), p=share / share.sum())
+        else:
+            order = generator.permutation(rows)
+        process, processes = self.accelerator.process_index, self.accelerator.num_processes
+        starts = range(0, self.batches_per_epoch * size, size)
+        return [order[start : start + size][process::processes] for start in starts]
+
+    def _read(self, rows: list[Rows], epoch: int) -> Iterator[Batch]:
+        preprocessing = self.recipe.input
+        size = self.recipe.data.load_size or preprocessing.size
+        sample = jittered_sampler(preprocessing, self.recipe.seed, epoch)
+        dataset = ClipDataset(self.manifest, preprocessing, size=size, sample=sample)
+        return batches(dataset, [part.tolist() for part in rows], workers=self.recipe.data.workers)
+
+    def _step(self, batch: Batch, step: int) -> float:
+        """One step of the optimiser; returns the loss."""
+        device, process = self.accelerator.device, self.accelerator.process_index
+        recipe, seed = self.recipe, self.recipe.seed
+        torch.manual_seed(stream(seed, Purpose.MODEL, step, process))
+        augmenting = torch.Generator().manual_seed(stream(seed, Purpose.AUGMENT, step, process))
+        mixing = torch.Generator().manual_seed(stream(seed, Purpose.MIX, step, process))
+        clips = batch.clips.to(device).float().div_(255)
+        clips = recipe.augment(clips, size=recipe.input.size, generator=augmenting)
+        targets = self.targets[batch.rows].to(device)
+        if self.mix and step < (recipe.optim.epochs - recipe.optim.unmixed_epochs) * self.batches_per_epoch:
+            clips, targets, _, _ = self.mix(clips, targets, generator=mixing)
+
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(recipe.optim, step, self.batches_per_epoch)
+        self.model.train()
+        with autocast(device, recipe.optim.precision):
+            logits = self.model(to_network(clips, recipe.input))
+        loss = weighted_mean(LOSSES[recipe.loss.name](logits.float(), targets), targets, self.class_weights)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            ids = listed(self.manifest.table["id"].iloc[batch.rows.numpy()], limit=len(batch.rows))
+            raise DferError(f"the loss is {value} at step {step}; clips of the batch: {ids}; lower optim.lr or set optim.clip_norm")
+        self.optimizer.zero_grad()
+        self.accelerator.backward(loss)
+        if recipe.optim.clip_norm:
+            self.accelerator.clip_grad_norm_(self.model.parameters(), recipe.optim.clip_norm)
+        self.optimizer.step()
+        if self.average:
+            self.average.update_parameters(self.network)
+        return value
+
+    def _class_weights(self) -> Tensor | None:
+        if self.recipe.loss.class_weights == "none":
+            return None
+        return balanced_weights(self.targets[self.chosen.train]).to(self.accelerator.device)
+
+    # -- what an epoch leaves behind ----------------------------------------------------------------------------
+
+    def _judged(self) -> nn.Module:
+        """The network that is judged and kept: the moving average where there is one."""
+        return self.average.module if self.average else self.network
+
+    def _epoch_row(self, epoch: int) -> dict[str, Any]:
+        row = {
+            "epoch": epoch + 1, "step": self.place["step"], "train_loss": self.place["loss"] / self.place["clips"],
+            "lr": self.optimizer.param_groups[0]["lr"], "seconds": round(self.place["seconds"], 1),
+        }  # fmt: skip
+        return row | (self._validate() if len(self.chosen.validation) else {})
+
+    def _validate(self) -> dict[str, float]:
+        rows = self.chosen.validation
+        dataset = ClipDataset(self.manifest, self.recipe.input)
+        probs, _ = predict_probs(
+            self._judged(), dataset, rows, batch=self.recipe.optim.batch, precision=self.recipe.optim.precision
+        )
+        scores: dict[str, float] = {}
+        labels, votes = self.manifest.labels[rows], self.manifest.votes[rows]
+        if (labelled := labels >= 0).any():
+            scores |= {"val_war": war(probs[labelled], labels[labelled]), "val_uar": uar(probs[labelled], labels[labelled])}
+        if (voted := ~np.isnan(votes).any(axis=1)).any():
+            shares = votes[voted] / votes[voted].sum(axis=1, keepdims=True)
+            scores["val_kl"] = float(kl_divergence(probs[voted], shares).mean())
+        return scores
+
+    def _is_best(self, row: dict[str, Any]) -> bool:
+        wanted = self.recipe.selection
+        if wanted == "last":
+            return False
+        if wanted not in row:
+            raise DferError(f'selection = "{wanted}" needs a validation part with {wanted}; set data.validation or use "last"')
+        score = -row[wanted] if wanted == "val_kl" else row[wanted]
+        if self.place["best"] is not None and score <= self.place["best"]:
+            return False
+        self.place |= {"best": score, "best_epoch": row["epoch"]}
+        return True
+
+    def _log(self, row: dict[str, Any]) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        try:
+            with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError as error:
+            raise DferError(f"cannot write {self.folder}/metrics.jsonl: {error.strerror}") from error
+        write_tensorboard(self.folder / "tensorboard", row)
+
+    def _save_state(self) -> None:
+        if self.accelerator.is_main_process:
+            save_state(
+                self.folder / "state.safetensors", self.place, optimizer=self.optimizer, modules=self._modules()
+            )
+
+
+def write_tensorboard(folder: Path, row: dict[str, Any]) -> None:
+    """One epoch's numbers for TensorBoard, where it is installed (`pip install dfer[tensorboard]`)."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return
+    with SummaryWriter(str(folder)) as writer:
+        for name, value in row.items():
+            if name not in ("epoch", "step"):
+                writer.add_scalar(name, value, row["step"])

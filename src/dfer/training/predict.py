@@ -1,0 +1,92 @@
+"""What a trained network says of clips: the one way from frames to probabilities, for validation and test.
+
+Frames are sampled uniformly, by construction without randomness; the indices that were read are returned.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from dfer.datasets import Manifest
+from dfer.evaluation import Predictions
+from dfer.models import load_checkpoint, require_emotions
+from dfer.training.clips import ClipDataset, Rows, batches
+from dfer.video.preprocessing import Preprocessing
+
+BATCH = 64
+"""Clips a batch when a test part is predicted; the numbers do not depend on it beyond rounding."""
+
+
+def to_network(clips: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Clips (B, C, T, H, W) in [0, 1] -> what the network takes: (clips - mean) / std, by channel."""
+    mean, std = (torch.tensor(values).to(clips).view(1, -1, 1, 1, 1) for values in (preprocessing.mean, preprocessing.std))
+    return (clips - mean) / std
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """bf16 where the recipe asks for it; with "auto", where the hardware computes in it."""
+    wanted = precision == "bf16" or (precision == "auto" and _computes_in_bf16(device))
+    return torch.autocast(device.type, torch.bfloat16) if wanted else nullcontext()
+
+
+def _computes_in_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # Asked of the processor since torch 2.11 or so; where it cannot be asked, fp32 is always right.
+    ask = getattr(torch.cpu, "get_capabilities", dict)
+    return device.type == "cpu" and any(ask().get(name) for name in ("avx512_bf16", "amx_bf16"))
+
+
+@torch.inference_mode()
+def predict_probs(
+    model: nn.Module, dataset: ClipDataset, rows: Rows, *, batch: int = BATCH, precision: str = "fp32"
+) -> tuple[npt.NDArray[np.float64], list[str]]:
+    """Probabilities (n, K) of the given rows, and for each the indices of its frames ("0 4 9 ...").
+
+    Raises:
+        DferError: a clip cannot be read.
+    """
+    model.eval()
+    device = next(model.parameters()).device
+    probs, frames = [], []
+    parts = [rows[start : start + batch].tolist() for start in range(0, len(rows), batch)]
+    for read in batches(dataset, parts):
+        clips = to_network(read.clips.to(device).float().div_(255), dataset.preprocessing)
+        with autocast(device, precision):
+            logits = model(clips)
+        probs.append(torch.softmax(logits.double(), dim=1).cpu().numpy())
+        frames += [" ".join(map(str, indices)) for indices in read.indices.tolist()]
+    return np.concatenate(probs), frames
+
+
+def predict_fold(folder: Path, manifest: Manifest, fold: int | None) -> Predictions:
+    """Read the test part of a fold once, with the model in `folder`/model.
+
+    Returns:
+        One row a test clip, in the manifest's order, with its votes and label beside the probabilities.
+
+    Raises:
+        DferError: no model, a model of other emotions, an unreadable clip.
+    """
+    model, card = load_checkpoint(folder / "model")
+    require_emotions(card, manifest.emotions)
+    _, test = manifest.partition(fold)
+    rows = np.flatnonzero(test)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dataset = ClipDataset(manifest, Preprocessing(**card.preprocessing))
+    probs, frames = predict_probs(model.to(device), dataset, rows)
+    return Predictions(
+        ids=manifest.table["id"].to_numpy()[rows],
+        fold=np.full(len(rows), fold or 0),
+        labels=manifest.labels[rows],
+        probs=probs,
+        votes=manifest.votes[rows],
+        frames=frames,
+        emotions=manifest.emotions,
+    )

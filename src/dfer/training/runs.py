@@ -1,0 +1,186 @@
+"""A run's folder: one sub-folder a fold, trained, read on its test part, and put side by side with other runs.
+
+    runs/NAME/fold1/{recipe.toml, metrics.jsonl, train.json, model/, predictions.csv}
+    runs/NAME/split/...   where the manifest has splits instead of folds
+    runs/NAME/data.json   which manifest the run was trained on
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dfer.datasets import Manifest
+from dfer.errors import DferError, listed
+from dfer.evaluation import Predictions, build_report, cell, concatenate, gallery, write_report
+from dfer.training.config import Recipe, load_recipe
+from dfer.training.fit import Progress, fit
+from dfer.training.predict import predict_fold
+from dfer.video.frames import open_clip
+from dfer.video.preprocessing import resize_square
+from dfer.video.sampling import uniform
+
+GALLERY_CLIPS = 12
+THUMBNAILS = 5
+"""Frames shown of each clip of the report's gallery."""
+THUMBNAIL_SIZE = 96
+"""Pixels."""
+
+
+def fold_name(fold: int | None) -> str:
+    """The sub-folder of a fold, or of the split."""
+    return "split" if fold is None else f"fold{fold}"
+
+
+def train_folds(
+    recipe: Recipe, data: Path, folder: Path, *, folds: Sequence[int | None], resume: bool = False,
+    progress: Progress | None = None,
+) -> None:  # fmt: skip
+    """Train one model a fold, one after the other.
+
+    Args:
+        recipe: what to do.
+        data: the manifest's file.
+        folder: the run's folder.
+        folds: which; (None,) for a manifest with splits.
+        resume: leave finished folds as they are and go on with the one that was broken off.
+        progress: told of every step and epoch.
+    """
+    manifest = Manifest.read(data)
+    for fold in folds:
+        fit(recipe, manifest, folder / fold_name(fold), fold=fold, resume=resume, progress=progress)
+        (folder / "data.json").write_text(json.dumps({"manifest": str(data.resolve())}) + "\n", encoding="utf-8")
+
+
+def evaluate_runs(
+    runs: Mapping[str, Path], out: Path, *, data: Path | None = None, folds: Sequence[int | None] | None = None
+) -> dict[str, Any]:
+    """Read each run's test parts, score them and write `report.json` and `report.html`.
+
+    A test part that was predicted before is not read again: the saved predictions are what every figure comes from.
+
+    Args:
+        runs: name of the cell -> folder of the run.
+        out: the folder of the report.
+        data: the manifest; None takes the one that the runs were trained on.
+        folds: which; None takes all that the runs have.
+
+    Returns:
+        The report, see `dfer.evaluation.report`.
+
+    Raises:
+        DferError: a run without a trained model, runs on different data, folds that are not there.
+    """
+    path = data or manifest_of(list(runs.values()))
+    manifest = Manifest.read(path)
+    predictions = {name: _predict(folder, manifest, folds) for name, folder in runs.items()}
+    cells = [_cell(name, folder, predictions[name]) for name, folder in runs.items()]
+    chosen = gallery(predictions, count=GALLERY_CLIPS)
+    report = build_report(cells, data=_describe(manifest), protocol=_protocol(cells, runs), gallery=chosen)
+    write_report(report, out, thumbnails=_thumbnails(manifest, [clip["id"] for clip in chosen]))
+    return report
+
+
+def trained_folds(folder: Path) -> list[int | None]:
+    """The folds of a run that have a model, in order."""
+    folds = [int(path.parent.name.removeprefix("fold")) for path in folder.glob("fold*/model")]
+    split: list[int | None] = [None] if (folder / "split" / "model").exists() else []
+    return split + sorted(folds)
+
+
+def manifest_of(folders: Sequence[Path]) -> Path:
+    """The manifest that all of the runs were trained on."""
+    try:
+        paths = {json.loads((folder / "data.json").read_text(encoding="utf-8"))["manifest"] for folder in folders}
+    except (OSError, ValueError, KeyError) as error:
+        raise DferError(f"expected runs of `dfer train`, got {listed(folders)}: {error}") from error
+    if len(paths) > 1:
+        raise DferError(f"the runs were trained on different manifests: {listed(sorted(paths))}; name one with --data")
+    return Path(paths.pop())
+
+
+def _predict(folder: Path, manifest: Manifest, folds: Sequence[int | None] | None) -> Predictions:
+    there = trained_folds(folder)
+    wanted = there if folds is None else list(folds)
+    missing = [fold_name(fold) for fold in wanted if fold not in there]
+    if missing or not wanted:
+        raise DferError(
+            f"{folder} has no trained model for {listed(missing) or 'any fold'}; "
+            f"there are: {listed(map(fold_name, there)) or 'none'}"
+        )
+    parts = []
+    for fold in wanted:
+        path = folder / fold_name(fold) / "predictions.csv"
+        if not path.exists():
+            predict_fold(folder / fold_name(fold), manifest, fold).write(path)
+        parts.append(Predictions.read(path))
+    return concatenate(parts)
+
+
+def _cell(name: str, folder: Path, predictions: Predictions) -> dict[str, Any]:
+    folds = [fold for fold in trained_folds(folder) if (fold or 0) in set(predictions.fold.tolist())]
+    recipe = load_recipe(folder / fold_name(folds[0]) / "recipe.toml")
+    logs = [folder / fold_name(fold) for fold in folds]
+    curves = [
+        {"fold": fold or 0, "epochs": [json.loads(line) for line in (log / "metrics.jsonl").read_text().splitlines()]}
+        for fold, log in zip(folds, logs, strict=True)
+    ]
+    training = [json.loads((log / "train.json").read_text(encoding="utf-8")) for log in logs]
+    first = training[0]
+    return cell(
+        name,
+        predictions,
+        labels="hard" if recipe.labels.rule == "hard" else "soft",
+        mix="midas" if recipe.midas else "none",
+        run=folder.name,
+        curves=curves,
+        training={
+            "epochs": first["epochs"], "clips": first["clips"], "left_out": first["left_out"],
+            "seconds": round(sum(part["seconds"] for part in training), 1), "parameters": first["parameters"],
+            "model": first["model"], "seed": recipe.seed, "selection": recipe.selection,
+        },
+    )  # fmt: skip
+
+
+def _describe(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "source": manifest.source, "emotions": list(manifest.emotions), "clips": len(manifest),
+        "left_out": manifest.left_out,
+    }  # fmt: skip
+
+
+def _protocol(cells: list[dict[str, Any]], runs: Mapping[str, Path]) -> list[str]:
+    """The protocol in words, from the recipes themselves."""
+    folder = next(iter(runs.values()))
+    fold = trained_folds(folder)[0]
+    recipe = load_recipe(folder / fold_name(fold) / "recipe.toml")
+    folds = [part["fold"] for part in cells[0]["folds"]]
+    tested = "the split's test part" if fold is None else f"the test part of fold {listed(folds, limit=10)}"
+    kept = "the last epoch's weights" if recipe.selection == "last" else f"the epoch with the best {recipe.selection}"
+    return [
+        f"Trained on the clips outside {tested}; tested on {tested}, which was read once, after training.",
+        f"{recipe.data.validation:.0%} of the training part was cut off for validation, by person or film where that is "
+        f"known; {kept} were kept. No choice was made on the test part.",
+        f"At test, {recipe.input.frames} frames of each clip were taken uniformly, without randomness; "
+        "their indices are saved with the predictions.",
+        "WAR and UAR are taken from one set of weights and over the clips that have a single label; distances to the "
+        "votes over all test clips that have votes.",
+        "Numbers are pooled over folds; mean and standard deviation over folds stand beside them.",
+        f"Seed {recipe.seed}, one run a cell: differences of this size can come from the seed alone.",
+    ]
+
+
+def _thumbnails(manifest: Manifest, ids: list[str]) -> dict[str, list[npt.NDArray[np.uint8]]]:
+    """A few frames of each clip of the gallery; a clip that can't be read any more has none."""
+    rows = manifest.table.set_index("id").loc[ids]
+    frames: dict[str, list[npt.NDArray[np.uint8]]] = {}
+    for name, path, kind in zip(ids, rows["path"], rows["kind"], strict=True):
+        clip = open_clip(manifest.resolve(path), kind)
+        count = min(THUMBNAILS, len(clip))
+        frames[name] = list(resize_square(clip.read(uniform(len(clip), count)), THUMBNAIL_SIZE))
+    return frames

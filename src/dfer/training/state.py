@@ -1,0 +1,67 @@
+"""The state of an unfinished run as one safetensors file, replaced in one go.
+
+It holds weights, optimiser and moving average as tensors and the run's place as metadata. Random generators are
+not in it: see `dfer.training.randomness`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from dfer.errors import DferError
+
+
+def save_state(
+    path: Path, place: dict[str, Any], *, optimizer: torch.optim.Optimizer, modules: dict[str, nn.Module]
+) -> None:
+    """Write the state; a run killed meanwhile leaves the former file whole.
+
+    Args:
+        path: the file.
+        place: plain values: step, sums of the epoch so far.
+        optimizer: whose moments are kept.
+        modules: by name, whose state dicts are kept.
+
+    Raises:
+        DferError: the file cannot be written.
+    """
+    tensors = {f"{name}:{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
+    for index, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer:{index}:{key}": value for key, value in moments.items() if isinstance(value, Tensor)}
+    waiting = path.with_suffix(".partial")
+    try:
+        # A state dict may hold one tensor under two names or as a view; safetensors wants each by itself.
+        save_file({key: value.detach().clone() for key, value in tensors.items()}, waiting, {"place": json.dumps(place)})
+        waiting.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise DferError(f"cannot write {path}: {error}; the run so far is in the folder, go on with --resume") from error
+
+
+def load_state(path: Path, *, optimizer: torch.optim.Optimizer, modules: dict[str, nn.Module]) -> dict[str, Any]:
+    """Read what `save_state` wrote into `optimizer` and `modules`, and return the run's place.
+
+    Raises:
+        DferError: the file is damaged or belongs to another recipe.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            place = json.loads(file.metadata()["place"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
+        for name, module in modules.items():
+            module.load_state_dict({key.split(":", 1)[1]: tensors[key] for key in tensors if key.startswith(f"{name}:")})
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            if key.startswith("optimizer:"):
+                _, index, moment = key.split(":")
+                moments.setdefault(int(index), {})[moment] = value
+        optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise DferError(f"cannot resume from {path}: {error}; start again without --resume") from error
+    return dict(place)

@@ -1,0 +1,17 @@
+"""Fixtures that more than one test file uses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """Real votes, faces and clips that may lie beside the checkout; tests that need them skip where they don't."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("no shared/data folder beside the checkout")
+    return SHARED_DATA

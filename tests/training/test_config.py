@@ -1,0 +1,70 @@
+"""Recipes: what is unknown or out of range is refused in one sentence, what is right comes back as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dfer import DferError, Midas
+from dfer.training import Recipe, load_recipe, recipe_from
+
+
+def test_an_empty_recipe_is_the_defaults() -> None:
+    assert recipe_from({}) == Recipe()
+    assert Recipe().midas is None
+
+
+def test_a_resolved_recipe_reads_back_the_same(tmp_path: Path) -> None:
+    recipe = recipe_from(
+        {
+            "labels": {"rule": "dirichlet", "strength": 2.0, "prior": "class"}, "midas": {"alpha": 0.4, "per": "batch"},
+            "augment": {"crop": [0.5, 1.0]}, "model": {"name": "m3dfel", "bag": 4}, "input": {"std": [0.5]},
+        }
+    )  # fmt: skip
+    path = tmp_path / "recipe.toml"
+    path.write_text(recipe.toml(), encoding="utf-8")
+    assert load_recipe(path) == recipe
+    assert recipe.labels.options == {"strength": 2.0, "prior": "class"}
+    assert recipe.midas == Midas(alpha=0.4, per="batch")
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("optim.lrr=1e-4", "unknown key optim.lrr; did you mean lr"),
+        ("augment.flp=0.5", "unknown key augment.flp; did you mean flip"),
+        ("midas.alpah=0.5", "unknown key midas.alpah; did you mean alpha"),
+        ("input.sise=64", "unknown key input.sise; did you mean size"),
+        ("sead=1", "unknown key sead; did you mean seed"),
+        ("optim.lr=-1", "optim.lr"),
+        ("augment.flip=2", "probability"),
+        ("midas.alpha=0", "alpha > 0"),
+        ("input.std=[0.0]", "std > 0"),
+        ("loss.name=focal_cross", "loss.name"),
+        ("optim.epochs=ten", "optim.epochs"),
+        ("optim", "key=value"),
+        ("seed.x=1", "not a table"),
+    ],
+)
+def test_a_wrong_override_is_refused_in_one_sentence(tmp_path: Path, override: str, said: str) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text("seed = 0\n", encoding="utf-8")
+    with pytest.raises(DferError) as caught:
+        load_recipe(path, [override])
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_overrides_are_toml_values_and_bare_words_are_strings(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text("[midas]\nalpha = 0.8\n", encoding="utf-8")
+    recipe = load_recipe(path, ["optim.lr=1e-4", "labels.rule=hard", "augment.crop=[0.5, 1.0]", "midas=off"])
+    assert (recipe.optim.lr, recipe.labels.rule, recipe.augment.crop, recipe.midas) == (1e-4, "hard", (0.5, 1.0), None)
+
+
+def test_a_missing_or_broken_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DferError, match="cannot read the recipe"):
+        load_recipe(tmp_path / "none.toml")
+    (tmp_path / "broken.toml").write_text("[optim\n", encoding="utf-8")
+    with pytest.raises(DferError, match="is not TOML"):
+        load_recipe(tmp_path / "broken.toml")
