@@ -1,1 +1,71 @@
-"""."""
+"""Networks behind one door: clips (B, C, T, H, W) in, logits (B, K) out.
+
+    model = create_model("m3dfel", num_classes=7)
+
+What a network expects of clips beyond the shape (size, scaling) travels in the checkpoint's card, see `checkpoint`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from dfer.errors import DferError
+from dfer.models.checkpoint import Card, load_checkpoint, require_emotions, save_checkpoint
+from dfer.models.frame_gru import FrameGru
+from dfer.models.m3dfel import M3dfel
+from dfer.models.r3d18 import r3d18
+from dfer.models.tiny3d import Tiny3d
+
+BUILDERS: dict[str, Callable[..., nn.Module]] = {
+    "frame_gru": FrameGru,
+    "m3dfel": M3dfel,
+    "r3d18": r3d18,
+    "tiny3d": Tiny3d,
+}
+
+__all__ = ["Card", "create_model", "list_models", "load_checkpoint", "require_emotions", "save_checkpoint"]
+
+
+def list_models() -> list[str]:
+    """The names that `create_model` knows.
+
+    >>> list_models()
+    ['frame_gru', 'm3dfel', 'r3d18', 'tiny3d']
+    """
+    return sorted(BUILDERS)
+
+
+def create_model(name: str, num_classes: int, *, in_channels: int = 3, **options: Any) -> nn.Module:
+    """Build a network, freshly initialised.
+
+    Args:
+        name: one of `list_models()`.
+        num_classes: K, the number of emotions.
+        in_channels: C, 3 for RGB or 1 for grey.
+        **options: the network's own, as its class documents them.
+
+    Returns:
+        A module from clips (B, C, T, H, W) to logits (B, K).
+
+    Raises:
+        DferError: an unknown name or option; the nearest one is named.
+    """
+    if name not in BUILDERS:
+        raise DferError(f"no model {name!r}{_nearest(name, BUILDERS)}; there are {', '.join(list_models())}")
+    if num_classes < 2:
+        raise DferError(f"expected at least 2 emotions, got {num_classes}")
+    known = [key for key in inspect.signature(BUILDERS[name]).parameters if key not in ("num_classes", "in_channels")]
+    for option in options:
+        if option not in known:
+            raise DferError(f"model {name} has no option {option!r}{_nearest(option, known)}; it has {', '.join(known)}")
+    return BUILDERS[name](num_classes, in_channels=in_channels, **options)
+
+
+def _nearest(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -184,9 +184,8 @@ class _Run:
     def _train_epoch(self, epoch: int, progress: Progress | None) -> None:
         total = self.batches_per_epoch * self.recipe.optim.epochs
         rows = self._order(epoch)[self.place["step"] - epoch * self.batches_per_epoch :]
-        saved = time.monotonic()
+        saved = begin = time.monotonic()
         for batch in self._read(rows, epoch):
-            begin = time.monotonic()
             loss = self._step(batch, self.place["step"])
             size = len(batch.rows) * self.accelerator.num_processes
             now = time.monotonic()
@@ -196,6 +195,7 @@ class _Run:
             self.place["seconds"] += now - begin
             if progress:
                 progress.step(self.place["step"], total, loss, size / (now - begin))
+            begin = now
             if now - saved > CHECKPOINT_SECONDS:
                 self._save_state()
                 saved = now
@@ -281,7 +281,7 @@ class _Run:
         labels, votes = self.manifest.labels[rows], self.manifest.votes[rows]
         if (labelled := labels >= 0).any():
             scores |= {"val_war": war(probs[labelled], labels[labelled]), "val_uar": uar(probs[labelled], labels[labelled])}
-        if (voted := ~np.isnan(votes).any(axis=1)).any():
+        if (voted := votes.sum(axis=1) > 0).any():  # NaN (no votes) is not above 0
             shares = votes[voted] / votes[voted].sum(axis=1, keepdims=True)
             scores["val_kl"] = float(kl_divergence(probs[voted], shares).mean())
         return scores

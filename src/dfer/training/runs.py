@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from dfer.datasets import Manifest
 from dfer.errors import DferError, listed
-from dfer.evaluation import Predictions, build_report, cell, concatenate, gallery, write_report
+from dfer.evaluation import Predictions, cell, concatenate, gallery
 from dfer.training.config import Recipe, load_recipe
 from dfer.training.fit import Progress, fit
 from dfer.training.predict import predict_fold
@@ -76,6 +76,8 @@ def evaluate_runs(
     Raises:
         DferError: a run without a trained model, runs on different data, folds that are not there.
     """
+    from dfer.evaluation.report import build_report, write_report  # training does not wait for what draws the page
+
     path = data or manifest_of(list(runs.values()))
     manifest = Manifest.read(path)
     predictions = {name: _predict(folder, manifest, folds) for name, folder in runs.items()}

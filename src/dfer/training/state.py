@@ -37,8 +37,9 @@ def save_state(
         tensors |= {f"optimizer:{index}:{key}": value for key, value in moments.items() if isinstance(value, Tensor)}
     waiting = path.with_suffix(".partial")
     try:
-        # A state dict may hold one tensor under two names or as a view; safetensors wants each by itself.
-        save_file({key: value.detach().clone() for key, value in tensors.items()}, waiting, {"place": json.dumps(place)})
+        # safetensors wants each tensor by itself and contiguous; weights may be channels-last.
+        packed = {key: value.detach().clone(memory_format=torch.contiguous_format) for key, value in tensors.items()}
+        save_file(packed, waiting, {"place": json.dumps(place)})
         waiting.replace(path)
     except (OSError, SafetensorError) as error:
         raise DferError(f"cannot write {path}: {error}; the run so far is in the folder, go on with --resume") from error

@@ -15,10 +15,14 @@ Colour = NDArray[np.float64]
 """(3,) RGB, 0..255."""
 
 SKINS = ("#FBDCC6", "#F4C8A6", "#E8B28A", "#D79C70", "#BC8058", "#A06A48", "#855638", "#6E452F")
-HAIRS = ("#2A2326", "#463028", "#6B4430", "#96633C", "#C4904E", "#E0BC7E", "#B4552F", "#8F8F96", "#3C3A55")
+HAIRS = ("#2A2326", "#463028", "#6B4430", "#96633C", "#C4904E", "#E0BC7E", "#B4552F", "#8F8F96", "#34344A")
 IRISES = ("#5A3A22", "#3D2A1E", "#6E7F3E", "#4A7FA6", "#5F8F83", "#8A6A34")
 SHIRTS = ("#3E6C8F", "#C2554A", "#E0A33A", "#4E8268", "#6B5A8E", "#D98A78", "#34495E", "#EDE6DA")
 STYLES = ("short", "bob", "curly", "long", "quiff", "bun", "buzz", "curtains")
+
+
+WHITE = np.array([250.0, 247.0, 244.0])
+DARK = np.array([38.0, 26.0, 28.0])
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,11 @@ class Identity:
     beard: float
     glasses: bool
     lashes: bool
+
+    @property
+    def shadow(self) -> Colour:
+        """The skin in shadow."""
+        return (0.65 * self.skin + 0.35 * np.array([120.0, 50.0, 50.0])) * 0.86
 
 
 def colour(code: str) -> Colour:

@@ -7,7 +7,7 @@ import numpy as np
 
 from dfer.datasets.synthetic.identity import SHIRTS, colour
 from dfer.datasets.synthetic.scripts import Script
-from dfer.datasets.synthetic.sketch import Picture, Sheet, disc, mix
+from dfer.datasets.synthetic.sketch import Picture, Sheet, ellipse, mix
 
 BACKGROUNDS = (
     ("#F6E7D8", "#E3C3A6"), ("#DCE8EE", "#AFC8D6"), ("#E8E1F0", "#C2B3D8"), ("#E4EEDD", "#B6CDA9"),
@@ -24,7 +24,7 @@ def background(size: int, rng: np.random.Generator) -> Picture:
     for _ in range(int(rng.integers(3, 8))):
         x, y, radius = rng.uniform(0, size), rng.uniform(0, 0.8 * size), size * rng.uniform(0.05, 0.16)
         ink = mix(mix(top, bottom, y / size), np.full(3, 255.0), rng.uniform(0.1, 0.4))
-        sheet.fill(disc(x, y, radius), ink)
+        sheet.fill(ellipse(x, y, radius), ink)
     return cv2.GaussianBlur(sheet.finished(), (0, 0), size * 0.022).astype(np.uint8)
 
 
@@ -53,14 +53,15 @@ class Camera:
         light = self.cast * (1 - 0.68 * flaws.get("dark", 0.0))
         exposed = frame * light
         if "noise" in flaws:
-            exposed = exposed + self.rng.normal(0, 18 * flaws["noise"], frame.shape)
+            grain = self.rng.normal(0, 13 * flaws["noise"], (size, size, 4))
+            exposed = exposed + grain[..., :1] + 0.5 * grain[..., 1:]
         return np.clip(np.rint(exposed), 0, 255).astype(np.uint8)
 
     def _behind_something(self, frame: Picture) -> Picture:
         """Somebody's shoulder, out of focus, before a part of the mouth and the cheek."""
         size, reach = frame.shape[0], 0.3 + 0.1 * self.flaws["covered"]
         sheet = Sheet(frame)
-        outline = disc(size * (0.5 + self.side * 0.24), size * 1.02, size * 0.42, size * reach)
+        outline = ellipse(size * (0.5 + self.side * 0.24), size * 1.02, size * 0.42, size * reach)
         sheet.fill(outline, self.cover * 0.8)
         soft = cv2.GaussianBlur(sheet.finished(), (0, 0), size * 0.02)
         mask = np.zeros(frame.shape[:2], dtype=np.float32)

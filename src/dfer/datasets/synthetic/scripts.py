@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 FOLDS = 5
-SHARES = {"happy": 0.20, "sad": 0.16, "neutral": 0.13, "angry": 0.18, "surprise": 0.14, "disgust": 0.07, "fear": 0.12}
+SHARES = {"happy": 0.26, "sad": 0.19, "neutral": 0.10, "angry": 0.17, "surprise": 0.12, "disgust": 0.06, "fear": 0.10}
 """Emotion -> share of the scripts. Weak clips of any script are often seen as neutral."""
 KINDS = {"single": 0.58, "weak": 0.14, "blend": 0.15, "change": 0.13}
 """Kind of script -> share, apart from neutral ones and the clear ones."""

@@ -6,12 +6,12 @@ soft shading is painted at the wanted size and multiplied in. Colours are RGB, 0
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dfer.datasets.synthetic.identity import Colour
 
@@ -21,6 +21,7 @@ Picture = NDArray[np.uint8]
 OVERSIZE = 3
 """How many times larger than wanted a picture is drawn: nine levels at every edge, on top of OpenCV's own."""
 _SUBPIXEL_BITS = 4
+_CIRCLE = np.stack([part(np.arange(28) * 2 * np.pi / 28) for part in (np.cos, np.sin)], axis=1)
 
 
 @lru_cache
@@ -32,7 +33,7 @@ def _basis(samples: int) -> NDArray[np.float64]:
     )
 
 
-def smooth(points: list[tuple[float, float]] | Curve, *, closed: bool = False, samples: int = 6) -> Curve:
+def smooth(points: ArrayLike, *, closed: bool = False, samples: int = 6) -> Curve:
     """A smooth curve through the points (Catmull-Rom)."""
     knots = np.asarray(points, dtype=np.float64)
     if closed:
@@ -46,21 +47,26 @@ def smooth(points: list[tuple[float, float]] | Curve, *, closed: bool = False, s
 
 def ribbon(line: Curve, widths: float | NDArray[np.float64]) -> Curve:
     """The outline of a stroke along `line`, `widths` wide at its points."""
-    along = np.gradient(line, axis=0)
-    across = np.stack([-along[:, 1], along[:, 0]], axis=1)
-    across *= (np.asarray(widths) / 2 / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)).reshape(-1, 1)
+    along = np.concatenate([line[1:2] - line[:1], line[2:] - line[:-2], line[-1:] - line[-2:-1]])
+    half = np.asarray(widths) / 2 / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)
+    across = along[:, ::-1] * (-1, 1) * half[:, None]
     return np.concatenate([line + across, (line - across)[::-1]])
 
 
+@lru_cache
 def taper(samples: int, start: float, middle: float, end: float) -> NDArray[np.float64]:
-    """(samples,) widths of a stroke that swells and thins."""
+    """(samples,) widths of a stroke that swells and thins; shared, so not to be written to."""
     return np.interp(np.linspace(0, 2, samples), [0, 1, 2], [start, middle, end])
 
 
-def disc(x: float, y: float, radius_x: float, radius_y: float | None = None) -> Curve:
-    """A circle, or an upright ellipse."""
-    angle = np.linspace(0, 2 * np.pi, 28, endpoint=False)
-    return np.stack([x + radius_x * np.cos(angle), y + (radius_y or radius_x) * np.sin(angle)], axis=1)
+def ellipse(x: float, y: float, radius_x: float, radius_y: float | None = None) -> Curve:
+    """An upright ellipse, or a circle."""
+    return _CIRCLE * (radius_x, radius_y or radius_x) + (x, y)
+
+
+def mirrored(points: ArrayLike) -> Curve:
+    """The other half of a symmetric curve: x turned round, in reverse order."""
+    return (np.asarray(points, dtype=np.float64) * (-1, 1))[::-1]
 
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:
@@ -85,6 +91,11 @@ class Sheet:
     def fill(self, outline: Curve, ink: Colour) -> None:
         """Fill a closed outline, in pixels of the wanted size."""
         _fill(self._picture, outline * OVERSIZE - self._origin, ink)
+
+    def fill_all(self, shapes: Iterable[tuple[Curve, Colour]]) -> None:
+        """Fill one outline after the other."""
+        for outline, ink in shapes:
+            self.fill(outline, ink)
 
     def tint(self, shapes: list[tuple[Curve, float]], gain: tuple[float, float, float], blur: float) -> None:
         """Note soft shapes that `shade` will multiply in: each channel by `gain` at strength 1.
@@ -139,4 +150,4 @@ class Sheet:
 
 def _fill(picture: Picture, outline: Curve, ink: Colour) -> None:
     points = np.rint(outline * (1 << _SUBPIXEL_BITS)).astype(np.int32)
-    cv2.fillPoly(picture, [points], np.clip(ink, 0, 255).tolist(), cv2.LINE_AA, _SUBPIXEL_BITS)
+    cv2.fillPoly(picture, [points], ink.tolist(), cv2.LINE_AA, _SUBPIXEL_BITS)

@@ -1,0 +1,139 @@
+"""Pack clips: decode each once, into square frames of one size that training reads without decoding.
+
+A packed clip is a .npy file, (T, size, size, C) uint8, memory-mapped when it is read. Clips that are not square are
+centre-cropped. A clip that cannot be read is named in failures.csv, left out and counted; a packing that was killed goes
+on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from dfer.datasets.manifest import Manifest
+from dfer.errors import DferError
+from dfer.video.frames import open_clip
+from dfer.video.preprocessing import resize_square, to_grey
+
+UNREADABLE = "clip cannot be read"
+CHUNK = 32
+"""Clips a task: few enough for a smooth progress bar, enough to make handing them over cheap."""
+
+
+class Job(NamedTuple):
+    """One clip to pack."""
+
+    id: str
+    path: Path
+    kind: str
+    out: Path
+    size: int
+    grey: bool
+
+
+def pack(
+    manifest: Manifest, folder: Path, *, size: int, grey: bool = False, workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Manifest, pd.DataFrame]:  # fmt: skip
+    """Write every clip of a manifest as a packed one.
+
+    Args:
+        manifest: any.
+        folder: where the .npy files and failures.csv go; clips packed there before are taken as they are.
+        size: height and width, pixels.
+        grey: one channel instead of RGB.
+        workers: processes; None: one a core.
+        progress: called with (done, total).
+
+    Returns:
+        A manifest of the packed clips, rooted in `folder`, and the failures: columns id, reason.
+
+    Raises:
+        DferError: the folder cannot be written (what was packed stays), or no clip could be read.
+    """
+    names = [file_name(name) for name in manifest.table["id"]]
+    jobs = [
+        Job(row.id, manifest.resolve(row.path), row.kind, folder / name, size, grey)
+        for row, name in zip(manifest.table.itertuples(), names, strict=True)
+    ]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        done = _run(jobs, workers, progress)
+        failures = pd.DataFrame([{"id": name, "reason": told} for name, told in done.items() if isinstance(told, str)], columns=["id", "reason"])
+        failures.to_csv(folder / "failures.csv", index=False)
+    except OSError as error:
+        raise DferError(f"cannot write packed clips to {folder}: {error.strerror or error}; what was packed stays, run it again") from error
+    table = manifest.table.assign(path=names, kind="array", frames=manifest.table["id"].map(done))
+    table = table[~table["id"].isin(failures["id"])]
+    left_out = dict(manifest.left_out)
+    if len(failures):
+        left_out[UNREADABLE] = left_out.get(UNREADABLE, 0) + len(failures)
+    packed = Manifest.build(table, emotions=manifest.emotions, root=folder, source=manifest.source, left_out=left_out)
+    return packed, failures
+
+
+def file_name(name: str) -> str:
+    """A file name for an id: the id itself where every file system takes it, else made safe, and unique by a hash."""
+    if re.fullmatch(r"[a-z0-9_-]{1,100}", name):
+        return f"{name}.npy"
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:80]
+    return f"{safe}.{hashlib.sha256(name.encode()).hexdigest()[:10]}.npy"
+
+
+def _run(jobs: list[Job], workers: int | None, progress: Callable[[int, int], None] | None) -> dict[str, int | str]:
+    """id -> number of frames, or the reason why the clip cannot be read."""
+    chunks = [jobs[start : start + CHUNK] for start in range(0, len(jobs), CHUNK)]
+    done: dict[str, int | str] = {}
+    with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
+        futures: list[Future[dict[str, int | str]]] = [pool.submit(_pack_chunk, chunk) for chunk in chunks]
+        try:
+            for future in as_completed(futures):
+                done |= future.result()
+                if progress:
+                    progress(len(done), len(jobs))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return done
+
+
+def _pack_chunk(jobs: list[Job]) -> dict[str, int | str]:
+    cv2.setNumThreads(1)
+    done: dict[str, int | str] = {}
+    for job in jobs:
+        try:
+            done[job.id] = _pack_one(job)
+        except DferError as error:
+            done[job.id] = str(error)
+    return done
+
+
+def _pack_one(job: Job) -> int:
+    former = _packed_before(job)
+    if former:
+        return former
+    clip = open_clip(job.path, job.kind)
+    frames = resize_square(clip.read(np.arange(len(clip))), job.size)
+    frames = to_grey(frames) if job.grey else frames
+    partial = job.out.with_suffix(".partial")
+    with partial.open("wb") as file:
+        np.save(file, frames)
+    partial.replace(job.out)
+    return len(frames)
+
+
+def _packed_before(job: Job) -> int:
+    """The number of frames of a file packed before with the same size and colours, else 0."""
+    shape: tuple[Any, ...] = ()
+    if job.out.is_file():
+        shape = np.load(job.out, mmap_mode="r").shape
+    return int(shape[0]) if shape[1:] == (job.size, job.size, 1 if job.grey else 3) else 0

@@ -1,0 +1,98 @@
+"""M3DFEL: a clip as a bag of short instances, the network that MIDAS was set against.
+
+Each instance of 4 frames passes through R3D-18; a BiLSTM and self-attention relate the instances; dynamic multi-instance
+normalisation (DMIN) balances them; a convolution over the bag makes one vector of them.
+
+References:
+    Wang et al.: "Rethinking the Learning Paradigm for Dynamic Facial Expression Recognition", CVPR 2023.
+    The order of the parts follows the published code's description; initialisation is PyTorch's default.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from dfer.errors import DferError
+from dfer.models.r3d18 import r3d18
+
+HEADS = 8
+
+
+class Dmin(nn.Module):
+    """Dynamic multi-instance normalisation of (B, M, D).
+
+    Means and variances of each instance (over D) and of the whole bag (over M and D) are mixed by learned weights that
+    sum to one; an affine map over D follows.
+    """
+
+    def __init__(self, features: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(features)), nn.Parameter(torch.zeros(features))
+        self.mean_mix, self.var_mix = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
+        self.eps = eps
+
+    def forward(self, bags: Tensor) -> Tensor:
+        """(B, M, D) -> (B, M, D)."""
+        mean_mix, var_mix = torch.softmax(self.mean_mix, dim=0), torch.softmax(self.var_mix, dim=0)
+        of_instance = torch.var_mean(bags, dim=2, keepdim=True, correction=0)
+        of_bag = torch.var_mean(bags, dim=(1, 2), keepdim=True, correction=0)
+        mean = mean_mix[0] * of_instance[1] + mean_mix[1] * of_bag[1]
+        var = var_mix[0] * of_instance[0] + var_mix[1] * of_bag[0]
+        return (bags - mean) / torch.sqrt(var + self.eps) * self.weight + self.bias
+
+
+class M3dfel(nn.Module):
+    """M3DFEL.
+
+    Args:
+        num_classes: K.
+        in_channels: C.
+        bag: M, instances a clip.
+        instance_length: frames an instance; T must be `bag` times that.
+        width: of the R3D-18; 64 is the published network, less makes it fit a CPU.
+        weights: a local file of torchvision's `r3d_18` weights for the R3D-18.
+    """
+
+    def __init__(
+        self, num_classes: int, *, in_channels: int = 3, bag: int = 4, instance_length: int = 4, width: int = 64,
+        weights: str | Path | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.bag, self.instance_length = bag, instance_length
+        self.backbone = r3d18(num_classes, in_channels=in_channels, width=width, weights=weights)
+        features = self.backbone.fc.in_features
+        del self.backbone.fc
+        self.lstm = nn.LSTM(features, features, num_layers=2, batch_first=True, bidirectional=True)
+        self.queries_keys_values = nn.Linear(2 * features, 6 * features, bias=False)
+        self.projection = nn.Linear(2 * features, 2 * features)
+        self.norm = Dmin(2 * features)
+        self.pool = nn.Conv1d(bag, 1, 3, padding=1)
+        self.fc = nn.Linear(2 * features, num_classes)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Clips (B, C, bag x instance_length, H, W) -> logits (B, K)."""
+        size, channels, length, height, width = clips.shape
+        if length != self.bag * self.instance_length:
+            raise DferError(
+                f"m3dfel expected {self.bag * self.instance_length} frames (a bag of {self.bag} instances of "
+                f"{self.instance_length}), got {length}; set input.frames or the model's bag"
+            )
+        instances = clips.view(size, channels, self.bag, self.instance_length, height, width).transpose(1, 2)
+        features = self.backbone.features(instances.reshape(size * self.bag, channels, -1, height, width))
+        related, _ = self.lstm(features.view(size, self.bag, -1))
+        gate = torch.sigmoid(self.norm(self._attend(related)))
+        pooled = self.pool(related * gate)[:, 0]
+        return self.fc(pooled)  # type: ignore[no-any-return]
+
+    def _attend(self, bags: Tensor) -> Tensor:
+        """Multi-head self-attention over the instances, (B, M, D) -> (B, M, D)."""
+        size, count, features = bags.shape
+        queries, keys, values = (
+            part.view(size, count, HEADS, features // HEADS).transpose(1, 2)
+            for part in self.queries_keys_values(bags).chunk(3, dim=2)
+        )
+        attended = nn.functional.scaled_dot_product_attention(queries, keys, values)
+        return self.projection(attended.transpose(1, 2).reshape(size, count, features))  # type: ignore[no-any-return]

@@ -1,0 +1,219 @@
+"""A clip as frames with their times, whatever it is on disk: video file, folder of frames, still image, packed array.
+
+Conventions: frames are (n, H, W, 3) uint8 RGB (a packed grey array has one channel); times are seconds as the decoder
+gives them, never index / average frame rate; a video's rotation tag is honoured. The decoder (PyAV) is imported here only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from dfer.errors import DferError
+
+Frames = npt.NDArray[np.uint8]
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".flv", ".gif", ".m4v", ".mpg", ".mpeg", ".wmv")
+KEPT_BYTES = 256 * 2**20
+"""A decoded video is kept in memory up to this size; a longer one is decoded again when frames are read."""
+
+
+class Clip(Protocol):
+    """What `open_clip` returns."""
+
+    @property
+    def times(self) -> npt.NDArray[np.float64]:
+        """(T,) seconds, increasing; NaN where the source has no clock."""
+
+    def __len__(self) -> int:
+        """T, the number of frames."""
+
+    def read(self, indices: npt.NDArray[np.int64]) -> Frames:
+        """The frames at `indices`, in any order and with repeats, (n, H, W, C) uint8."""
+
+
+def open_clip(path: Path, kind: str, *, fps: float | None = None) -> Clip:
+    """Open a clip.
+
+    Args:
+        path: a file or folder; an image may be a member of a zip archive, `faces.zip/dir/0001.png`.
+        kind: "video", "frames" (a folder of images, read in natural order: 2.jpg before 10.jpg), "image" or "array"
+            (a .npy file, (T, H, W, C) uint8, memory-mapped).
+        fps: frames a second of sources without a clock; None leaves their times NaN.
+
+    Raises:
+        DferError: nothing there, nothing in it, damaged, or of another kind; the message names the file.
+    """
+    if kind == "video":
+        return VideoClip(path)
+    if kind == "frames":
+        return FolderClip(path, fps)
+    if kind == "image":
+        return FolderClip(path, fps, (path,))
+    if kind == "array":
+        return ArrayClip(path, fps)
+    raise DferError(f"{path}: expected the kind video, frames, image or array, got {kind!r}")
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Sorts 2.jpg before 10.jpg."""
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part.lower()) for part in re.split(r"(\d+)", name) if part]
+
+
+def _clock(length: int, fps: float | None) -> npt.NDArray[np.float64]:
+    return np.arange(length) / fps if fps else np.full(length, np.nan)
+
+
+class FolderClip:
+    """A folder of images, or one image."""
+
+    def __init__(self, path: Path, fps: float | None, files: tuple[Path, ...] | None = None) -> None:
+        self.path = path
+        self.files = files or self._list()
+        self.times = _clock(len(self.files), fps)
+
+    def _list(self) -> tuple[Path, ...]:
+        if not self.path.is_dir():
+            raise DferError(f"{self.path}: expected a folder of frames, found {'a file' if self.path.exists() else 'nothing'}")
+        names = [entry.name for entry in self.path.iterdir() if entry.suffix.lower() in IMAGE_SUFFIXES and entry.name[0] != "."]
+        if not names:
+            raise DferError(f"{self.path}: the folder holds no frame")
+        return tuple(self.path / name for name in sorted(names, key=natural_key))
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def read(self, indices: npt.NDArray[np.int64]) -> Frames:
+        """See `Clip.read`; frames of one folder have one size."""
+        images = {index: read_image(self.files[index]) for index in dict.fromkeys(indices.tolist())}
+        sizes = {image.shape for image in images.values()}
+        if len(sizes) > 1:
+            raise DferError(f"{self.path}: expected frames of one size, found {sorted(size[:2] for size in sizes)}")
+        return np.stack([images[index] for index in indices.tolist()])
+
+
+def read_image(path: Path) -> Frames:
+    """One image as (H, W, 3) uint8 RGB; alpha is dropped, 16 bits become 8, grey becomes RGB."""
+    image = cv2.imdecode(np.frombuffer(_bytes(path), np.uint8), cv2.IMREAD_COLOR_RGB)
+    if image is None:
+        raise DferError(f"{path}: not an image that can be decoded (damaged or another format)")
+    return image.astype(np.uint8, copy=False)
+
+
+def _bytes(path: Path) -> bytes:
+    archive = next((parent for parent in path.parents if parent.suffix.lower() == ".zip"), None)
+    try:
+        if archive is None:
+            data = path.read_bytes()
+        else:
+            # Keyed by process: a forked worker must not share its parent's file position.
+            data = _open_zip(archive, os.getpid()).read(path.relative_to(archive).as_posix())
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DferError(f"{path}: cannot be read: {reason}") from error
+    if not data:
+        raise DferError(f"{path}: the file is empty")
+    return data
+
+
+@lru_cache(maxsize=8)
+def _open_zip(path: Path, _process: int) -> zipfile.ZipFile:
+    return zipfile.ZipFile(path)
+
+
+class ArrayClip:
+    """A packed clip, memory-mapped."""
+
+    def __init__(self, path: Path, fps: float | None) -> None:
+        try:
+            self.array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise DferError(f"{path}: not a packed clip that can be read: {error}; pack the clips again") from error
+        shape = self.array.shape
+        if self.array.dtype != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3) or not shape[0]:
+            raise DferError(f"{path}: expected (T, H, W, 3 or 1) uint8, found {shape} {self.array.dtype}")
+        self.times = _clock(shape[0], fps)
+
+    def __len__(self) -> int:
+        return int(self.array.shape[0])
+
+    def read(self, indices: npt.NDArray[np.int64]) -> Frames:
+        """See `Clip.read`."""
+        return np.asarray(self.array[indices])
+
+
+@dataclass(frozen=True)
+class _Frame:
+    seconds: float
+    pixels: Frames
+
+
+class VideoClip:
+    """A video file, decoded from its beginning: seeking is not exact in every format."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise DferError(f"{path}: expected a video file, found {'a folder' if path.exists() else 'nothing'}")
+        if not path.stat().st_size:
+            raise DferError(f"{path}: the file is empty")
+        self.path = path
+        kept: list[Frames] | None = []
+        seconds, size = [], 0
+        for frame in decode(path):
+            seconds.append(frame.seconds)
+            size += frame.pixels.nbytes
+            kept = None if size > KEPT_BYTES else kept
+            if kept is not None:
+                kept.append(frame.pixels)
+        if not seconds:
+            raise DferError(f"{path}: the video has no frame")
+        self.times = np.array(seconds)
+        self._kept = kept
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def read(self, indices: npt.NDArray[np.int64]) -> Frames:
+        """See `Clip.read`."""
+        if self._kept is not None:
+            return np.stack([self._kept[index] for index in indices.tolist()])
+        wanted = set(indices.tolist())
+        found = {}
+        for index, frame in enumerate(decode(self.path)):
+            if index in wanted:
+                found[index] = frame.pixels
+            if index == max(wanted):
+                break
+        return np.stack([found[index] for index in indices.tolist()])
+
+
+def decode(path: Path) -> Iterator[_Frame]:
+    """The frames of a video's first video stream with their times, upright, one at a time."""
+    import av
+
+    count = 0
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise DferError(f"{path}: the file has no video stream")
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            for frame in container.decode(stream):
+                if frame.time is None:
+                    raise DferError(f"{path}: frame {count} has no time stamp")
+                pixels = frame.to_ndarray(format="rgb24")
+                yield _Frame(float(frame.time), np.rot90(pixels, k=round(frame.rotation / 90)) if frame.rotation else pixels)
+                count += 1
+    except (av.FFmpegError, OSError) as error:
+        told = f"after {count} frames" if count else "not a video that can be opened"
+        raise DferError(f"{path}: decoding failed, {told}: {error.strerror or error}") from error

@@ -1,0 +1,156 @@
+"""Calibration against a hand-worked table and a plain loop; a temperature known beforehand is found."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import log_softmax, softmax
+
+from dfer.errors import DferError
+from dfer.evaluation.calibration import TEMPERATURES, apply_temperature, ece, fit_temperature, reliability
+
+
+def two_class(confidences: list[float]) -> np.ndarray:
+    """Predictions of emotion 0 with these confidences."""
+    return np.array([[value, 1 - value] for value in confidences])
+
+
+def loop_ece(probs: np.ndarray, labels: np.ndarray, bins: int) -> float:
+    """The definition, bin by bin."""
+    total = 0.0
+    for number in range(bins):
+        inside = [row for row in range(len(probs)) if number / bins < probs[row].max() <= (number + 1) / bins]
+        if inside:
+            accuracy = np.mean([probs[row].argmax() == labels[row] for row in inside])
+            confidence = np.mean([probs[row].max() for row in inside])
+            total += len(inside) / len(probs) * abs(accuracy - confidence)
+    return total
+
+
+def test_perfect_certain_predictions_have_no_error() -> None:
+    labels = np.array([0, 1, 2])
+    assert ece(np.eye(3), labels) == ece(np.eye(3), labels, equal="mass") == 0
+
+
+def test_constant_predictions_have_one_bin_whose_gap_is_the_error() -> None:
+    probs, labels = two_class([0.8] * 10), np.array([0] * 6 + [1] * 4)
+    for equal in ("width", "mass"):
+        assert ece(probs, labels, equal=equal) == pytest.approx(0.2)
+        (full,) = [part for part in reliability(probs, labels, equal=equal) if part.count]
+        assert (full.count, full.accuracy) == (10, 0.6)
+        assert full.confidence == pytest.approx(0.8)
+
+
+def test_ece_worked_by_hand() -> None:
+    # bins of 0.2: (0.4, 0.6] holds .55 (wrong): gap .55; (0.6, 0.8] holds .65 .75 (one right): gap |.5 - .7|;
+    # (0.8, 1] holds .9 .95 1 (all right): gap |1 - .95|; so (1 x .55 + 2 x .2 + 3 x .05) / 6
+    probs, labels = two_class([0.55, 0.65, 0.75, 0.9, 0.95, 1.0]), np.array([1, 0, 1, 0, 0, 0])
+    assert ece(probs, labels, bins=5) == pytest.approx((0.55 + 0.4 + 0.15) / 6)
+    # halves of equal mass: .55 .65 .75 (one right): gap |1/3 - .65|; .9 .95 1: gap .05
+    assert ece(probs, labels, bins=2, equal="mass") == pytest.approx(((0.65 - 1 / 3) + 0.05) / 2)
+
+
+def test_the_reliability_table_covers_all_clips_and_marks_empty_bins() -> None:
+    table = reliability(two_class([0.55, 0.95, 1.0]), np.array([0, 1, 0]))
+    assert len(table) == 15 and sum(part.count for part in table) == 3
+    assert [part.low for part in table[1:]] == [part.high for part in table[:-1]]
+    assert (table[0].low, table[-1].high) == (0, 1)
+    assert (table[-1].count, table[-1].accuracy) == (2, 0.5)
+    assert all(np.isnan([part.confidence, part.accuracy]).all() for part in table if part.count == 0)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(1, 20))
+def test_ece_is_the_definition_and_ignores_the_order_of_rows(seed: int, rows: int, bins: int) -> None:
+    generator = np.random.default_rng(seed)
+    probs, labels = generator.dirichlet(np.ones(4), rows), generator.integers(0, 4, rows)
+    assert ece(probs, labels, bins=bins) == pytest.approx(loop_ece(probs, labels, bins))
+    rounded = (probs * 8).round() / 8 + 1e-3 / 4  # many equal confidences
+    order = generator.permutation(rows)
+    for equal in ("width", "mass"):
+        value = ece(rounded, labels, bins=bins, equal=equal)
+        assert value == pytest.approx(ece(rounded[order], labels[order], bins=bins, equal=equal))
+        assert 0 <= value <= 1.01
+
+
+def test_bins_of_equal_mass_hold_equally_many_clips() -> None:
+    generator = np.random.default_rng(0)
+    table = reliability(generator.dirichlet(np.ones(7), 300), generator.integers(0, 7, 300), equal="mass")
+    assert [part.count for part in table] == [20] * 15
+    assert all(
+        part.low < part.confidence <= part.high and part.high <= next_.low for part, next_ in pairwise(table)
+    )
+
+
+def test_without_clips_the_error_is_nan_and_the_table_empty() -> None:
+    nobody = np.zeros((0, 3)), np.zeros(0, dtype=int)
+    for equal in ("width", "mass"):
+        assert np.isnan(ece(*nobody, equal=equal))
+        assert [part.count for part in reliability(*nobody, equal=equal)] == [0] * 15
+
+
+@pytest.mark.parametrize("options", [{"bins": 0}, {"equal": "height"}])
+def test_other_ways_to_cut_are_refused(options: dict) -> None:
+    with pytest.raises(DferError, match="expected 1 bin or more of equal"):
+        ece(two_class([0.9]), [0], **options)
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5])
+def test_the_temperature_that_made_the_targets_is_found(temperature: float) -> None:
+    logits = np.random.default_rng(2).normal(0, 3, (400, 7))
+    targets = softmax(logits / temperature, axis=1)
+    assert fit_temperature(logits, targets) == pytest.approx(temperature, rel=1e-4)
+    shifted = log_softmax(logits, axis=1)  # log-probabilities are logits, too
+    assert fit_temperature(shifted, targets) == pytest.approx(temperature, rel=1e-4)
+
+
+def test_no_temperature_of_a_fine_grid_is_better_than_the_one_fitted() -> None:
+    generator = np.random.default_rng(3)
+    logits = generator.normal(0, 4, (200, 5))
+    targets = np.eye(5)[
+        np.where(generator.random(200) < 0.6, logits.argmax(axis=1), generator.integers(0, 5, 200))
+    ]
+
+    def loss(temperature: float) -> float:
+        return float(-np.log((apply_temperature(logits, temperature) * targets).sum(axis=1)).mean())
+
+    fitted = fit_temperature(logits, targets)
+    assert fitted > 1  # sure of itself, and right 6-7 times in ten
+    assert loss(fitted) <= min(loss(value) for value in np.geomspace(*TEMPERATURES, 2000)) + 1e-9
+    before, after = apply_temperature(logits, 1), apply_temperature(logits, fitted)
+    assert np.array_equal(before.argmax(axis=1), after.argmax(axis=1))
+
+
+def test_a_model_that_is_too_sure_by_a_factor_becomes_calibrated() -> None:
+    generator = np.random.default_rng(4)
+    logits = generator.normal(0, 5, (5000, 7))
+    labels = np.array([generator.choice(7, p=row) for row in softmax(logits / 2.5, axis=1)])
+    fitted = fit_temperature(logits, np.eye(7)[labels])
+    assert fitted == pytest.approx(2.5, rel=0.05)
+    assert (
+        ece(apply_temperature(logits, 1), labels)
+        > 0.15
+        > 0.03
+        > ece(apply_temperature(logits, fitted), labels)
+    )
+
+
+def test_a_model_that_is_never_wrong_gets_the_lowest_temperature() -> None:
+    assert fit_temperature(np.eye(3), np.eye(3)) == pytest.approx(TEMPERATURES[0], rel=0.01)
+
+
+def test_a_temperature_needs_clips_finite_logits_and_is_positive() -> None:
+    with pytest.raises(DferError, match="got none"):
+        fit_temperature(np.zeros((0, 3)), np.zeros((0, 3)))
+    with pytest.raises(DferError, match="infinite"):
+        fit_temperature([[-np.inf, 0.0]], [[0.0, 1.0]])
+    with pytest.raises(DferError, match="above 0"):
+        apply_temperature([[1.0, 2.0]], 0)
+
+
+def test_a_confidence_on_an_edge_belongs_to_the_bin_below() -> None:
+    table = reliability(two_class([0.5, 0.75, 0.8]), [0, 0, 0], bins=4)
+    assert [part.count for part in table] == [0, 1, 1, 1]
