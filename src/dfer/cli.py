@@ -65,7 +65,8 @@ def _plain(value: object) -> str:
 
 def _bar() -> Progress:
     return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
         console=console, transient=not console.is_terminal, disable=not console.is_terminal,
     )  # fmt: skip
 
@@ -109,7 +110,10 @@ class TrainingBar:
     def epoch(self, row: dict[str, Any]) -> None:
         """See `dfer.training.fit.Progress`."""
         scores = "  ".join(f"{name} {row[name]:.3f}" for name in ("val_war", "val_uar", "val_kl") if name in row)
-        self.bar.console.print(f"epoch {row['epoch']:>3}  loss {row['train_loss']:.3f}  {scores}  {row['seconds']:.0f} s", highlight=False)
+        self.bar.console.print(
+            f"epoch {row['epoch']:>3}  loss {row['train_loss']:.3f}  {scores}  {row['seconds']:.0f} s",
+            highlight=False,
+        )
 
 
 @app.command()
@@ -132,11 +136,19 @@ def synth(
 def prepare(
     source: Annotated[str, typer.Argument(help="dfew, ferplus, folder or table.")],
     root: Annotated[Path, typer.Argument(help="The data set's folder, or the table.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Manifest to write, .csv or .parquet; data/SOURCE.csv by default.")] = None,
-    pack: Annotated[int, typer.Option(help="Also decode every clip once to square frames of this size, beside the manifest.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Manifest to write, .csv or .parquet; data/SOURCE.csv by default."),
+    ] = None,
+    pack: Annotated[
+        int,
+        typer.Option(help="Also decode every clip once to square frames of this size, beside the manifest."),
+    ] = 0,
     grey: Annotated[bool, typer.Option("--grey", help="Pack grey frames.")] = False,
     workers: Annotated[int | None, typer.Option(help="Processes for --pack; all cores by default.")] = None,
-    option: Annotated[list[str] | None, typer.Option("--option", "-O", help="A reader's own option, key=value.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", "-O", help="A reader's own option, key=value.")
+    ] = None,
 ) -> None:
     """Read a data set's folders into a manifest: one table, one row a clip, votes and folds included."""
     from dfer.datasets import Manifest, read_source
@@ -158,7 +170,10 @@ def _pack(manifest: Manifest, folder: Path, size: int, grey: bool, workers: int 
     with _Counter("packing clips") as progress:
         packed, failures = pack(manifest, folder, size=size, grey=grey, workers=workers, progress=progress)
     if len(failures):
-        errors.print(f"left out {len(failures)} clips that could not be read, see {folder}/failures.csv:", soft_wrap=True)
+        errors.print(
+            f"left out {len(failures)} clips that could not be read, see {folder}/failures.csv:",
+            soft_wrap=True,
+        )
         for row in failures.head(5).itertuples():
             errors.print(f"  {_plain(row.id)}: {_plain(row.reason)}", soft_wrap=True, highlight=False)
     return packed
@@ -184,7 +199,10 @@ def _show_manifest(manifest: Manifest, path: Path) -> None:
     folds = [f"fold {fold}: {int((manifest.table['fold'] == fold).sum())}" for fold in manifest.folds]
     splits = manifest.table["split"].value_counts()
     parts = folds or [f"{name}: {count}" for name, count in splits.items() if name]
-    console.print("test clips, " + ", ".join(folds) if folds else "clips, " + (", ".join(parts) or "no folds, no splits"), highlight=False)
+    console.print(
+        "test clips, " + ", ".join(folds) if folds else "clips, " + (", ".join(parts) or "no folds, no splits"),
+        highlight=False,
+    )
     for reason, count in manifest.left_out.items():
         console.print(f"left out {count}: {_plain(reason)}", highlight=False, soft_wrap=True)
 
@@ -207,7 +225,11 @@ def train(
     folds = _folds(Manifest.read(data), fold)
     with TrainingBar(recipe.stem) as progress:
         train_folds(resolved, data, folder, folds=folds, resume=resume, progress=progress)
-    console.print(f"trained {len(folds)} model(s) in {folder}; next: dfer evaluate {folder}", highlight=False, soft_wrap=True)
+    console.print(
+        f"trained {len(folds)} model(s) in {folder}; next: dfer evaluate {folder}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _folds(manifest: Manifest, wanted: str) -> list[int | None]:
@@ -225,8 +247,12 @@ def _folds(manifest: Manifest, wanted: str) -> list[int | None]:
 @app.command()
 def evaluate(
     runs: Annotated[list[Path], typer.Argument(help="One or more folders of runs; each becomes a cell of the report.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the report; the (first) run's by default.")] = None,
-    fold: Annotated[str | None, typer.Option(help="A fold's number, or all; by default those that are trained.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder of the report; the (first) run's by default.")
+    ] = None,
+    fold: Annotated[
+        str | None, typer.Option(help="A fold's number, or all; by default those that are trained.")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="The manifest, if it is not where training found it.")] = None,
 ) -> None:
     """Read the test part once, score it, and write report.json and report.html."""
@@ -257,7 +283,13 @@ def demo(
     from dfer.demo import run_demo
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    report = run_demo(out, seed=seed, say=lambda text: console.print(text, highlight=False, soft_wrap=True), counter=_Counter, bar=TrainingBar)
+    report = run_demo(
+        out,
+        seed=seed,
+        say=lambda text: console.print(text, highlight=False, soft_wrap=True),
+        counter=_Counter,
+        bar=TrainingBar,
+    )
     show_report(report, out / "report.html")
 
 

@@ -26,7 +26,12 @@ def test_two_clips_worked_by_hand() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(size=st.integers(1, 9), seed=st.integers(0, 10_000), alpha=st.floats(0.05, 5), per=st.sampled_from(["clip", "batch"]))
+@given(
+    size=st.integers(1, 9),
+    seed=st.integers(0, 10_000),
+    alpha=st.floats(0.05, 5),
+    per=st.sampled_from(["clip", "batch"]),
+)
 def test_every_frame_and_the_target_are_mixed_by_the_same_lambda(size: int, seed: int, alpha: float, per: str) -> None:
     clips, targets = batch(size, seed)
     mixed = Midas(alpha=alpha, per=per)(clips, targets, generator=torch.Generator().manual_seed(seed))
@@ -157,7 +162,13 @@ def test_batches_that_do_not_fit_are_refused(clips: torch.Tensor, targets: torch
 
 
 def test_settings_out_of_range_are_refused() -> None:
-    for settings_ in ({"alpha": 0.0}, {"prob": 1.5}, {"per": "frame"}, {"softmax": 0.0}, {"alpha": float("nan")}):
+    for settings_ in (
+        {"alpha": 0.0},
+        {"prob": 1.5},
+        {"per": "frame"},
+        {"softmax": 0.0},
+        {"alpha": float("nan")},
+    ):
         with pytest.raises(DferError, match="expected"):
             Midas(**settings_)
     with pytest.raises(DferError, match="one lam and one partner"):

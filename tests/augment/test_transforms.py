@@ -71,7 +71,9 @@ def test_a_flip_mirrors_left_and_right() -> None:
 
 def test_a_crop_of_a_ramp_is_a_shorter_ramp() -> None:
     ramp = torch.linspace(0, 1, 64).expand(16, 1, 2, 64, 64)
-    spans = [float(clip.max() - clip.min()) for clip in Augment(crop=(0.25, 0.25), aspect=1.0)(ramp, generator=generator())]
+    spans = [
+        float(clip.max() - clip.min()) for clip in Augment(crop=(0.25, 0.25), aspect=1.0)(ramp, generator=generator())
+    ]
     assert all(abs(span - 0.5) < 0.03 for span in spans)  # a quarter of the area is half of the width
 
 
@@ -109,7 +111,10 @@ def test_motion_blur_runs_along_its_line_only() -> None:
 @settings(max_examples=25, deadline=None)
 @given(extent=st.floats(0.1, 20), angle=st.floats(0, 3.14))
 def test_kernels_sum_to_one_and_are_symmetric(extent: float, angle: float) -> None:
-    for kernels in (line_kernels(torch.tensor([extent]), torch.tensor([angle]), 64), disc_kernels(torch.tensor([extent]), 64)):
+    for kernels in (
+        line_kernels(torch.tensor([extent]), torch.tensor([angle]), 64),
+        disc_kernels(torch.tensor([extent]), 64),
+    ):
         assert abs(float(kernels.sum()) - 1) < 1e-5 and (kernels >= 0).all()
         assert torch.allclose(kernels, kernels.flip(1, 2), atol=1e-5)
 
@@ -124,7 +129,13 @@ def test_erasing_fills_one_rectangle_with_the_clips_mean() -> None:
 
 
 def test_settings_out_of_range_are_refused() -> None:
-    for wrong in ({"crop": (0.0, 1.0)}, {"crop": (0.9, 0.5)}, {"flip": 1.5}, {"colour": 1.0}, {"aspect": 0.5}):
+    for wrong in (
+        {"crop": (0.0, 1.0)},
+        {"crop": (0.9, 0.5)},
+        {"flip": 1.5},
+        {"colour": 1.0},
+        {"aspect": 0.5},
+    ):
         with pytest.raises(DferError, match="augment"):
             Augment(**wrong)
     with pytest.raises(DferError, match="float clips"):
@@ -132,5 +143,9 @@ def test_settings_out_of_range_are_refused() -> None:
 
 
 def test_every_part_is_off_by_default() -> None:
-    switches = {field.name: field.default for field in fields(Augment)} | {"crop": 0, "aspect": 0, "blur_size": 0}
+    switches = {field.name: field.default for field in fields(Augment)} | {
+        "crop": 0,
+        "aspect": 0,
+        "blur_size": 0,
+    }
     assert set(switches.values()) <= {0.0}

@@ -80,9 +80,7 @@ def test_bins_of_equal_mass_hold_equally_many_clips() -> None:
     generator = np.random.default_rng(0)
     table = reliability(generator.dirichlet(np.ones(7), 300), generator.integers(0, 7, 300), equal="mass")
     assert [part.count for part in table] == [20] * 15
-    assert all(
-        part.low < part.confidence <= part.high and part.high <= next_.low for part, next_ in pairwise(table)
-    )
+    assert all(part.low < part.confidence <= part.high and part.high <= next_.low for part, next_ in pairwise(table))
 
 
 def test_without_clips_the_error_is_nan_and_the_table_empty() -> None:
@@ -110,9 +108,7 @@ def test_the_temperature_that_made_the_targets_is_found(temperature: float) -> N
 def test_no_temperature_of_a_fine_grid_is_better_than_the_one_fitted() -> None:
     generator = np.random.default_rng(3)
     logits = generator.normal(0, 4, (200, 5))
-    targets = np.eye(5)[
-        np.where(generator.random(200) < 0.6, logits.argmax(axis=1), generator.integers(0, 5, 200))
-    ]
+    targets = np.eye(5)[np.where(generator.random(200) < 0.6, logits.argmax(axis=1), generator.integers(0, 5, 200))]
 
     def loss(temperature: float) -> float:
         return float(-np.log((apply_temperature(logits, temperature) * targets).sum(axis=1)).mean())
@@ -130,12 +126,7 @@ def test_a_model_that_is_too_sure_by_a_factor_becomes_calibrated() -> None:
     labels = np.array([generator.choice(7, p=row) for row in softmax(logits / 2.5, axis=1)])
     fitted = fit_temperature(logits, np.eye(7)[labels])
     assert fitted == pytest.approx(2.5, rel=0.05)
-    assert (
-        ece(apply_temperature(logits, 1), labels)
-        > 0.15
-        > 0.03
-        > ece(apply_temperature(logits, fitted), labels)
-    )
+    assert ece(apply_temperature(logits, 1), labels) > 0.15 > 0.03 > ece(apply_temperature(logits, fitted), labels)
 
 
 def test_a_model_that_is_never_wrong_gets_the_lowest_temperature() -> None:

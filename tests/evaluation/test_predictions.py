@@ -52,9 +52,7 @@ def test_a_table_comes_back_bit_for_bit(tmp_path: Path, suffix: str) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
 @given(
-    ids=st.lists(
-        st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1), max_size=8, unique=True
-    ),
+    ids=st.lists(st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1), max_size=8, unique=True),
     seed=st.integers(0, 2**32 - 1),
     suffix=st.sampled_from([".csv", ".parquet"]),
 )
@@ -78,9 +76,7 @@ def test_any_table_comes_back(tmp_path: Path, ids: list[str], seed: int, suffix:
 def test_the_columns_are_those_that_others_read(tmp_path: Path) -> None:
     toy().write(tmp_path / "p.csv")
     lines = (tmp_path / "p.csv").read_text().splitlines()
-    assert lines[0] == (
-        "id,fold,label,prob_happy,prob_sad,prob_neutral,votes_happy,votes_sad,votes_neutral,frames"
-    )
+    assert lines[0] == ("id,fold,label,prob_happy,prob_sad,prob_neutral,votes_happy,votes_sad,votes_neutral,frames")
     assert lines[1] == "007,1,happy,0.7,0.2,0.1,8.0,2.0,0.0,0 4 9"
     assert lines[2].startswith("NA,1,,") and lines[3].endswith(",,,,3")
 

@@ -40,9 +40,7 @@ def table(probs: Any, labels: Any, votes: Any = None, **columns: Any) -> Predict
 
 def two_folds() -> Predictions:
     """Fold 1: three clips, one wrong; fold 2: one right, one wrong, one without a label. None is neutral."""
-    first = table(
-        [[0.8, 0.1, 0.1], [0.6, 0.2, 0.2], [0.1, 0.8, 0.1]], [0, 1, 1], [[8, 1, 1], [0, 10, 0], [2, 8, 0]]
-    )
+    first = table([[0.8, 0.1, 0.1], [0.6, 0.2, 0.2], [0.1, 0.8, 0.1]], [0, 1, 1], [[8, 1, 1], [0, 10, 0], [2, 8, 0]])
     second = table(
         [[0.5, 0.5, 0.0], [0.1, 0.6, 0.3], [0.2, 0.2, 0.6]], [0, 0, -1], [[5, 5, 0], [np.nan] * 3, [2, 2, 6]],
         ids=["d0", "d1", "d2"], fold=[2, 2, 2],

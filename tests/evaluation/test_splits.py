@@ -11,9 +11,7 @@ from dfer.errors import DferError
 from dfer.evaluation import cut_validation
 
 
-@given(
-    st.integers(0, 2**32 - 1), st.integers(2, 200), st.floats(0.05, 0.9), st.integers(2, 30), st.booleans()
-)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 200), st.floats(0.05, 0.9), st.integers(2, 30), st.booleans())
 def test_no_group_is_split_and_both_sides_have_clips(
     seed: int, clips: int, share: float, groups: int, some_unknown: bool
 ) -> None:

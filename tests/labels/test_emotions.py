@@ -16,8 +16,7 @@ from dfer.labels import CREMA_D, DFEW, FERPLUS, FERV39K, KNOWN, MAFW, EmotionSet
 HEADERS = {
     "dfew": "1happy 2sad 3neutral 4angry 5surprise 6disgust 7fear",
     "ferv39k": "Happy Sad Neutral Angry Surprise Disgust Fear",
-    "mafw": "anger disgust fear happiness neutral sadness surprise "
-    "contempt anxiety helplessness disappointment",
+    "mafw": "anger disgust fear happiness neutral sadness surprise contempt anxiety helplessness disappointment",
     "crema_d": "A D F H N S",
     "ferplus": "neutral happiness surprise sadness anger disgust fear contempt",
 }
@@ -50,9 +49,7 @@ def test_an_emotion_is_found_by_name_alias_and_any_case() -> None:
 
 
 def test_an_unknown_emotion_is_refused_with_the_set_the_nearest_name_and_the_known_ones() -> None:
-    with pytest.raises(
-        DferError, match=r"'dfew' has no emotion 'surprse' \(did you mean 'surprise'\?\).*happy, sad"
-    ):
+    with pytest.raises(DferError, match=r"'dfew' has no emotion 'surprse' \(did you mean 'surprise'\?\).*happy, sad"):
         DFEW.index("surprse")
 
 
@@ -104,9 +101,7 @@ def test_crema_d_maps_into_ferplus_by_name() -> None:
 
 
 def test_mapping_to_a_set_that_lacks_emotions_names_them() -> None:
-    with pytest.raises(
-        DferError, match=r"'dfew'.*lacks contempt, anxiety, helplessness, disappointment of 'mafw'"
-    ):
+    with pytest.raises(DferError, match=r"'dfew'.*lacks contempt, anxiety, helplessness, disappointment of 'mafw'"):
         MAFW.mapping_to(DFEW)
 
 

@@ -23,9 +23,9 @@ from dfer.labels import (
 )
 
 VOTES = np.array([[6, 4, 0], [1, 2, 7], [10, 0, 0]])
-TABLES = arrays(
-    np.int64, st.tuples(st.integers(1, 6), st.integers(2, 8)), elements=st.integers(0, 20)
-).filter(lambda votes: bool((votes.sum(axis=1) > 0).all()))
+TABLES = arrays(np.int64, st.tuples(st.integers(1, 6), st.integers(2, 8)), elements=st.integers(0, 20)).filter(
+    lambda votes: bool((votes.sum(axis=1) > 0).all())
+)
 OPTIONS = {"smooth": {"ties": "drop"}, "hard": {"ties": "drop"}}
 
 
@@ -48,9 +48,7 @@ def test_dirichlet_trusts_six_hundred_of_a_thousand_more_than_six_of_ten() -> No
     assert few == pytest.approx(6 / 12) and many == pytest.approx(600 / 1002)
 
 
-@pytest.mark.parametrize(
-    "prior", ["klass", [0.5, 0.5], [0.5, 0.6, -0.1], [0.5, 0.5, 0.5], [np.nan, 0.5, 0.5]]
-)
+@pytest.mark.parametrize("prior", ["klass", [0.5, 0.5], [0.5, 0.6, -0.1], [0.5, 0.5, 0.5], [np.nan, 0.5, 0.5]])
 def test_a_prior_that_is_none_is_refused(prior: object) -> None:
     with pytest.raises(DferError, match="prior must be"):
         soft_labels(VOTES, "dirichlet", prior=prior)
@@ -150,9 +148,7 @@ def test_only_the_first_five_culprits_are_named_and_the_rest_counted() -> None:
         check_votes(np.full((8, 2), -1))
 
 
-@pytest.mark.parametrize(
-    "votes", [[1, 2], [["a", "b"]], [[1, 2], [3]], np.zeros((2, 0)), np.zeros((1, 2, 3))]
-)
+@pytest.mark.parametrize("votes", [[1, 2], [["a", "b"]], [[1, 2], [3]], np.zeros((2, 0)), np.zeros((1, 2, 3))])
 def test_votes_that_are_no_table_of_numbers_are_refused(votes: object) -> None:
     with pytest.raises(DferError, match=r"expected votes \(N, K\)"):
         check_votes(votes)
@@ -170,9 +166,7 @@ def test_published_distributions_pass_when_allowed() -> None:
 def test_a_misspelt_rule_or_option_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(DferError, match=r"'frequenzy' \(did you mean 'frequency'\?\)"):
         soft_labels(VOTES, "frequenzy")
-    with pytest.raises(
-        DferError, match=r"'softmax' has no option 'temperatuur' \(did you mean 'temperature'\?\)"
-    ):
+    with pytest.raises(DferError, match=r"'softmax' has no option 'temperatuur' \(did you mean 'temperature'\?\)"):
         soft_labels(VOTES, "softmax", temperatuur=2)
     with pytest.raises(DferError, match="'frequency' has no option 'strength'; it has none"):
         soft_labels(VOTES, strength=1)
@@ -210,9 +204,7 @@ def test_an_empty_table_gives_an_empty_table(rule: str) -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 @given(votes=TABLES)
-def test_rows_sum_to_one_or_are_discarded_whole_and_the_votes_are_not_touched(
-    rule: str, votes: np.ndarray
-) -> None:
+def test_rows_sum_to_one_or_are_discarded_whole_and_the_votes_are_not_touched(rule: str, votes: np.ndarray) -> None:
     before = votes.copy()
     soft = soft_labels(votes, rule, **OPTIONS.get(rule, {}))
     discarded = np.isnan(soft).any(axis=1)
@@ -223,9 +215,7 @@ def test_rows_sum_to_one_or_are_discarded_whole_and_the_votes_are_not_touched(
 
 @pytest.mark.parametrize("rule", RULES)
 @given(votes=TABLES, data=st.data())
-def test_permuting_the_emotions_permutes_the_columns(
-    rule: str, votes: np.ndarray, data: st.DataObject
-) -> None:
+def test_permuting_the_emotions_permutes_the_columns(rule: str, votes: np.ndarray, data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(votes.shape[1])))
     options = OPTIONS.get(rule, {})
     there, here = soft_labels(votes[:, order], rule, **options), soft_labels(votes, rule, **options)

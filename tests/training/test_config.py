@@ -59,7 +59,12 @@ def test_overrides_are_toml_values_and_bare_words_are_strings(tmp_path: Path) ->
     path = tmp_path / "r.toml"
     path.write_text("[midas]\nalpha = 0.8\n", encoding="utf-8")
     recipe = load_recipe(path, ["optim.lr=1e-4", "labels.rule=hard", "augment.crop=[0.5, 1.0]", "midas=off"])
-    assert (recipe.optim.lr, recipe.labels.rule, recipe.augment.crop, recipe.midas) == (1e-4, "hard", (0.5, 1.0), None)
+    assert (recipe.optim.lr, recipe.labels.rule, recipe.augment.crop, recipe.midas) == (
+        1e-4,
+        "hard",
+        (0.5, 1.0),
+        None,
+    )
 
 
 def test_a_missing_or_broken_file_is_said(tmp_path: Path) -> None:

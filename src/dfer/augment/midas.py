@@ -84,7 +84,9 @@ class Midas:
 
     def __post_init__(self) -> None:
         if not self.alpha > 0:
-            raise DferError(f"expected alpha > 0 in Beta(alpha, alpha), got {self.alpha}; to mix nothing, leave Midas out")
+            raise DferError(
+                f"expected alpha > 0 in Beta(alpha, alpha), got {self.alpha}; to mix nothing, leave Midas out"
+            )
         if self.per not in ("clip", "batch"):
             raise DferError(f'expected per="clip" or per="batch", got {self.per!r}')
         if not 0 <= self.prob <= 1:

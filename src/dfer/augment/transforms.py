@@ -128,7 +128,9 @@ class Augment:
         if not blurred.any():
             return clips
         kernels = torch.where(
-            moving[:, None, None], line_kernels(extent, angle, clips.shape[-1]), disc_kernels(extent, clips.shape[-1])
+            moving[:, None, None],
+            line_kernels(extent, angle, clips.shape[-1]),
+            disc_kernels(extent, clips.shape[-1]),
         )
         chosen = blurred.nonzero()[:, 0].to(clips.device)
         result = clips.clone()
@@ -144,7 +146,10 @@ class Augment:
             return clips
         height, width = clips.shape[-2:]
         inside = []
-        for length, share, place in ((height, (area * ratio).sqrt(), down), (width, (area / ratio).sqrt(), across)):
+        for length, share, place in (
+            (height, (area * ratio).sqrt(), down),
+            (width, (area / ratio).sqrt(), across),
+        ):
             positions = (torch.arange(length) + 0.5) / length
             start = (place * (1 - share))[:, None]
             inside.append((positions >= start) & (positions < start + share[:, None]))

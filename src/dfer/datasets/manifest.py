@@ -12,8 +12,9 @@ Columns, always all there:
     votes_X   how many people voted for emotion X; all empty: no votes
 Other columns are kept behind them; `other_X` are ballots that name no emotion, such as FER+'s "unknown".
 
-On disk: CSV whose first line is a comment with the emotions and the root as JSON (`pandas.read_csv(path, skiprows=1)` reads
-the rest), or Parquet with the same JSON in its metadata. Counts are kept: a soft label is made from them at the last moment.
+On disk: CSV whose first line is a comment with the emotions and the root as JSON (`pandas.read_csv(path, skiprows=1)`
+reads the rest), or Parquet with the same JSON in its metadata. Counts are kept: a soft label is made from them at the
+last moment.
 """
 
 from __future__ import annotations
@@ -60,7 +61,13 @@ class Manifest:
 
     @classmethod
     def build(
-        cls, rows: pd.DataFrame, *, emotions: EmotionSet, root: Path, source: str = "", left_out: Mapping[str, int] | None = None
+        cls,
+        rows: pd.DataFrame,
+        *,
+        emotions: EmotionSet,
+        root: Path,
+        source: str = "",
+        left_out: Mapping[str, int] | None = None,
     ) -> Manifest:
         """A valid manifest from a table that may lack columns.
 
@@ -90,7 +97,7 @@ class Manifest:
     def labels(self) -> npt.NDArray[np.int64]:
         """(N,) positions in `emotions`, -1 where the source gives no single label."""
         positions = {name: index for index, name in enumerate(self.emotions)}
-        return self.table["label"].map(positions).fillna(-1).to_numpy(dtype=np.int64)
+        return np.array([positions.get(name, -1) for name in self.table["label"]], dtype=np.int64)
 
     @property
     def folds(self) -> list[int]:
@@ -123,7 +130,9 @@ class Manifest:
             raise DferError(f"this manifest has no folds, so there is no fold {fold}")
         parts = tuple((self.table["split"] == name).to_numpy(dtype=bool) for name in ("train", "test"))
         if not all(part.any() for part in parts):
-            raise DferError("expected folds, or clips with split train and split test; fill the manifest's fold or split column")
+            raise DferError(
+                "expected folds, or clips with split train and split test; fill the manifest's fold or split column"
+            )
         return parts[0], parts[1]
 
     def validate(self) -> None:
@@ -136,12 +145,16 @@ class Manifest:
         _refuse(ids, ~table["kind"].isin(KINDS), f"of a kind that is none of {', '.join(KINDS)}")
         _refuse(ids, ~table["split"].isin(SPLITS), "in a split that is none of train, val, test")
         _refuse(ids, (table["fold"] < 1).fillna(False), "in a fold below 1; folds are counted from 1")
-        _refuse(ids, ~table["label"].isin(["", *self.emotions]), f"whose label is none of {', '.join(self.emotions)}")
+        _refuse(
+            ids,
+            ~table["label"].isin(["", *self.emotions]),
+            f"whose label is none of {', '.join(self.emotions)}",
+        )
         empty = np.isnan(self.votes).all(axis=1)
-        check_votes(self.votes[~empty], ids[~empty].to_list())
+        check_votes(self.votes[~empty], ids.to_numpy()[~empty].tolist())
         others = table.filter(regex="^other_").sum(axis=1).to_numpy(dtype=float)
         _refuse(ids, ~empty & (self.votes.sum(axis=1) + others == 0), "with votes that are all zero")
-        _refuse(ids, empty & (table["label"] == ""), "with neither a label nor votes")
+        _refuse(ids, empty & (self.labels < 0), "with neither a label nor votes")
 
     def _left_out_text(self) -> str:
         return "".join(f"; left out {count}: {reason}" for reason, count in self.left_out.items())
@@ -193,10 +206,19 @@ class Manifest:
         try:
             head, table = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
             emotions = EmotionSet(head["emotions"]["name"], tuple(head["emotions"]["emotions"]))
-            root = path.absolute().parent / head["root"]
-            return cls.build(table, emotions=emotions, root=Path(os.path.normpath(root)), source=head["source"], left_out=head["left_out"])
-        except (OSError, KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError, pd.errors.ParserError) as error:
-            raise DferError(f"{path} is damaged or not a manifest: {error}; write it anew with `dfer prepare`") from error
+            root = Path(os.path.normpath(path.absolute().parent / head["root"]))
+            return cls.build(table, emotions=emotions, root=root, source=head["source"], left_out=head["left_out"])
+        except (
+            OSError,
+            KeyError,
+            TypeError,
+            UnicodeDecodeError,
+            json.JSONDecodeError,
+            pd.errors.ParserError,
+        ) as error:
+            raise DferError(
+                f"{path} is damaged or not a manifest: {error}; write it anew with `dfer prepare`"
+            ) from error
         except DferError as error:
             raise DferError(f"{path}: {error}") from error
 
@@ -235,9 +257,10 @@ def _read_csv(path: Path) -> tuple[dict[str, Any], pd.DataFrame]:
         first = file.readline()
         if not first.startswith(f"# {FORMAT} "):
             raise DferError(
-                f"not a manifest (its first line does not say {FORMAT}); for a table of your own: dfer prepare table {path}"
+                f"not a manifest (its first line does not say {FORMAT}); "
+                f"for a table of your own: dfer prepare table {path}"
             )
-        text = {name: str for name in TEXT}
+        text = dict.fromkeys(TEXT, str)
         return json.loads(first.split(" ", 2)[2]), pd.read_csv(file, dtype=text, keep_default_na=False, na_values=[""])
 
 
@@ -246,7 +269,9 @@ def _write_parquet(table: pd.DataFrame, path: Path, head: str) -> None:
     import pyarrow.parquet as pq
 
     arrow = pa.Table.from_pandas(table, preserve_index=False)
-    pq.write_table(arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), FORMAT.encode(): head.encode()}), path)
+    pq.write_table(
+        arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), FORMAT.encode(): head.encode()}), path
+    )
 
 
 def _read_parquet(path: Path) -> tuple[dict[str, Any], pd.DataFrame]:

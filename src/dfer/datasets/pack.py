@@ -1,8 +1,8 @@
 """Pack clips: decode each once, into square frames of one size that training reads without decoding.
 
 A packed clip is a .npy file, (T, size, size, C) uint8, memory-mapped when it is read. Clips that are not square are
-centre-cropped. A clip that cannot be read is named in failures.csv, left out and counted; a packing that was killed goes
-on where it stopped.
+centre-cropped. A clip that cannot be read is named in failures.csv, left out and counted; a packing that was killed
+goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -62,16 +62,21 @@ def pack(
     """
     names = [file_name(name) for name in manifest.table["id"]]
     jobs = [
-        Job(row.id, manifest.resolve(row.path), row.kind, folder / name, size, grey)
-        for row, name in zip(manifest.table.itertuples(), names, strict=True)
+        Job(clip, manifest.resolve(path), kind, folder / name, size, grey)
+        for clip, path, kind, name in zip(*(manifest.table[key] for key in ("id", "path", "kind")), names, strict=True)
     ]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         done = _run(jobs, workers, progress)
-        failures = pd.DataFrame([{"id": name, "reason": told} for name, told in done.items() if isinstance(told, str)], columns=["id", "reason"])
+        failures = pd.DataFrame(
+            [{"id": name, "reason": told} for name, told in done.items() if isinstance(told, str)],
+            columns=["id", "reason"],
+        )
         failures.to_csv(folder / "failures.csv", index=False)
     except OSError as error:
-        raise DferError(f"cannot write packed clips to {folder}: {error.strerror or error}; what was packed stays, run it again") from error
+        raise DferError(
+            f"cannot write packed clips to {folder}: {error.strerror or error}; what was packed stays, run it again"
+        ) from error
     table = manifest.table.assign(path=names, kind="array", frames=manifest.table["id"].map(done))
     table = table[~table["id"].isin(failures["id"])]
     left_out = dict(manifest.left_out)

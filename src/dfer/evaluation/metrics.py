@@ -149,9 +149,7 @@ def against_shares(probs: ArrayLike, shares: ArrayLike) -> tuple[Floats, Floats]
     """
     rows, wanted = _finite(probs), _finite(shares)
     if rows.shape != wanted.shape:
-        raise DferError(
-            f"expected shares of votes of shape {rows.shape}, as the predictions, got {wanted.shape}"
-        )
+        raise DferError(f"expected shares of votes of shape {rows.shape}, as the predictions, got {wanted.shape}")
     return rows, wanted
 
 

@@ -159,9 +159,7 @@ class Predictions:
         self._refuse(~np.isfinite(self.probs).all(axis=1), "have probabilities that are NaN or infinite")
         self._refuse((self.probs < 0).any(axis=1), "have negative probabilities; expected softmax's")
         sums = np.abs(self.probs.sum(axis=1) - 1)
-        self._refuse(
-            sums > SUM_TOLERANCE, "have probabilities that do not sum to 1; expected softmax outputs"
-        )
+        self._refuse(sums > SUM_TOLERANCE, "have probabilities that do not sum to 1; expected softmax outputs")
         outside = (self.labels < -1) | (self.labels >= len(self.emotions))
         self._refuse(outside, f"have a label outside -1 ... {len(self.emotions) - 1}")
         without = np.isnan(self.votes).all(axis=1)
@@ -170,9 +168,7 @@ class Predictions:
     def _refuse(self, rows: ArrayLike, fault: str) -> None:
         wrong = np.asarray(rows, dtype=bool)
         if wrong.any():
-            raise DferError(
-                f"{int(wrong.sum())} of {len(self)} predictions {fault}: clips {listed(self.ids[wrong])}"
-            )
+            raise DferError(f"{int(wrong.sum())} of {len(self)} predictions {fault}: clips {listed(self.ids[wrong])}")
 
 
 def concatenate(parts: Sequence[Predictions]) -> Predictions:
@@ -235,9 +231,7 @@ def _numbers(table: pd.DataFrame, columns: list[str]) -> Floats:
     numbers = np.empty((len(table), len(columns)))
     for position, column in enumerate(columns):
         try:
-            numbers[:, position] = (
-                table[column].replace("", "nan").to_numpy(dtype=np.float64, na_value=np.nan)
-            )
+            numbers[:, position] = table[column].replace("", "nan").to_numpy(dtype=np.float64, na_value=np.nan)
         except (TypeError, ValueError) as error:
             raise DferError(f"expected numbers in column '{column}': {error}") from error
     return numbers
@@ -248,8 +242,6 @@ def _positions(table: pd.DataFrame, emotions: EmotionSet) -> NDArray[np.int64]:
     labels = table["label"].fillna("").astype(str)
     unknown = ~labels.map(lambda name: name == "" or name in emotions).to_numpy(dtype=bool)
     if unknown.any():
-        found = [
-            f"{name} ('{label}')" for name, label in zip(table["id"][unknown], labels[unknown], strict=True)
-        ]
+        found = [f"{name} ('{label}')" for name, label in zip(table["id"][unknown], labels[unknown], strict=True)]
         raise DferError(f"expected labels among {listed(emotions, 12)}; unknown: clips {listed(found)}")
     return np.array([emotions.index(name) if name else -1 for name in labels], dtype=np.int64)

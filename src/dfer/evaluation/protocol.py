@@ -102,9 +102,7 @@ def gallery(predictions: Mapping[str, Predictions], *, count: int = 12) -> list[
             )
     rows = {name: dict(zip(part.ids, part.probs, strict=True)) for name, part in predictions.items()}
     doubt = entropy(first.votes).round(10)  # equal votes in another order are equally ambiguous
-    shown = [
-        row for row in np.flatnonzero(first.voted) if all(first.ids[row] in part for part in rows.values())
-    ]
+    shown = [row for row in np.flatnonzero(first.voted) if all(first.ids[row] in part for part in rows.values())]
     shown.sort(key=lambda row: (-doubt[row], first.ids[row]))
     return [
         {

@@ -15,9 +15,7 @@ DRAWS = 64
 """Cuts by group that are drawn; the one whose labels come nearest to the share wanted is taken."""
 
 
-def cut_validation(
-    groups: ArrayLike, labels: ArrayLike, share: float, generator: np.random.Generator
-) -> Mask:
+def cut_validation(groups: ArrayLike, labels: ArrayLike, share: float, generator: np.random.Generator) -> Mask:
     """Which clips of the training part become the validation part.
 
     Where groups (person, film) are known no group is split; a clip of unknown group is a group of its own.

@@ -227,9 +227,7 @@ CREMA_D = EmotionSet(
 )  # fmt: skip
 """Column letters A D F H N S of its vote table, and the acted emotion ANG ... SAD in its file names."""
 
-FERPLUS = EmotionSet(
-    "ferplus", ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")
-)
+FERPLUS = EmotionSet("ferplus", ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt"))
 """Columns of fer2013new.csv; its further columns unknown and NF (not a face) name no emotion."""
 
 KNOWN: dict[str, EmotionSet] = {known.name: known for known in (DFEW, FERV39K, MAFW, CREMA_D, FERPLUS)}

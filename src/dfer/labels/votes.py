@@ -106,9 +106,7 @@ def frequency(votes: Floats) -> Floats:
     return shares
 
 
-def dirichlet(
-    votes: Floats, *, strength: float = 1.0, prior: str | Sequence[float] | Floats = "uniform"
-) -> Floats:
+def dirichlet(votes: Floats, *, strength: float = 1.0, prior: str | Sequence[float] | Floats = "uniform") -> Floats:
     """Additive smoothing: (n_k + strength prior_k) / (N + strength), the posterior mean of a Dirichlet prior.
 
     Args:

@@ -62,7 +62,9 @@ def create_model(name: str, num_classes: int, *, in_channels: int = 3, **options
     known = [key for key in inspect.signature(BUILDERS[name]).parameters if key not in ("num_classes", "in_channels")]
     for option in options:
         if option not in known:
-            raise DferError(f"model {name} has no option {option!r}{_nearest(option, known)}; it has {', '.join(known)}")
+            raise DferError(
+                f"model {name} has no option {option!r}{_nearest(option, known)}; it has {', '.join(known)}"
+            )
     return BUILDERS[name](num_classes, in_channels=in_channels, **options)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 class Residual2d(nn.Module):
-    """Two 3x3 convolutions with batch norm and a shortcut (He et al., CVPR 2016); (N, C, H, W) -> (N, width, H', W')."""
+    """Two 3x3 convolutions with batch norm and a shortcut (He et al., CVPR 2016)."""
 
     def __init__(self, channels: int, width: int, *, stride: int = 1) -> None:
         super().__init__()

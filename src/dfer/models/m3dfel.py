@@ -1,7 +1,7 @@
 """M3DFEL: a clip as a bag of short instances, the network that MIDAS was set against.
 
-Each instance of 4 frames passes through R3D-18; a BiLSTM and self-attention relate the instances; dynamic multi-instance
-normalisation (DMIN) balances them; a convolution over the bag makes one vector of them.
+Each instance of 4 frames passes through R3D-18; a BiLSTM and self-attention relate the instances; dynamic
+multi-instance normalisation (DMIN) balances them; a convolution over the bag makes one vector of them.
 
 References:
     Wang et al.: "Rethinking the Learning Paradigm for Dynamic Facial Expression Recognition", CVPR 2023.

@@ -35,9 +35,7 @@ class Block(nn.Module):
         self.conv2 = nn.Sequential(nn.Conv3d(width, width, 3, 1, 1, bias=False), nn.BatchNorm3d(width))
         self.downsample: nn.Module | None = None
         if stride != 1 or channels != width:
-            self.downsample = nn.Sequential(
-                nn.Conv3d(channels, width, 1, stride, bias=False), nn.BatchNorm3d(width)
-            )
+            self.downsample = nn.Sequential(nn.Conv3d(channels, width, 1, stride, bias=False), nn.BatchNorm3d(width))
 
     def forward(self, clips: Tensor) -> Tensor:
         """(B, C, T, H, W) -> (B, width, T', H', W')."""
@@ -64,7 +62,10 @@ class R3d(nn.Module):
         channels = width
         for stage, depth in enumerate(DEPTHS):
             planes = width * 2**stage
-            blocks = [Block(channels if block == 0 else planes, planes, stride=2 if stage and not block else 1) for block in range(depth)]
+            blocks = [
+                Block(channels if block == 0 else planes, planes, stride=2 if stage and not block else 1)
+                for block in range(depth)
+            ]
             setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
             channels = planes
         self.fc = nn.Linear(channels, num_classes)
@@ -109,19 +110,28 @@ def load_weights(network: R3d, path: Path) -> None:
         DferError: no such file, not a file of weights, or weights of another network.
     """
     try:
-        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
+        state = (
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
     except (OSError, SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise DferError(f"cannot read weights from {path}: {str(error).splitlines()[0]}") from error
     own = network.state_dict()
     if not isinstance(state, dict) or not set(state) & set(own):
-        raise DferError(f"{path} holds no weights of r3d_18: expected keys such as stem.0.weight, found {listed(state)}")
+        raise DferError(
+            f"{path} holds no weights of r3d_18: expected keys such as stem.0.weight, found {listed(state)}"
+        )
     other = [key for key in ("fc.weight", "fc.bias") if key in state and state[key].shape != own[key].shape]
     for key in other:
         state.pop(key)
     missing = sorted(set(own) - set(state) - set(other))
     wrong = sorted(key for key in state if key not in own or state[key].shape != own[key].shape)
     if missing or wrong:
-        raise DferError(f"{path} does not fit r3d_18: missing {listed(missing) or 'nothing'}, of other shape {listed(wrong) or 'nothing'}")
+        raise DferError(
+            f"{path} does not fit r3d_18: missing {listed(missing) or 'nothing'}, "
+            f"of other shape {listed(wrong) or 'nothing'}"
+        )
     network.load_state_dict(state, strict=False)
     if other:
         logger.info("the last layer of %s is for other classes; dfer's starts fresh", path)

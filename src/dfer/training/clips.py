@@ -105,7 +105,9 @@ def make_targets(labels: Labels, manifest: Manifest, train: npt.NDArray[np.bool_
         return smooth_labels(one_hot(manifest.labels, size), labels.smoothing)
     given = ~np.isnan(manifest.votes).any(axis=1)
     if not given.any():
-        raise DferError(f'this manifest has no votes, so labels.rule = "{labels.rule}" has nothing to go by; use "hard"')
+        raise DferError(
+            f'this manifest has no votes, so labels.rule = "{labels.rule}" has nothing to go by; use "hard"'
+        )
     options = labels.options
     if labels.rule == "ferplus":
         options["other"] = manifest.table.filter(regex="^other_").to_numpy(dtype=float)[given]
@@ -122,7 +124,12 @@ class ClipDataset(Dataset[Sample | DferError]):
     """Clips by row. A clip that cannot be read comes back as its error, which names it; `batches` raises it."""
 
     def __init__(
-        self, manifest: Manifest, preprocessing: Preprocessing, *, size: int | None = None, sample: Sampler | None = None
+        self,
+        manifest: Manifest,
+        preprocessing: Preprocessing,
+        *,
+        size: int | None = None,
+        sample: Sampler | None = None,
     ) -> None:
         self.paths = [manifest.resolve(path) for path in manifest.table["path"]]
         self.kinds = manifest.table["kind"].tolist()
@@ -139,7 +146,9 @@ class ClipDataset(Dataset[Sample | DferError]):
             indices = self.sample(len(clip), row)
             return Sample(self.preprocessing.read(clip, indices, size=self.size), row, indices)
         except DferError as error:
-            return DferError(f"clip {self.ids[row]}: {error}; `dfer prepare --pack` leaves such clips out and counts them")
+            return DferError(
+                f"clip {self.ids[row]}: {error}; `dfer prepare --pack` leaves such clips out and counts them"
+            )
 
 
 def jittered_sampler(preprocessing: Preprocessing, seed: int, epoch: int) -> Sampler:
@@ -147,7 +156,7 @@ def jittered_sampler(preprocessing: Preprocessing, seed: int, epoch: int) -> Sam
     return partial(_jittered_frames, preprocessing.frames, preprocessing.short, seed, epoch)
 
 
-def _uniform_frames(frames: int, short: str, length: int, row: int) -> npt.NDArray[np.int64]:
+def _uniform_frames(frames: int, short: str, length: int, _row: int) -> npt.NDArray[np.int64]:
     return uniform(length, frames, short=short)
 
 

@@ -88,7 +88,10 @@ class _Run:
         self.mix = recipe.midas
         torch.manual_seed(stream(recipe.seed, Purpose.WEIGHTS))
         network = create_model(
-            recipe.model.name, len(manifest.emotions), in_channels=recipe.input.channels, **recipe.model.options
+            recipe.model.name,
+            len(manifest.emotions),
+            in_channels=recipe.input.channels,
+            **recipe.model.options,
         )
         self.parameters = sum(weight.numel() for weight in network.parameters())
         optimizer = make_optimizer(network, recipe.optim)
@@ -99,7 +102,14 @@ class _Run:
             self.average.to(self.accelerator.device)
         self.class_weights = self._class_weights()
         self.batches_per_epoch = max(1, len(self.chosen.train) // recipe.optim.batch)
-        self.place: dict[str, Any] = {"step": 0, "loss": 0.0, "clips": 0, "seconds": 0.0, "best": None, "best_epoch": 0}
+        self.place: dict[str, Any] = {
+            "step": 0,
+            "loss": 0.0,
+            "clips": 0,
+            "seconds": 0.0,
+            "best": None,
+            "best_epoch": 0,
+        }
 
     # -- before and after ---------------------------------------------------------------------------------------
 
@@ -112,12 +122,18 @@ class _Run:
         if resume and state.exists():
             written = (self.folder / "recipe.toml").read_text(encoding="utf-8")
             if written != self.recipe.toml():
-                raise DferError(f"{self.folder}/recipe.toml is another recipe than the one to resume with; use another folder")
+                raise DferError(
+                    f"{self.folder}/recipe.toml is another recipe than the one to resume with; use another folder"
+                )
             self.place = load_state(state, optimizer=self.optimizer, modules=self._modules())
             self._forget_lines_after(self.place["step"])
             return True
-        if not resume and any((self.folder / name).exists() for name in ("metrics.jsonl", "state.safetensors", "train.json")):
-            raise DferError(f"{self.folder} holds a run already; go on with --resume or choose another folder with --out")
+        if not resume and any(
+            (self.folder / name).exists() for name in ("metrics.jsonl", "state.safetensors", "train.json")
+        ):
+            raise DferError(
+                f"{self.folder} holds a run already; go on with --resume or choose another folder with --out"
+            )
         if self.accelerator.is_main_process:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
@@ -142,9 +158,9 @@ class _Run:
             self._keep_model()
         summary = {
             "fold": self.fold, "clips": len(self.chosen.train), "validation": len(self.chosen.validation),
-            "left_out": self.manifest.left_out | self.chosen.left_out, "epochs": self.recipe.optim.epochs,
-            "kept_epoch": self.place["best_epoch"] or self.recipe.optim.epochs, "seconds": round(self.place["seconds"], 1),
-            "parameters": self.parameters, "model": self.recipe.model.name,
+            "left_out": {**self.manifest.left_out, **self.chosen.left_out}, "epochs": self.recipe.optim.epochs,
+            "kept_epoch": self.place["best_epoch"] or self.recipe.optim.epochs,
+            "seconds": round(self.place["seconds"], 1), "parameters": self.parameters, "model": self.recipe.model.name,
             "processes": self.accelerator.num_processes, "device": str(self.accelerator.device), "version": __version__,
         }  # fmt: skip
         if self.accelerator.is_main_process:
@@ -243,7 +259,9 @@ class _Run:
         value = float(loss.detach())
         if not math.isfinite(value):
             ids = listed(self.manifest.table["id"].iloc[batch.rows.numpy()], limit=len(batch.rows))
-            raise DferError(f"the loss is {value} at step {step}; clips of the batch: {ids}; lower optim.lr or set optim.clip_norm")
+            raise DferError(
+                f"the loss is {value} at step {step}; clips of the batch: {ids}; lower optim.lr or set optim.clip_norm"
+            )
         self.optimizer.zero_grad()
         self.accelerator.backward(loss)
         if recipe.optim.clip_norm:
@@ -275,12 +293,19 @@ class _Run:
         rows = self.chosen.validation
         dataset = ClipDataset(self.manifest, self.recipe.input)
         probs, _ = predict_probs(
-            self._judged(), dataset, rows, batch=self.recipe.optim.batch, precision=self.recipe.optim.precision
+            self._judged(),
+            dataset,
+            rows,
+            batch=self.recipe.optim.batch,
+            precision=self.recipe.optim.precision,
         )
         scores: dict[str, float] = {}
         labels, votes = self.manifest.labels[rows], self.manifest.votes[rows]
         if (labelled := labels >= 0).any():
-            scores |= {"val_war": war(probs[labelled], labels[labelled]), "val_uar": uar(probs[labelled], labels[labelled])}
+            scores |= {
+                "val_war": war(probs[labelled], labels[labelled]),
+                "val_uar": uar(probs[labelled], labels[labelled]),
+            }
         if (voted := votes.sum(axis=1) > 0).any():  # NaN (no votes) is not above 0
             shares = votes[voted] / votes[voted].sum(axis=1, keepdims=True)
             scores["val_kl"] = float(kl_divergence(probs[voted], shares).mean())
@@ -291,7 +316,9 @@ class _Run:
         if wanted == "last":
             return False
         if wanted not in row:
-            raise DferError(f'selection = "{wanted}" needs a validation part with {wanted}; set data.validation or use "last"')
+            raise DferError(
+                f'selection = "{wanted}" needs a validation part with {wanted}; set data.validation or use "last"'
+            )
         score = -row[wanted] if wanted == "val_kl" else row[wanted]
         if self.place["best"] is not None and score <= self.place["best"]:
             return False
@@ -311,7 +338,10 @@ class _Run:
     def _save_state(self) -> None:
         if self.accelerator.is_main_process:
             save_state(
-                self.folder / "state.safetensors", self.place, optimizer=self.optimizer, modules=self._modules()
+                self.folder / "state.safetensors",
+                self.place,
+                optimizer=self.optimizer,
+                modules=self._modules(),
             )
 
 

@@ -17,12 +17,14 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """-Σ_k y_k log p_k for each clip, (B,)."""
-    return -(targets * F.log_softmax(logits, dim=1)).sum(dim=1)
+    losses: Tensor = -(targets * F.log_softmax(logits, dim=1)).sum(dim=1)
+    return losses
 
 
 def kl(logits: Tensor, targets: Tensor) -> Tensor:
     """KL(y ‖ p) for each clip, (B,), >= 0."""
-    return cross_entropy(logits, targets) + torch.special.xlogy(targets, targets).sum(dim=1)
+    entropy: Tensor = -torch.special.xlogy(targets, targets).sum(dim=1)
+    return cross_entropy(logits, targets) - entropy
 
 
 def js(logits: Tensor, targets: Tensor) -> Tensor:
@@ -32,7 +34,8 @@ def js(logits: Tensor, targets: Tensor) -> Tensor:
     log_middle = torch.log(((probs + targets) / 2).clamp(min=torch.finfo(probs.dtype).tiny))
     from_targets = (torch.special.xlogy(targets, targets) - targets * log_middle).sum(dim=1)
     from_probs = (probs * (log_probs - log_middle)).sum(dim=1)
-    return (from_targets + from_probs) / 2
+    divergences: Tensor = (from_targets + from_probs) / 2
+    return divergences
 
 
 LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy, "kl": kl, "js": js}

@@ -34,4 +34,5 @@ def make_optimizer(network: nn.Module, optim: Optim) -> torch.optim.Optimizer:
 
 def moving_average(network: nn.Module, decay: float) -> AveragedModel:
     """A copy of the network whose weights and buffers follow it with the given decay."""
-    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return AveragedModel(network, multi_avg_fn=average, use_buffers=True)

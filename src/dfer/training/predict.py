@@ -25,7 +25,9 @@ BATCH = 64
 
 def to_network(clips: Tensor, preprocessing: Preprocessing) -> Tensor:
     """Clips (B, C, T, H, W) in [0, 1] -> what the network takes: (clips - mean) / std, by channel."""
-    mean, std = (torch.tensor(values).to(clips).view(1, -1, 1, 1, 1) for values in (preprocessing.mean, preprocessing.std))
+    mean, std = (
+        torch.tensor(values).to(clips).view(1, -1, 1, 1, 1) for values in (preprocessing.mean, preprocessing.std)
+    )
     return (clips - mean) / std
 
 
@@ -37,10 +39,11 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 
 def _computes_in_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    # Asked of the processor since torch 2.11 or so; where it cannot be asked, fp32 is always right.
-    ask = getattr(torch.cpu, "get_capabilities", dict)
-    return device.type == "cpu" and any(ask().get(name) for name in ("avx512_bf16", "amx_bf16"))
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    # Older torch cannot ask the processor; fp32 is always right.
+    ask = getattr(torch.cpu, "get_capabilities", None)
+    capabilities = ask() if device.type == "cpu" and ask else {}
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
 
 @torch.inference_mode()

@@ -1,8 +1,8 @@
 """A run's folder: one sub-folder a fold, trained, read on its test part, and put side by side with other runs.
 
-    runs/NAME/fold1/{recipe.toml, metrics.jsonl, train.json, model/, predictions.csv}
-    runs/NAME/split/...   where the manifest has splits instead of folds
-    runs/NAME/data.json   which manifest the run was trained on
+runs/NAME/fold1/{recipe.toml, metrics.jsonl, train.json, model/, predictions.csv}
+runs/NAME/split/...   where the manifest has splits instead of folds
+runs/NAME/data.json   which manifest the run was trained on
 """
 
 from __future__ import annotations
@@ -58,7 +58,11 @@ def train_folds(
 
 
 def evaluate_runs(
-    runs: Mapping[str, Path], out: Path, *, data: Path | None = None, folds: Sequence[int | None] | None = None
+    runs: Mapping[str, Path],
+    out: Path,
+    *,
+    data: Path | None = None,
+    folds: Sequence[int | None] | None = None,
 ) -> dict[str, Any]:
     """Read each run's test parts, score them and write `report.json` and `report.html`.
 
@@ -76,7 +80,10 @@ def evaluate_runs(
     Raises:
         DferError: a run without a trained model, runs on different data, folds that are not there.
     """
-    from dfer.evaluation.report import build_report, write_report  # training does not wait for what draws the page
+    from dfer.evaluation.report import (
+        build_report,
+        write_report,
+    )  # training does not wait for what draws the page
 
     path = data or manifest_of(list(runs.values()))
     manifest = Manifest.read(path)
@@ -129,7 +136,10 @@ def _cell(name: str, folder: Path, predictions: Predictions) -> dict[str, Any]:
     recipe = load_recipe(folder / fold_name(folds[0]) / "recipe.toml")
     logs = [folder / fold_name(fold) for fold in folds]
     curves = [
-        {"fold": fold or 0, "epochs": [json.loads(line) for line in (log / "metrics.jsonl").read_text().splitlines()]}
+        {
+            "fold": fold or 0,
+            "epochs": [json.loads(line) for line in (log / "metrics.jsonl").read_text().splitlines()],
+        }
         for fold, log in zip(folds, logs, strict=True)
     ]
     training = [json.loads((log / "train.json").read_text(encoding="utf-8")) for log in logs]
@@ -166,8 +176,8 @@ def _protocol(cells: list[dict[str, Any]], runs: Mapping[str, Path]) -> list[str
     kept = "the last epoch's weights" if recipe.selection == "last" else f"the epoch with the best {recipe.selection}"
     return [
         f"Trained on the clips outside {tested}; tested on {tested}, which was read once, after training.",
-        f"{recipe.data.validation:.0%} of the training part was cut off for validation, by person or film where that is "
-        f"known; {kept} were kept. No choice was made on the test part.",
+        f"{recipe.data.validation:.0%} of the training part was cut off for validation, by person or film where that "
+        f"is known; {kept} were kept. No choice was made on the test part.",
         f"At test, {recipe.input.frames} frames of each clip were taken uniformly, without randomness; "
         "their indices are saved with the predictions.",
         "WAR and UAR are taken from one set of weights and over the clips that have a single label; distances to the "

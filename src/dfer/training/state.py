@@ -42,7 +42,9 @@ def save_state(
         save_file(packed, waiting, {"place": json.dumps(place)})
         waiting.replace(path)
     except (OSError, SafetensorError) as error:
-        raise DferError(f"cannot write {path}: {error}; the run so far is in the folder, go on with --resume") from error
+        raise DferError(
+            f"cannot write {path}: {error}; the run so far is in the folder, go on with --resume"
+        ) from error
 
 
 def load_state(path: Path, *, optimizer: torch.optim.Optimizer, modules: dict[str, nn.Module]) -> dict[str, Any]:
@@ -56,7 +58,9 @@ def load_state(path: Path, *, optimizer: torch.optim.Optimizer, modules: dict[st
             place = json.loads(file.metadata()["place"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
         for name, module in modules.items():
-            module.load_state_dict({key.split(":", 1)[1]: tensors[key] for key in tensors if key.startswith(f"{name}:")})
+            module.load_state_dict(
+                {key.split(":", 1)[1]: tensors[key] for key in tensors if key.startswith(f"{name}:")}
+            )
         moments: dict[int, dict[str, Tensor]] = {}
         for key, value in tensors.items():
             if key.startswith("optimizer:"):

@@ -1,7 +1,8 @@
 """A clip as frames with their times, whatever it is on disk: video file, folder of frames, still image, packed array.
 
 Conventions: frames are (n, H, W, 3) uint8 RGB (a packed grey array has one channel); times are seconds as the decoder
-gives them, never index / average frame rate; a video's rotation tag is honoured. The decoder (PyAV) is imported here only.
+gives them, never index / average frame rate; a video's rotation tag is honoured. The decoder (PyAV) is imported here
+only.
 """
 
 from __future__ import annotations
@@ -84,8 +85,14 @@ class FolderClip:
 
     def _list(self) -> tuple[Path, ...]:
         if not self.path.is_dir():
-            raise DferError(f"{self.path}: expected a folder of frames, found {'a file' if self.path.exists() else 'nothing'}")
-        names = [entry.name for entry in self.path.iterdir() if entry.suffix.lower() in IMAGE_SUFFIXES and entry.name[0] != "."]
+            raise DferError(
+                f"{self.path}: expected a folder of frames, found {'a file' if self.path.exists() else 'nothing'}"
+            )
+        names = [
+            entry.name
+            for entry in self.path.iterdir()
+            if entry.suffix.lower() in IMAGE_SUFFIXES and entry.name[0] != "."
+        ]
         if not names:
             raise DferError(f"{self.path}: the folder holds no frame")
         return tuple(self.path / name for name in sorted(names, key=natural_key))
@@ -207,12 +214,11 @@ def decode(path: Path) -> Iterator[_Frame]:
             if not container.streams.video:
                 raise DferError(f"{path}: the file has no video stream")
             stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
             for frame in container.decode(stream):
                 if frame.time is None:
                     raise DferError(f"{path}: frame {count} has no time stamp")
-                pixels = frame.to_ndarray(format="rgb24")
-                yield _Frame(float(frame.time), np.rot90(pixels, k=round(frame.rotation / 90)) if frame.rotation else pixels)
+                pixels: Frames = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+                yield _Frame(float(frame.time), np.rot90(pixels, k=round(frame.rotation / 90)))
                 count += 1
     except (av.FFmpegError, OSError) as error:
         told = f"after {count} frames" if count else "not a video that can be opened"

@@ -34,14 +34,18 @@ def read_source(name: str, root: Path, **options: Any) -> Manifest:
     known = list(inspect.signature(read).parameters)[1:]
     for option in options:
         if option not in known:
-            raise DferError(f"reader {name} has no option '{option}'{nearest(option, known)}; it has {', '.join(known) or 'none'}")
+            raise DferError(
+                f"reader {name} has no option '{option}'{nearest(option, known)}; it has {', '.join(known) or 'none'}"
+            )
     root = Path(root)
     if not root.exists():
         raise DferError(f"{root} does not exist; expected the folder of the data set")
     if not SOURCES[name].recognise(root):
         fitting = [other for other, module in SOURCES.items() if module.recognise(root)]
         hint = f"; it looks like {fitting[0]}: dfer prepare {fitting[0]} {root}" if fitting else ""
-        raise DferError(f"{root} does not look like {name}: expected {SOURCES[name].EXPECTED}, found {_found(root)}{hint}")
+        raise DferError(
+            f"{root} does not look like {name}: expected {SOURCES[name].EXPECTED}, found {_found(root)}{hint}"
+        )
     return read(root, **options)
 
 

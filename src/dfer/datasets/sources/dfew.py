@@ -1,9 +1,9 @@
 """DFEW: 16,372 clips, ten votes each, seven emotions, five folds.
 
-Accepted, since all of it is in the wild: official and 0-based lists, padded and unpadded clip numbers, folder names spelt
-with hyphen or underscore, nested and part folders, and the clips as `original` videos, `clip_224x224` and `clip_224x224_16f`
-frame folders or `clip_224x224_avi`. Votes are joined on the clip number, never on the row. Clips without a single label
-are kept: they have votes.
+Accepted, since all of it is in the wild: official and 0-based lists, padded and unpadded clip numbers, folder names
+spelt with hyphen or underscore, nested and part folders, and the clips as `original` videos, `clip_224x224` and
+`clip_224x224_16f` frame folders or `clip_224x224_avi`. Votes are joined on the clip number, never on the row. Clips
+without a single label are kept: they have votes.
 
 Files (see the data set's own README):
     Annotation/annotation.xlsx                      1happy ... 7fear, order, label (0: no single label, 1..7)
@@ -11,42 +11,34 @@ Files (see the data set's own README):
     Clip/clip_224x224/00001/00001_00001.jpg ...     faces; Clip/original/1.mp4 ... whole frames
     groups.csv                                      video_name, group: ours, optional
 
-References: Jiang et al.: "DFEW: A Large-Scale Database for Recognizing Dynamic Facial Expressions in the Wild", ACM MM 2020.
+References: Jiang et al.: "DFEW: A Large-Scale Database for Recognizing Dynamic Facial Expressions in the Wild", ACM MM
+2020.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from dfer.datasets.manifest import Manifest
+from dfer.datasets.sources.dfew_layout import annotation_file, clip_files, fold_lists
 from dfer.errors import DferError, listed
 from dfer.labels import DFEW
-from dfer.video.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 logger = logging.getLogger(__name__)
 
 EXPECTED = "Annotation/annotation.xlsx or EmoLabel_DataSplit/ with train and test lists, and Clip/"
-LAYOUTS = {
-    "clip_224x224": ("clip_224x224", "jpg_256", "data"),
-    "clip_224x224_16f": ("clip_224x224_16f", "clip_224x16f"),
-    "clip_224x224_avi": ("clip_224x224_avi",),
-    "original": ("original",),
-}
-"""Layout -> names of its folder; in the order in which "auto" takes them, faces before whole frames."""
-DEPTH = 6
 VOTES = [f"votes_{name}" for name in DFEW]
 
 
 def recognise(root: Path) -> bool:
     """Whether `root` looks like DFEW."""
-    return root.is_dir() and (_annotation_file(root) is not None or bool(_lists(root)))
+    return root.is_dir() and (annotation_file(root) is not None or bool(fold_lists(root)))
 
 
 def read(root: Path, *, clips: str = "auto", groups: str = "") -> Manifest:
@@ -61,9 +53,9 @@ def read(root: Path, *, clips: str = "auto", groups: str = "") -> Manifest:
     Returns:
         A manifest with folds; clips on disk that nobody labelled, and labelled ones that are not on disk, are counted.
     """
-    files = _clip_files(root, clips)
-    lists = _read_lists(_lists(root))
-    table = _read_annotation(_annotation_file(root))
+    files = clip_files(root, clips)
+    lists = _read_lists(fold_lists(root))
+    table = _read_annotation(annotation_file(root))
     table = _with_lists(table, lists) if len(lists) else table
     table["path"] = table.index.map(lambda number: files.get(number, ("", "", 0))[0])
     table["kind"] = table.index.map(lambda number: files.get(number, ("", "", 0))[1])
@@ -78,65 +70,14 @@ def read(root: Path, *, clips: str = "auto", groups: str = "") -> Manifest:
         left_out["clip on disk without votes or label"] = strangers
     rows = table[~np.logical_or.reduce(list(reasons.values()))].sort_index()
     if not len(rows):
-        raise DferError(f"none of the {len(table)} clips of the lists is on disk under {root}; clips there: {listed(sorted(files))}")
-    rows = rows.assign(id=[f"{number:05d}" for number in rows.index], frames=rows["frames"].mask(rows["kind"] == "video"))
+        raise DferError(
+            f"none of the {len(table)} clips of the lists is on disk under {root}; clips there: {listed(sorted(files))}"
+        )
+    rows = rows.assign(
+        id=[f"{number:05d}" for number in rows.index], frames=rows["frames"].mask(rows["kind"] == "video")
+    )
     rows["group"] = _groups(root, groups, rows.index)
     return Manifest.build(rows, emotions=DFEW, root=root, source="dfew", left_out=left_out)
-
-
-# -- what is on disk -------------------------------------------------------------------------------------------------
-
-
-def _folders(root: Path, depth: int = DEPTH) -> Iterator[tuple[Path, list[str]]]:
-    """Folders below root with the names of their files, not descending into folders of clips."""
-    entries = list(os.scandir(root))
-    yield root, [entry.name for entry in entries if not entry.is_dir()]
-    for entry in sorted(entries, key=lambda entry: entry.name):
-        if depth and entry.is_dir() and not _holds_clips(Path(entry.path)):
-            yield from _folders(Path(entry.path), depth - 1)
-
-
-def _holds_clips(folder: Path) -> bool:
-    """A folder of a layout's name whose first entries are numbered clips (and not once more a folder of that name)."""
-    if not any(folder.name.lower() in names for names in LAYOUTS.values()):
-        return False
-    with os.scandir(folder) as entries:
-        first = [entry.name for entry, _ in zip(entries, range(20), strict=False)]
-    return any(Path(name).stem.isdigit() for name in first)
-
-
-def _clip_files(root: Path, wanted: str) -> dict[int, tuple[str, str, int]]:
-    """Clip number -> path relative to root, kind, number of frames (0 for a video: unknown)."""
-    if wanted != "auto" and wanted not in LAYOUTS:
-        raise DferError(f"expected clips to be auto or one of {', '.join(LAYOUTS)}, got {wanted}")
-    places = [Path(entry.path) for folder, _ in _folders(root) for entry in os.scandir(folder) if entry.is_dir()]
-    places = [place for place in places if _holds_clips(place)]
-    found = {layout: [place for place in places if place.name.lower() in names] for layout, names in LAYOUTS.items()}
-    layouts = [layout for layout, folders in found.items() if folders]
-    if not layouts or (wanted != "auto" and wanted not in layouts):
-        name = "a folder of clips" if wanted == "auto" else wanted
-        raise DferError(f"expected {name} under {root}, found {listed(layouts) or 'none of ' + ', '.join(LAYOUTS)}")
-    layout = layouts[0] if wanted == "auto" else wanted
-    if wanted == "auto" and len(layouts) > 1:
-        logger.info("taking the clips of %s; also there: %s", layout, listed(layouts[1:]))
-    files: dict[int, tuple[str, str, int]] = {}
-    for place in found[layout]:
-        prefix = place.relative_to(root).as_posix()
-        with os.scandir(place) as entries:
-            for entry in entries:
-                stem, suffix = os.path.splitext(entry.name)
-                if not stem.isdigit():
-                    continue
-                if entry.is_dir():
-                    files[int(stem)] = f"{prefix}/{entry.name}", "frames", _count_frames(entry.path)
-                elif suffix.lower() in VIDEO_SUFFIXES:
-                    files[int(stem)] = f"{prefix}/{entry.name}", "video", 0
-    return files
-
-
-def _count_frames(folder: str) -> int:
-    with os.scandir(folder) as entries:
-        return sum(entry.name.lower().endswith(IMAGE_SUFFIXES) and entry.name[0] != "." for entry in entries)
 
 
 def _groups(root: Path, option: str, numbers: pd.Index[int]) -> list[str]:
@@ -147,8 +88,12 @@ def _groups(root: Path, option: str, numbers: pd.Index[int]) -> list[str]:
         table = pd.read_csv(path, dtype=str)
     except (OSError, ValueError) as error:
         raise DferError(f"the groups in {path} cannot be read: {error}") from error
-    clip = next((name for name in table if name.lower() in ("video_name", "clip", "id", "order", "clip_name")), None)
-    group = next((name for name in table if name.lower() in ("group", "identity", "person", "film", "movie")), None)
+    clip = next(
+        (name for name in map(str, table) if name.lower() in ("video_name", "clip", "id", "order", "clip_name")), None
+    )
+    group = next(
+        (name for name in map(str, table) if name.lower() in ("group", "identity", "person", "film", "movie")), None
+    )
     if clip is None or group is None:
         raise DferError(f"expected the columns video_name and group in {path}, found {listed(table)}")
     known = dict(zip(table[clip].astype(int), table[group], strict=True))
@@ -159,14 +104,6 @@ def _groups(root: Path, option: str, numbers: pd.Index[int]) -> list[str]:
 
 
 # -- what people said ------------------------------------------------------------------------------------------------
-
-
-def _annotation_file(root: Path) -> Path | None:
-    for folder, names in _folders(root):
-        for name in sorted(names):
-            if re.fullmatch(r"annotation\.(xlsx|csv)", name.lower()):
-                return folder / name
-    return None
 
 
 def _read_annotation(path: Path | None) -> pd.DataFrame:
@@ -184,7 +121,9 @@ def _read_annotation(path: Path | None) -> pd.DataFrame:
     table = table.rename(columns=columns)
     missing = sorted({*VOTES, "number", "given"} - set(table))
     if missing:
-        raise DferError(f"expected {path} to have the columns 1happy ... 7fear, order, label; not found: {listed(missing)}")
+        raise DferError(
+            f"expected {path} to have the columns 1happy ... 7fear, order, label; not found: {listed(missing)}"
+        )
     table = table.set_index(pd.Index(_numbers(table["number"], path)))
     twice = table.index[table.index.duplicated()]
     if len(twice):
@@ -197,13 +136,14 @@ def _read_annotation(path: Path | None) -> pd.DataFrame:
     contradicted = (position >= 0) & (votes[np.arange(len(votes)), position] < votes.max(axis=1))
     if contradicted.any():
         raise DferError(
-            f"the votes contradict the label of {contradicted.sum()} clips in {path}: {listed(table.index[contradicted])}; "
+            f"the votes contradict the label of {contradicted.sum()} clips in {path}: "
+            f"{listed(table.index[contradicted])}; "
             "the columns may be in another order than their names say, or rows may be shifted"
         )
     return table[VOTES].assign(label=["" if index < 0 else DFEW[index] for index in position])
 
 
-def _numbers(values: pd.Series, path: Path) -> list[int]:  # type: ignore[type-arg]
+def _numbers(values: pd.Series[Any], path: Path) -> list[int]:
     """Clip numbers, padded or not, with or without a suffix such as .mp4."""
     stems = values.astype(str).str.strip().str.replace(r"\.(0|mp4|avi|jpg)$", "", regex=True)
     wrong = stems[~stems.str.fullmatch(r"\d+")]
@@ -213,18 +153,6 @@ def _numbers(values: pd.Series, path: Path) -> list[int]:  # type: ignore[type-a
 
 
 # -- folds -----------------------------------------------------------------------------------------------------------
-
-
-def _lists(root: Path) -> dict[tuple[str, int], Path]:
-    """("train" | "test", fold) -> its list."""
-    lists = {}
-    for folder, names in _folders(root):
-        for name in names:
-            number = re.fullmatch(r".*?(\d)\.csv", name.lower())
-            part = re.search(r"train|test", name.lower()) or re.search(r"train|test", folder.name.lower())
-            if number and part:
-                lists[part.group(), int(number.group(1))] = folder / name
-    return lists
 
 
 def _read_lists(lists: dict[tuple[str, int], Path]) -> pd.DataFrame:
@@ -241,14 +169,26 @@ def _read_lists(lists: dict[tuple[str, int], Path]) -> pd.DataFrame:
             table = table.iloc[1:]
         label = pd.to_numeric(table[1], errors="coerce")
         if not label.isin(range(8)).all():
-            raise DferError(f"expected labels 1 to 7 (or 0 to 6) in {path}, found {listed(sorted(set(table[1][~label.isin(range(8))])))}")
-        parts.append(pd.DataFrame({"part": part, "fold": fold, "number": _numbers(table[0], path), "label": label.astype(int).to_numpy()}))
+            wrong = sorted(set(table[1][~label.isin(range(8))]))
+            raise DferError(f"expected labels 1 to 7 (or 0 to 6) in {path}, found {listed(wrong)}")
+        parts.append(
+            pd.DataFrame(
+                {
+                    "part": part,
+                    "fold": fold,
+                    "number": _numbers(table[0], path),
+                    "label": label.astype(int).to_numpy(),
+                }
+            )
+        )
     if not parts:
         return pd.DataFrame(columns=["part", "fold", "number", "label"])
     rows = pd.concat(parts, ignore_index=True)
     if rows["label"].min() == 0:
         if rows["label"].max() == 7:
-            raise DferError("the lists hold labels from 0 to 7: 0-based and 1-based lists are mixed, or they are not of DFEW")
+            raise DferError(
+                "the lists hold labels from 0 to 7: 0-based and 1-based lists are mixed, or they are not of DFEW"
+            )
         logger.warning("the lists count labels from 0 (not the official ones, which count from 1); read as such")
         rows["label"] += 1
     _check_folds(rows)
@@ -258,7 +198,9 @@ def _read_lists(lists: dict[tuple[str, int], Path]) -> pd.DataFrame:
 def _check_folds(rows: pd.DataFrame) -> None:
     labels = rows.groupby("number")["label"].nunique()
     if (labels > 1).any():
-        raise DferError(f"{(labels > 1).sum()} clips have different labels in different lists: {listed(labels.index[labels > 1])}")
+        raise DferError(
+            f"{(labels > 1).sum()} clips have different labels in different lists: {listed(labels.index[labels > 1])}"
+        )
     tested = rows[rows["part"] == "test"]
     twice = tested["number"][tested["number"].duplicated()]
     if len(twice):
@@ -267,9 +209,16 @@ def _check_folds(rows: pd.DataFrame) -> None:
     for fold, part in rows.groupby("fold"):
         train, test = (set(part["number"][part["part"] == name]) for name in ("train", "test"))
         if train & test:
-            raise DferError(f"{len(train & test)} clips are in both parts of fold {fold}: {listed(sorted(train & test))}")
+            raise DferError(
+                f"{len(train & test)} clips are in both parts of fold {fold}: {listed(sorted(train & test))}"
+            )
         if train and test and (missing := everything - train - test):
-            logger.warning("fold %s: %d clips of other folds are in neither of its lists; they are trained on: %s", fold, len(missing), listed(sorted(missing)))
+            logger.warning(
+                "fold %s: %d clips of other folds are in neither of its lists; they are trained on: %s",
+                fold,
+                len(missing),
+                listed(sorted(missing)),
+            )
 
 
 def _with_lists(table: pd.DataFrame, lists: pd.DataFrame) -> pd.DataFrame:
@@ -283,14 +232,17 @@ def _with_lists(table: pd.DataFrame, lists: pd.DataFrame) -> pd.DataFrame:
             f"{listed(contradicted)}; {_smells_like(table, given, both)}"
         )
     if len(table) and len(both) < len(given):
-        raise DferError(f"{len(given) - len(both)} clips of the lists are not in the annotation: {listed(given.index.difference(both))}")
+        raise DferError(
+            f"{len(given) - len(both)} clips of the lists are not in the annotation: "
+            f"{listed(given.index.difference(both))}"
+        )
     table = table.reindex(table.index.union(given.index))
     table["label"] = table["label"].fillna(given)
     tested = lists[lists["part"] == "test"].set_index("number")["fold"]
     return table.assign(fold=tested.reindex(table.index).astype("Int64"))
 
 
-def _smells_like(table: pd.DataFrame, given: pd.Series, both: pd.Index) -> str:  # type: ignore[type-arg]
+def _smells_like(table: pd.DataFrame, given: pd.Series[str], both: pd.Index[int]) -> str:
     """What kind of mistake makes lists and annotation differ."""
     positions = {name: index for index, name in enumerate(DFEW)}
     theirs, ours = given[both].map(positions), table.loc[both, "label"].map(positions)
@@ -299,5 +251,9 @@ def _smells_like(table: pd.DataFrame, given: pd.Series, both: pd.Index) -> str: 
             return f"the lists seem to {told}"
     pairs = pd.crosstab(theirs, ours)
     if len(pairs) > 1 and (pairs.max(axis=1) / pairs.sum(axis=1) > 0.9).all():
-        return "the lists seem to use another order of emotions: " + ", ".join(f"{a + 1} is {DFEW[int(b)]}" for a, b in pairs.idxmax(axis=1).items())
+        order = pairs.columns[pairs.to_numpy().argmax(axis=1)]
+        told = ", ".join(
+            f"{number + 1} is {DFEW[position]}" for number, position in zip(pairs.index, order, strict=True)
+        )
+        return f"the lists seem to use another order of emotions: {told}"
     return "the annotation's rows may be shifted against its clip numbers (joined by row instead of by number)"

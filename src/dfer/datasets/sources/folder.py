@@ -15,7 +15,14 @@ from dfer.labels import KNOWN, EmotionSet, emotion_set
 from dfer.video.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_key
 
 EXPECTED = "a folder for each emotion with videos, images or folders of frames in it"
-SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+}
 
 
 def recognise(root: Path) -> bool:

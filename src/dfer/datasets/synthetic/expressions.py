@@ -52,6 +52,10 @@ BEARING = {"sad": (0.0, 0.09, 0.55), "surprise": (0.0, -0.06, 0.0), "fear": (0.0
 """Yaw and pitch (radians) and downward gaze that go with an emotion at full strength."""
 
 
+CLOSE = 1.24
+"""How much larger than in a portrait a head is in a clip: a face crop."""
+
+
 class Performance(NamedTuple):
     """A played script: `units (T, A)`, the part of them that is `speech (T, A)`, and a pose a frame."""
 
@@ -80,12 +84,23 @@ def perform(script: Script, rng: np.random.Generator) -> Performance:
     bearing = np.zeros((script.frames, 3))
     for emotion, envelope in _envelopes(script, time, rng):
         variants = PATTERNS[emotion]
-        peak = activations(variants[int(rng.integers(len(variants)))]) * np.clip(rng.normal(1, 0.1, len(UNITS)), 0.7, 1.2)
+        peak = activations(variants[int(rng.integers(len(variants)))]) * np.clip(
+            rng.normal(1, 0.1, len(UNITS)), 0.7, 1.2
+        )
         units += envelope[:, None] * peak
         bearing += envelope[:, None] * np.array(BEARING.get(emotion, (0.0, 0.0, 0.0)))
-    syllables = np.abs(np.sin(2 * np.pi * (rng.uniform(2, 3.2) * time + rng.random()) + 1.2 * np.sin(9 * time + rng.uniform(0, 6))))
+    syllables = np.abs(
+        np.sin(
+            2 * np.pi * (rng.uniform(2, 3.2) * time + rng.random())
+            + 1.2 * np.sin(9 * time + rng.uniform(0, 6))
+        )
+    )
     speech = script.speech * syllables[:, None] * activations(SPEECH)
-    idle = 0.05 * np.abs(rng.normal(size=len(UNITS))) * np.sin(np.pi * (time[:, None] * 1.3 + rng.random(len(UNITS)))) ** 2
+    idle = (
+        0.05
+        * np.abs(rng.normal(size=len(UNITS)))
+        * np.sin(np.pi * (time[:, None] * 1.3 + rng.random(len(UNITS)))) ** 2
+    )
     units = np.clip(np.maximum(units, speech + 0.5 * units) + idle, 0, 1.15)
     return Performance(units, np.clip(speech - 0.5 * units, 0, None), _poses(script, bearing, time, rng))
 
@@ -93,7 +108,7 @@ def perform(script: Script, rng: np.random.Generator) -> Performance:
 def _envelopes(script: Script, time: Floats, rng: np.random.Generator) -> list[tuple[str, Floats]]:
     """Each emotion of a script with its strength over time: onset, apex, offset."""
     quick = 0.5 if script.first in ("surprise", "fear") else 1.0
-    onset, rise = rng.uniform(-0.1, 0.2), quick * rng.uniform(0.15, 0.35)
+    onset, rise = rng.uniform(-0.15, 0.15), quick * rng.uniform(0.15, 0.3)
     offset, fall, drop = rng.uniform(0.6, 1.1), rng.uniform(0.2, 0.4), rng.uniform(0.3, 1.0)
     if script.kind == "change":
         onset, offset, fall, drop = -rise, rng.uniform(0.3, 0.5), 0.25, 1.0
@@ -102,7 +117,10 @@ def _envelopes(script: Script, time: Floats, rng: np.random.Generator) -> list[t
         return [(script.first, first), (script.second, script.strength * _ease((time - offset) / fall))]
     if script.kind == "blend":
         share = rng.uniform(0.42, 0.68)
-        return [(script.first, first * min(1.0, 1.35 * share)), (script.second, first * min(1.0, 1.35 * (1 - share)))]
+        return [
+            (script.first, first * min(1.0, 1.35 * share)),
+            (script.second, first * min(1.0, 1.35 * (1 - share))),
+        ]
     return [(script.first, first)]
 
 
@@ -119,13 +137,13 @@ def _poses(script: Script, bearing: Floats, time: Floats, rng: np.random.Generat
         swing = np.sin(2 * np.pi * (rng.uniform(0.3, 0.9) * time + rng.random()))
         return np.clip(rng.normal(), -2, 2) * spread + sway * rng.uniform(0.3, 1) * swing
 
-    yaw = drift(0.1, 0.05) + rng.choice([-1, 1]) * (bearing[:, 0] + turned * rng.uniform(0.3, 0.5))
-    pitch = drift(0.05, 0.035) + bearing[:, 1] + turned * rng.uniform(-0.12, 0.12)
+    yaw = drift(0.07, 0.04) + rng.choice([-1, 1]) * (bearing[:, 0] + turned * rng.uniform(0.3, 0.5))
+    pitch = drift(0.035, 0.03) + bearing[:, 1] + turned * rng.uniform(-0.12, 0.12)
     jump = rng.random() < time
     gaze_x, gaze_y = (np.where(jump, *np.clip(rng.normal(0, 0.35, 2), -0.8, 0.8)) for _ in range(2))
     blink = np.zeros(len(time))
     for moment in rng.choice(len(time), int(rng.integers(0, 3)), replace=False):
         blink = np.maximum(blink, np.clip(1.25 - 0.6 * np.abs(np.arange(len(time)) - moment), 0, 1))
-    columns = [yaw, pitch, drift(0.05, 0.03), drift(0.03, 0.02), drift(0.02, 0.015),
-               1 + drift(0.025, 0.01), gaze_x, 0.5 * gaze_y + bearing[:, 2], blink]  # fmt: skip
+    columns = [yaw, pitch, drift(0.035, 0.025), drift(0.015, 0.015), drift(0.015, 0.012),
+               CLOSE + drift(0.02, 0.01), gaze_x, 0.5 * gaze_y + bearing[:, 2], blink]  # fmt: skip
     return [Pose(*map(float, values)) for values in np.stack(columns, axis=1)]

@@ -89,7 +89,14 @@ def _body(sheet: Sheet, head: Head) -> None:
 
 def _ears(sheet: Sheet, head: Head) -> None:
     w, skin, shadow = head.who.width, head.who.skin, head.who.shadow
-    ear = [(w - 0.16, -0.16), (w + 0.07, -0.2), (w + 0.14, -0.1), (w + 0.11, 0.08), (w + 0.05, 0.22), (w - 0.16, 0.24)]
+    ear = [
+        (w - 0.16, -0.16),
+        (w + 0.07, -0.2),
+        (w + 0.14, -0.1),
+        (w + 0.11, 0.08),
+        (w + 0.05, 0.22),
+        (w - 0.16, 0.24),
+    ]
     inner = [(w, -0.08), (w + 0.075, -0.11), (w + 0.085, -0.03), (w + 0.045, 0.1), (w, 0.12)]
     for points, ink in ((ear, mix(skin, shadow, 0.18)), (inner, mix(skin, shadow, 0.6))):
         for shape in (points, mirrored(points)):
@@ -146,7 +153,12 @@ def _folds(sheet: Sheet, head: Head) -> None:
         ([(0.3, 0.66), (0.335, 0.72), (0.34, 0.79)], 0.55 * au[15]),
         ([(0.06, 0.84), (0.12, 0.81)], 0.7 * au[17]),
     ]
-    lines = [(head.stroke(shape, 0.033), s) for points, s in pairs for shape in (points, mirrored(points)) if s > 0.02]
+    lines = [
+        (head.stroke(shape, 0.033), s)
+        for points, s in pairs
+        for shape in (points, mirrored(points))
+        if s > 0.02
+    ]
     raised = 0.75 * min(au[1], 0.3 + au[2])
     lines += [(head.stroke([(-0.36, y), (0.0, y - 0.03), (0.36, y)], 0.03), raised) for y in (-0.6, -0.51)]
     sheet.tint(lines, (0.72, 0.56, 0.54), 0.016 * head.unit)
@@ -158,12 +170,18 @@ def _nose(sheet: Sheet, head: Head, light: float) -> None:
     up = 0.035 * max(au[9], 0.5 * au[10])
     ink = mix(who.skin, who.shadow, 0.9) * 0.92
     wing = [(0.86 * wide, tip - 0.06 - up), (1.08 * wide, tip - 0.005 - up), (0.8 * wide, tip + 0.045 - up)]
-    nostril = [(0.28 * wide, tip + 0.055), (0.5 * wide, tip + 0.035 - 0.5 * up), (0.74 * wide, tip + 0.06 - up)]
+    nostril = [
+        (0.28 * wide, tip + 0.055),
+        (0.5 * wide, tip + 0.035 - 0.5 * up),
+        (0.74 * wide, tip + 0.06 - up),
+    ]
     for shape in (wing, mirrored(wing)):
         sheet.fill(head.stroke(shape, 0.026, 0.08), ink)
     for shape in (nostril, mirrored(nostril)):
         sheet.fill(head.stroke(shape, 0.036, 0.1), ink * 0.72)
-    sheet.fill(head.disc(0.02 * np.sign(light), tip - 0.05, 0.032, 0.022, lift=0.2), mix(who.skin, WHITE, 0.45))
+    sheet.fill(
+        head.disc(0.02 * np.sign(light), tip - 0.05, 0.032, 0.022, lift=0.2), mix(who.skin, WHITE, 0.45)
+    )
 
 
 def _lids(head: Head, side: int) -> tuple[Curve, Curve]:
@@ -206,7 +224,9 @@ def _eye(sheet: Sheet, head: Head, side: int, light: float) -> None:
         lash[-2:] += np.array([(0.012 * side, -0.012), (0.04 * side, -0.035)])
     sheet.fill(head.on_face(ribbon(lash, heavy)), DARK)
     crease = top[3:-1] - (0, 0.045 + 0.01 * head.au[5])
-    sheet.fill(head.on_face(ribbon(crease, 0.014 * taper(len(crease), 0.3, 1, 0.4))), mix(who.skin, who.shadow, 0.75))
+    sheet.fill(
+        head.on_face(ribbon(crease, 0.014 * taper(len(crease), 0.3, 1, 0.4))), mix(who.skin, who.shadow, 0.75)
+    )
     sheet.fill(head.on_face(ribbon(bottom[4:], 0.012)), mix(who.skin, who.shadow, 0.95) * 0.85)
 
 

@@ -56,7 +56,11 @@ def hair_on_top(sheet: Sheet, head: Head, light: float) -> None:
     who, style = head.who, head.who.style
     fit = (who.width / 0.76, 1)
     line = smooth(np.array(LINES[style]) * fit)
-    cap = smooth(np.array(QUIFF) * fit) if style == "quiff" else _cap(who.width, SKULL.get(style, 0.07), line[-1, 1])
+    cap = (
+        smooth(np.array(QUIFF) * fit)
+        if style == "quiff"
+        else _cap(who.width, SKULL.get(style, 0.07), line[-1, 1])
+    )
     onto_forehead = 0.22 * (1 - np.minimum(np.abs(line[:, 0]) / who.width, 1.0) ** 2) - 0.02
     depth = np.concatenate([np.full(len(cap), -0.02), onto_forehead])
     outline = head.leaning(np.concatenate([cap, line]), depth)

@@ -37,7 +37,9 @@ def mouth(sheet: Sheet, head: Head) -> None:
     sheet.fill(between(upper - bow, lower + pout), red * 0.9)
     sheet.fill(between(lower, lower + pout), mix(red, WHITE, 0.1))
     middle = slice(6, 15)
-    sheet.fill(line(lower + 0.45 * pout, 0.018 * thick * taper(9, 0.1, 1, 0.1), middle), mix(red, WHITE, 0.38))
+    sheet.fill(
+        line(lower + 0.45 * pout, 0.018 * thick * taper(9, 0.1, 1, 0.1), middle), mix(red, WHITE, 0.38)
+    )
     if gap <= SHUT:
         sheet.fill(line(upper, 0.024 * taper(len(T), 0.8, 1, 0.8)), mix(red * 0.5, INSIDE, 0.4))
     else:
@@ -48,7 +50,9 @@ def mouth(sheet: Sheet, head: Head) -> None:
         sheet.clipped(hole, lambda inside: inside.fill_all(shapes))
     for corner in (0, -1):
         y = float(upper[corner] + lower[corner]) / 2
-        sheet.fill(head.disc(x[corner], y, 0.02 + 0.006 * au[12], lift=0.04), mix(who.skin * 0.6, INSIDE, 0.35))
+        sheet.fill(
+            head.disc(x[corner], y, 0.02 + 0.006 * au[12], lift=0.04), mix(who.skin * 0.6, INSIDE, 0.35)
+        )
 
 
 def _edges(head: Head) -> tuple[Curve, Curve, Curve, float]:

@@ -26,9 +26,25 @@ CAUTION = 2.0
 """Evidence that a rater asks for before calling a face anything but neutral, in units of the noise."""
 LEVELS = (0.4, 0.7, 1.0)
 """Strengths at which a rater knows an emotion."""
-BLUR_COST = {"motion": 0.6, "defocus": 0.9, "low_res": 0.7, "dark": 0.6, "noise": 0.4, "turned": 0.5, "covered": 0.2}
+BLUR_COST = {
+    "motion": 0.6,
+    "defocus": 0.9,
+    "low_res": 0.7,
+    "dark": 0.6,
+    "noise": 0.4,
+    "turned": 0.5,
+    "covered": 0.2,
+}
 """Flaw -> by how much it raises the noise at strength 1, as a share."""
-FADE = {"motion": 0.25, "defocus": 0.35, "low_res": 0.3, "dark": 0.25, "noise": 0.1, "turned": 0.15, "covered": 0.1}
+FADE = {
+    "motion": 0.25,
+    "defocus": 0.35,
+    "low_res": 0.3,
+    "dark": 0.25,
+    "noise": 0.1,
+    "turned": 0.15,
+    "covered": 0.1,
+}
 """Flaw -> which share of a unit it hides at strength 1."""
 COVERED_UNITS = np.array([unit in (15, 17, 20, 24, 25, 26) for unit in UNITS])
 
@@ -54,7 +70,9 @@ def panel(seed: int) -> Panel:
     )
 
 
-def vote(raters: Panel, played: Performance, flaws: dict[str, float], rng: np.random.Generator) -> NDArray[np.int64]:
+def vote(
+    raters: Panel, played: Performance, flaws: dict[str, float], rng: np.random.Generator
+) -> NDArray[np.int64]:
     """(K,) counts of ten votes by ten of the raters."""
     who = rng.choice(RATERS, VOTES_PER_CLIP, replace=False)
     return np.bincount(_named(raters, who, played, flaws, rng), minlength=len(DFEW))
@@ -81,7 +99,11 @@ PROTOTYPES, MEANINGS = _prototypes()
 
 
 def _named(
-    raters: Panel, who: NDArray[np.int64], played: Performance, flaws: dict[str, float], rng: np.random.Generator
+    raters: Panel,
+    who: NDArray[np.int64],
+    played: Performance,
+    flaws: dict[str, float],
+    rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     """(N,) the emotion that each of the raters `who` (N,) names."""
     time = np.linspace(0, 1, len(played.units))
@@ -91,7 +113,9 @@ def _named(
     attention /= attention.sum(axis=1, keepdims=True)
     seen = np.einsum("nt,ta->na", attention, played.units - 0.7 * played.speech)
     seen *= raters.gains[who] * (1 - sum(FADE[flaw] * strength for flaw, strength in flaws.items()) / 1.5)
-    noise = raters.noise[who, None] * (1 + sum(BLUR_COST[flaw] * strength for flaw, strength in flaws.items()))
+    noise = raters.noise[who, None] * (
+        1 + sum(BLUR_COST[flaw] * strength for flaw, strength in flaws.items())
+    )
     spoilt = noise * np.where(COVERED_UNITS, 1 + flaws.get("covered", 0.0), 1.0)
     seen = np.maximum(seen + spoilt * rng.normal(size=seen.shape), -0.2)
     distance = (PROTOTYPES**2).sum(axis=1) - 2 * np.einsum("na,pa->np", seen, PROTOTYPES)

@@ -12,7 +12,15 @@ from typing import NamedTuple
 import numpy as np
 
 FOLDS = 5
-SHARES = {"happy": 0.26, "sad": 0.19, "neutral": 0.10, "angry": 0.17, "surprise": 0.12, "disgust": 0.06, "fear": 0.10}
+SHARES = {
+    "happy": 0.26,
+    "sad": 0.19,
+    "neutral": 0.10,
+    "angry": 0.17,
+    "surprise": 0.12,
+    "disgust": 0.06,
+    "fear": 0.10,
+}
 """Emotion -> share of the scripts. Weak clips of any script are often seen as neutral."""
 KINDS = {"single": 0.58, "weak": 0.14, "blend": 0.15, "change": 0.13}
 """Kind of script -> share, apart from neutral ones and the clear ones."""
@@ -76,9 +84,11 @@ def write_script(role: Role, rng: np.random.Generator) -> Script:
     frames = int(rng.integers(16, 33))
     if role.clear:
         return Script("clear", role.emotion, frames=frames)
-    speech = float(rng.uniform(0.4, 1.0)) if rng.random() < (0.6 if role.emotion == "neutral" else 0.25) else 0.0
+    speech = (
+        float(rng.uniform(0.4, 1.0)) if rng.random() < (0.6 if role.emotion == "neutral" else 0.2) else 0.0
+    )
     flaws = {}
-    if rng.random() < 0.5:
+    if rng.random() < 0.45:
         for flaw in rng.choice(FLAWS, int(rng.integers(1, 3)), replace=False):
             flaws[str(flaw)] = round(float(rng.uniform(0.3, 1.0)), 2)
     if role.emotion == "neutral":

@@ -117,7 +117,9 @@ def synthesise(
             shutil.rmtree(root)
         unfinished.rename(root)
     except OSError as error:
-        raise DferError(f"cannot write the synthetic data set to {root}: {error.strerror or error}") from error
+        raise DferError(
+            f"cannot write the synthetic data set to {root}: {error.strerror or error}"
+        ) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
@@ -141,7 +143,9 @@ def portrait(emotion: str, *, intensity: float = 1.0, identity: int = 0, size: i
     if not 0 <= intensity <= 1:
         raise DferError(f"expected an intensity of 0..1, got {intensity}")
     if identity < 0 or not SIZES[0] <= size <= SIZES[1]:
-        raise DferError(f"expected an identity >= 0 and a size of {SIZES[0]}..{SIZES[1]}, got {identity} and {size}")
+        raise DferError(
+            f"expected an identity >= 0 and a size of {SIZES[0]}..{SIZES[1]}, got {identity} and {size}"
+        )
     rng = np.random.default_rng(np.random.SeedSequence(0, spawn_key=(identity, 1)))
     scene = Scene(background(size, rng), light=-0.6)
     return draw(meet(identity), intensity * activations(PATTERNS[name][0]), Pose(), scene)
@@ -170,7 +174,9 @@ def frames_of(clip: Clip, role: Role, *, seed: int, size: int) -> Iterator[Pictu
 
 def _check(root: Path, *, clips: int, seed: int, size: int, workers: int) -> None:
     if clips < FEWEST_CLIPS:
-        raise DferError(f"expected at least {FEWEST_CLIPS} clips ({FOLDS} folds of {len(DFEW)} emotions), got {clips}")
+        raise DferError(
+            f"expected at least {FEWEST_CLIPS} clips ({FOLDS} folds of {len(DFEW)} emotions), got {clips}"
+        )
     if clips > 99_999:
         raise DferError(f"expected at most 99999 clips (clip numbers have five digits), got {clips}")
     if seed < 0 or workers < 1 or not SIZES[0] <= size <= SIZES[1]:
@@ -184,7 +190,9 @@ def _check(root: Path, *, clips: int, seed: int, size: int, workers: int) -> Non
     ours = readme.is_file() and readme.read_text(encoding="utf-8", errors="replace").startswith(TITLE)
     foreign = sorted(present - ENTRIES if ours else present)
     if foreign:
-        raise DferError(f"{root} holds what `dfer synth` did not write ({listed(foreign)}); choose an empty folder")
+        raise DferError(
+            f"{root} holds what `dfer synth` did not write ({listed(foreign)}); choose an empty folder"
+        )
 
 
 def _render(role: Role, *, seed: int, size: int, folder: Path) -> dict[str, object]:
@@ -196,10 +204,20 @@ def _render(role: Role, *, seed: int, size: int, folder: Path) -> dict[str, obje
         _, coded = cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         (home / f"{role.number:05d}_{i:05d}.jpg").write_bytes(coded.tobytes())
     label = int(clip.votes.argmax()) + 1 if clip.votes.max() >= NEEDED_VOTES else 0
-    counts = {f"{k}{emotion}": int(count) for k, (emotion, count) in enumerate(zip(DFEW, clip.votes, strict=True), 1)}
+    counts = {
+        f"{k}{emotion}": int(count)
+        for k, (emotion, count) in enumerate(zip(DFEW, clip.votes, strict=True), 1)
+    }
     flaws = " ".join(f"{flaw}:{strength}" for flaw, strength in clip.script.flaws.items())
     truth = {f"p_{emotion}": round(float(share), 5) for emotion, share in zip(DFEW, clip.truth, strict=True)}
-    return {**counts, "order": role.number, "label": label, "script": str(clip.script), "degradations": flaws, **truth}
+    return {
+        **counts,
+        "order": role.number,
+        "label": label,
+        "script": str(clip.script),
+        "degradations": flaws,
+        **truth,
+    }
 
 
 def _in_parallel(
