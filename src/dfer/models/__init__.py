@@ -7,14 +7,14 @@ What a network expects of clips beyond the shape (size, scaling) travels in the 
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable
 from typing import Any
 
 from torch import nn
 
-from dfer.errors import DferError
+from dfer.errors import DferError, listed
+from dfer.labels.emotions import nearest
 from dfer.models.checkpoint import Card, load_checkpoint, require_emotions, save_checkpoint
 from dfer.models.frame_gru import FrameGru
 from dfer.models.m3dfel import M3dfel
@@ -53,21 +53,38 @@ def create_model(name: str, num_classes: int, *, in_channels: int = 3, **options
         A module from clips (B, C, T, H, W) to logits (B, K).
 
     Raises:
-        DferError: an unknown name or option; the nearest one is named.
+        DferError: an unknown name or option, the nearest one is named; or a value that no network can be built with.
     """
-    if name not in BUILDERS:
-        raise DferError(f"no model {name!r}{_nearest(name, BUILDERS)}; there are {', '.join(list_models())}")
+    known = default_options(name)
     if num_classes < 2:
         raise DferError(f"expected at least 2 emotions, got {num_classes}")
-    known = [key for key in inspect.signature(BUILDERS[name]).parameters if key not in ("num_classes", "in_channels")]
     for option in options:
         if option not in known:
             raise DferError(
-                f"model {name} has no option {option!r}{_nearest(option, known)}; it has {', '.join(known)}"
+                f"model {name} has no option '{option}'{nearest(option, known)}; it has {listed(known, limit=12)}"
             )
-    return BUILDERS[name](num_classes, in_channels=in_channels, **options)
+    try:
+        network = BUILDERS[name](num_classes, in_channels=in_channels, **options)
+        empty = [key for key, value in network.named_parameters() if not value.numel()]
+    except DferError:
+        raise
+    except (TypeError, ValueError, RuntimeError, IndexError) as error:
+        raise DferError(f"model {name} cannot be built with {options}: {error}") from error
+    if empty:
+        raise DferError(f"model {name} with {options} and {in_channels} channels has empty layers: {listed(empty)}")
+    return network
 
 
-def _nearest(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+def default_options(name: str) -> dict[str, Any]:
+    """The options of a network and their defaults, without `num_classes` and `in_channels`.
+
+    Raises:
+        DferError: an unknown name; the nearest one is named.
+
+    >>> default_options("tiny3d")
+    {'width': 16, 'dropout': 0.2}
+    """
+    if name not in BUILDERS:
+        raise DferError(f"no model '{name}'{nearest(name, BUILDERS)}; there are {', '.join(list_models())}")
+    parameters = inspect.signature(BUILDERS[name]).parameters.values()
+    return {each.name: each.default for each in parameters if each.name not in ("num_classes", "in_channels")}

@@ -9,17 +9,18 @@ Nothing is unpickled: a file from a stranger can be wrong, but it cannot run.
 from __future__ import annotations
 
 import json
-import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from dfer.errors import DferError
 from dfer.labels import EmotionSet
+from dfer.models.weights import fit_weights
 from dfer.version import __version__
 
 FORMAT = "dfer.checkpoint/1"
@@ -31,7 +32,7 @@ class Card:
 
     Attributes:
         model: a name of `dfer.models.list_models()`.
-        options: the other arguments of `create_model`.
+        options: the other arguments of `create_model`; in a file all of them are there, defaults too.
         emotions: the K emotions, in the order of the logits.
         preprocessing: of `dfer.video.Preprocessing`.
         data: what it was trained on.
@@ -50,62 +51,48 @@ class Card:
     version: str = __version__
 
 
-def save_checkpoint(folder: Path, model: nn.Module, card: Card) -> None:
-    """Write a checkpoint; a process killed meanwhile leaves the former one, or none, never half of one.
+def save_checkpoint(folder: str | Path, model: nn.Module, card: Card) -> None:
+    """Write a checkpoint; a process killed meanwhile leaves the former one, or none, never a mixture of two.
 
     Raises:
-        DferError: the folder cannot be written.
+        DferError: the card names no known model, or the folder cannot be written.
     """
-    partial, former = (folder.with_name(folder.name + suffix) for suffix in (".partial", ".former"))
-    emotions = {"name": card.emotions.name, "emotions": list(card.emotions)}
-    text = json.dumps({"format": FORMAT} | asdict(card) | {"emotions": emotions}, indent=1, default=list)
+    folder = Path(folder)
+    text = _to_json(card)
+    state: dict[str, Tensor] = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    weights, card_file = folder / "model.safetensors", folder / "card.json"
+    new_weights, new_card = folder / "model.safetensors.partial", folder / "card.json.partial"
     try:
-        for left in (partial, former):
-            shutil.rmtree(left, ignore_errors=True)
-        partial.mkdir(parents=True)
-        weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-        save_file(weights, partial / "model.safetensors")
-        (partial / "card.json").write_text(text + "\n", encoding="utf-8")
-        if folder.exists():
-            folder.rename(former)
-        partial.rename(folder)
-        shutil.rmtree(former, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(state, new_weights)
+        new_card.write_text(text, encoding="utf-8")
+        card_file.unlink(missing_ok=True)  # without a card it is no checkpoint: old weights never meet the new card
+        new_weights.replace(weights)
+        new_card.replace(card_file)
     except (OSError, SafetensorError) as error:
         raise DferError(f"cannot write the checkpoint {folder}: {error}") from error
 
 
-def load_checkpoint(folder: Path) -> tuple[nn.Module, Card]:
+def load_checkpoint(folder: str | Path) -> tuple[nn.Module, Card]:
     """Rebuild the network of a checkpoint, in evaluation mode, on the CPU.
 
     Raises:
-        DferError: not a checkpoint, a damaged one, or one of another version of the format.
+        DferError: not a checkpoint, a damaged one, one of another version of the format, or weights that do not fit
+            the network and the number of emotions that the card names.
     """
-    from dfer.models import create_model
+    from dfer.models import create_model  # the door imports this module
 
-    card = _read_card(Path(folder))
-    options = {key: value for key, value in card.options.items() if key != "weights"}  # they are in the file
-    model = create_model(card.model, len(card.emotions), **options)
-    path = Path(folder) / "model.safetensors"
+    card, path = _read_card(Path(folder)), Path(folder) / "model.safetensors"
     try:
-        model.load_state_dict(load_file(path))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise DferError(f"{path} is damaged, or its weights do not fit its card: {reason}") from error
+        model = create_model(card.model, len(card.emotions), **card.options)
+    except (DferError, TypeError) as error:  # TypeError: an option that repeats one of our own arguments
+        raise DferError(f"{folder}: its card.json asks for what cannot be built: {error}") from error
+    try:
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise DferError(f"{path} is missing, damaged or not a safetensors file: {error}") from error
+    fit_weights(model, state, source=f"{path} ({card.model} for {len(card.emotions)} emotions by its card)")
     return model.eval(), card
-
-
-def _read_card(folder: Path) -> Card:
-    path = folder / "card.json"
-    if not path.is_file():
-        raise DferError(f"{folder} is not a checkpoint of dfer: expected card.json and model.safetensors in it")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values.pop("format") != FORMAT:
-            raise DferError(f"{path} is of another format than {FORMAT}; use the version of dfer that wrote it")
-        emotions = EmotionSet(values["emotions"]["name"], tuple(values["emotions"]["emotions"]))
-        return Card(**(values | {"emotions": emotions}))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise DferError(f"{path} is damaged: {error}") from error
 
 
 def require_emotions(card: Card, emotions: EmotionSet) -> None:
@@ -114,8 +101,40 @@ def require_emotions(card: Card, emotions: EmotionSet) -> None:
     Raises:
         DferError: says both.
     """
-    if tuple(card.emotions) != tuple(emotions):
+    if card.emotions != emotions:
         raise DferError(
-            f"the model knows {', '.join(card.emotions)}; the data have {', '.join(emotions)}, in this order; "
-            "evaluate it on data of its own emotions"
+            f"the model knows {', '.join(card.emotions)} ({card.emotions.name}); the data have {', '.join(emotions)} "
+            f"({emotions.name}), in this order; evaluate it on data of its own emotions"
         )
+
+
+def _to_json(card: Card) -> str:
+    from dfer.models import default_options
+
+    options = default_options(card.model) | card.options  # so that a later default does not change this model
+    options.pop("weights", None)  # what it started from; the weights it has now are in the file
+    values = {each.name: getattr(card, each.name) for each in fields(card)} | {
+        "options": options,
+        "emotions": {"name": card.emotions.name, "emotions": list(card.emotions)},
+    }
+    return json.dumps({"format": FORMAT} | values, indent=1, default=str) + "\n"
+
+
+def _read_card(folder: Path) -> Card:
+    path = folder / "card.json"
+    if not path.is_file():
+        raise DferError(f"{folder} is not a checkpoint of dfer: expected card.json and model.safetensors in it")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DferError(f"{path} is damaged: {error}") from error
+    found = values.get("format") if isinstance(values, dict) else None
+    if found != FORMAT:
+        raise DferError(f"{path}: expected the format {FORMAT}, got {found}; use the version of dfer that wrote it")
+    try:
+        card = TypeAdapter(Card).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DferError(f"{path} is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    card.options.pop("weights", None)  # a path of the machine it was trained on
+    return card

@@ -10,6 +10,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from dfer.errors import DferError
+from dfer.models.clips import require_clips
+
 
 class Residual2d(nn.Module):
     """Two 3x3 convolutions with batch norm and a shortcut (He et al., CVPR 2016)."""
@@ -32,24 +35,31 @@ class Residual2d(nn.Module):
 
 
 class FrameGru(nn.Module):
-    """Residual encoder for each frame, bidirectional GRU, attention pooling, a linear layer.
+    """Residual encoder for each frame, bidirectional GRU, attention pooling, a linear layer; any T, H and W.
+
+    About 1.06 M weights, 0.89 M of them in the encoder.
 
     Args:
         num_classes: K.
         in_channels: C.
         widths: channels of the residual stages; each halves height and width.
         depth: residual blocks a stage.
+        stem_stride: of the first convolution; 2 is some three times as fast, and sees details of two pixels less well.
         hidden: width of the GRU, in each direction; 0 leaves it out (stills need none) and pools the frames.
         dropout: probability, before the linear layer.
     """
 
     def __init__(
         self, num_classes: int, *, in_channels: int = 3, widths: Sequence[int] = (32, 64, 128, 192), depth: int = 1,
-        hidden: int = 96, dropout: float = 0.3,
+        stem_stride: int = 1, hidden: int = 96, dropout: float = 0.3,
     ) -> None:  # fmt: skip
         super().__init__()
+        if stem_stride < 1 or hidden < 0:
+            raise DferError(f"frame_gru expects stem_stride >= 1 and hidden >= 0, got {stem_stride} and {hidden}")
+        self.in_channels = in_channels
         layers: list[nn.Module] = [
-            nn.Conv2d(in_channels, widths[0], 3, 1, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True),
+            nn.Conv2d(in_channels, widths[0], 3, stem_stride, 1, bias=False), nn.BatchNorm2d(widths[0]),
+            nn.ReLU(inplace=True),
         ]  # fmt: skip
         channels = widths[0]
         for width in widths:
@@ -66,6 +76,7 @@ class FrameGru(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Clips (B, C, T, H, W) -> logits (B, K)."""
+        require_clips(clips, self.in_channels)
         size, channels, length, height, width = clips.shape
         frames = clips.transpose(1, 2).reshape(size * length, channels, height, width)
         features = self.encoder(frames.contiguous(memory_format=torch.channels_last)).mean(dim=(2, 3))

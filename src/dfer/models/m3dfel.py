@@ -5,7 +5,9 @@ multi-instance normalisation (DMIN) balances them; a convolution over the bag ma
 
 References:
     Wang et al.: "Rethinking the Learning Paradigm for Dynamic Facial Expression Recognition", CVPR 2023.
-    The order of the parts follows the published code's description; initialisation is PyTorch's default.
+    Where text and published code leave a choice we follow the code: in DMIN "instance-wise" statistics are taken over
+    the instances of a bag for each feature, with the unbiased variance, and attention has no output projection. Our own
+    choices: a batch of one works, `width`, and bags and instances of other sizes.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from dfer.errors import DferError
-from dfer.models.r3d18 import r3d18
+from dfer.models.clips import require_clips
+from dfer.models.r3d18 import R3d, load_weights
 
 HEADS = 8
 
@@ -24,8 +27,8 @@ HEADS = 8
 class Dmin(nn.Module):
     """Dynamic multi-instance normalisation of (B, M, D).
 
-    Means and variances of each instance (over D) and of the whole bag (over M and D) are mixed by learned weights that
-    sum to one; an affine map over D follows.
+    Each feature's mean and variance over the M instances (unbiased), and those over all instances and features of the
+    bag, are mixed by learned weights that sum to one; an affine map over D follows.
     """
 
     def __init__(self, features: int, eps: float = 1e-5) -> None:
@@ -37,23 +40,25 @@ class Dmin(nn.Module):
     def forward(self, bags: Tensor) -> Tensor:
         """(B, M, D) -> (B, M, D)."""
         mean_mix, var_mix = torch.softmax(self.mean_mix, dim=0), torch.softmax(self.var_mix, dim=0)
-        of_instance = torch.var_mean(bags, dim=2, keepdim=True, correction=0)
-        of_bag = torch.var_mean(bags, dim=(1, 2), keepdim=True, correction=0)
-        mean = mean_mix[0] * of_instance[1] + mean_mix[1] * of_bag[1]
-        var = var_mix[0] * of_instance[0] + var_mix[1] * of_bag[0]
+        bags = bags.to(self.weight.dtype)  # bf16 has too few digits for variances of four numbers
+        var, mean = torch.var_mean(bags, dim=1, keepdim=True)
+        bag_mean = mean.mean(dim=2, keepdim=True)
+        bag_var = var.mean(dim=2, keepdim=True) + mean.var(dim=2, keepdim=True, correction=0)
+        mean = mean_mix[0] * mean + mean_mix[1] * bag_mean
+        var = var_mix[0] * var + var_mix[1] * bag_var
         return (bags - mean) / torch.sqrt(var + self.eps) * self.weight + self.bias
 
 
 class M3dfel(nn.Module):
-    """M3DFEL.
+    """M3DFEL; 46.8 M weights at width 64, of which a clip of 16 frames uses R3D-18 on four instances; any H and W.
 
     Args:
         num_classes: K.
         in_channels: C.
-        bag: M, instances a clip.
+        bag: M, instances a clip, at least 2.
         instance_length: frames an instance; T must be `bag` times that.
         width: of the R3D-18; 64 is the published network, less makes it fit a CPU.
-        weights: a local file of torchvision's `r3d_18` weights for the R3D-18.
+        weights: a local file of torchvision's `r3d_18` weights for the R3D-18; its last layer is not used.
     """
 
     def __init__(
@@ -61,27 +66,32 @@ class M3dfel(nn.Module):
         weights: str | Path | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.bag, self.instance_length = bag, instance_length
-        self.backbone = r3d18(num_classes, in_channels=in_channels, width=width, weights=weights)
-        features = self.backbone.fc.in_features
-        del self.backbone.fc
+        if bag < 2 or instance_length < 1:
+            raise DferError(
+                f"m3dfel expects a bag of 2 instances or more, of 1 frame or more; got {bag} of {instance_length}"
+            )
+        self.in_channels, self.bag, self.instance_length = in_channels, bag, instance_length
+        self.backbone = R3d(0, in_channels=in_channels, width=width)
+        if weights:
+            load_weights(self.backbone, Path(weights))
+        features = 8 * width
         self.lstm = nn.LSTM(features, features, num_layers=2, batch_first=True, bidirectional=True)
         self.queries_keys_values = nn.Linear(2 * features, 6 * features, bias=False)
-        self.projection = nn.Linear(2 * features, 2 * features)
         self.norm = Dmin(2 * features)
         self.pool = nn.Conv1d(bag, 1, 3, padding=1)
         self.fc = nn.Linear(2 * features, num_classes)
 
     def forward(self, clips: Tensor) -> Tensor:
         """Clips (B, C, bag x instance_length, H, W) -> logits (B, K)."""
+        require_clips(clips, self.in_channels)
         size, channels, length, height, width = clips.shape
         if length != self.bag * self.instance_length:
             raise DferError(
                 f"m3dfel expected {self.bag * self.instance_length} frames (a bag of {self.bag} instances of "
                 f"{self.instance_length}), got {length}; set input.frames or the model's bag"
             )
-        instances = clips.view(size, channels, self.bag, self.instance_length, height, width).transpose(1, 2)
-        features = self.backbone.features(instances.reshape(size * self.bag, channels, -1, height, width))
+        instances = clips.reshape(size, channels, self.bag, self.instance_length, height, width).transpose(1, 2)
+        features = self.backbone(instances.reshape(size * self.bag, channels, -1, height, width))
         related, _ = self.lstm(features.view(size, self.bag, -1))
         gate = torch.sigmoid(self.norm(self._attend(related)))
         pooled = self.pool(related * gate)[:, 0]
@@ -95,4 +105,4 @@ class M3dfel(nn.Module):
             for part in self.queries_keys_values(bags).chunk(3, dim=2)
         )
         attended = nn.functional.scaled_dot_product_attention(queries, keys, values)
-        return self.projection(attended.transpose(1, 2).reshape(size, count, features))  # type: ignore[no-any-return]
+        return attended.transpose(1, 2).reshape(size, count, features)

@@ -9,15 +9,13 @@ References:
 from __future__ import annotations
 
 import logging
-import pickle
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from dfer.errors import DferError, listed
+from dfer.models.clips import require_clips
+from dfer.models.weights import fit_weights, read_weights
 
 logger = logging.getLogger(__name__)
 
@@ -44,16 +42,17 @@ class Block(nn.Module):
 
 
 class R3d(nn.Module):
-    """The network up to its pooled features (B, 8 width), and `fc` behind them.
+    """The network up to its pooled features (B, 8 width), and `fc` behind them; any T, H and W.
 
     Args:
-        num_classes: K.
+        num_classes: K; 0 leaves `fc` out, and the features come back.
         in_channels: C.
         width: channels of the stem; 64 in the paper.
     """
 
     def __init__(self, num_classes: int, *, in_channels: int = 3, width: int = 64) -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.stem = nn.Sequential(
             nn.Conv3d(in_channels, width, (3, 7, 7), (1, 2, 2), (1, 3, 3), bias=False),
             nn.BatchNorm3d(width),
@@ -68,22 +67,22 @@ class R3d(nn.Module):
             ]
             setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
             channels = planes
-        self.fc = nn.Linear(channels, num_classes)
+        self.fc = nn.Linear(channels, num_classes) if num_classes else nn.Identity()
         for module in self.modules():
             if isinstance(module, nn.Conv3d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            elif isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.01)
+                nn.init.zeros_(module.bias)
         self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-
-    def features(self, clips: Tensor) -> Tensor:
-        """Clips (B, C, T, H, W) -> features (B, 8 width), the mean over time and space."""
-        hidden = self.stem(clips.contiguous(memory_format=torch.channels_last_3d))
-        for stage in range(len(DEPTHS)):
-            hidden = self.get_submodule(f"layer{stage + 1}")(hidden)
-        return hidden.mean(dim=(2, 3, 4))  # type: ignore[no-any-return]
 
     def forward(self, clips: Tensor) -> Tensor:
         """Clips (B, C, T, H, W) -> logits (B, K)."""
-        return self.fc(self.features(clips))  # type: ignore[no-any-return]
+        require_clips(clips, self.in_channels)
+        hidden = self.stem(clips.contiguous(memory_format=torch.channels_last_3d))
+        for stage in range(len(DEPTHS)):
+            hidden = self.get_submodule(f"layer{stage + 1}")(hidden)
+        return self.fc(hidden.mean(dim=(2, 3, 4)))  # type: ignore[no-any-return]
 
 
 def r3d18(num_classes: int, *, in_channels: int = 3, width: int = 64, weights: str | Path | None = None) -> R3d:
@@ -102,36 +101,20 @@ def r3d18(num_classes: int, *, in_channels: int = 3, width: int = 64, weights: s
 
 
 def load_weights(network: R3d, path: Path) -> None:
-    """Load torchvision's `r3d_18` weights from a local file; `fc` is left as it is where its K differs.
-
-    A .pth file is read with `weights_only=True`: nothing in it is executed.
+    """Load weights of torchvision's `r3d_18` from a local file; where K differs, `fc` is left freshly initialised.
 
     Raises:
         DferError: no such file, not a file of weights, or weights of another network.
     """
-    try:
-        state = (
-            load_file(path)
-            if path.suffix == ".safetensors"
-            else torch.load(path, map_location="cpu", weights_only=True)
-        )
-    except (OSError, SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise DferError(f"cannot read weights from {path}: {str(error).splitlines()[0]}") from error
-    own = network.state_dict()
-    if not isinstance(state, dict) or not set(state) & set(own):
-        raise DferError(
-            f"{path} holds no weights of r3d_18: expected keys such as stem.0.weight, found {listed(state)}"
-        )
-    other = [key for key in ("fc.weight", "fc.bias") if key in state and state[key].shape != own[key].shape]
-    for key in other:
-        state.pop(key)
-    missing = sorted(set(own) - set(state) - set(other))
-    wrong = sorted(key for key in state if key not in own or state[key].shape != own[key].shape)
-    if missing or wrong:
-        raise DferError(
-            f"{path} does not fit r3d_18: missing {listed(missing) or 'nothing'}, "
-            f"of other shape {listed(wrong) or 'nothing'}"
-        )
-    network.load_state_dict(state, strict=False)
-    if other:
-        logger.info("the last layer of %s is for other classes; dfer's starts fresh", path)
+    state, own = read_weights(path), network.state_dict()
+    fresh = [
+        key
+        for key in ("fc.weight", "fc.bias")
+        if key in state and (key not in own or own[key].shape != state[key].shape)
+    ]
+    for key in fresh:
+        del state[key]
+    kept = {key: own[key] for key in fresh if key in own}
+    fit_weights(network, state | kept, source=str(path))
+    if kept:
+        logger.info("%s: its last layer is for other classes; ours starts fresh", path)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from dfer.models.clips import require_clips
+
 
 def factorised(channels: int, width: int, stride: tuple[int, int]) -> nn.Sequential:
     """A 3x3 convolution in space, then one of 3 frames in time; `stride` in time and in space."""
@@ -53,6 +55,7 @@ class Tiny3d(nn.Module):
 
     def __init__(self, num_classes: int, *, in_channels: int = 3, width: int = 16, dropout: float = 0.2) -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.stem = nn.Sequential(
             nn.Conv3d(in_channels, width, (1, 5, 5), (1, 2, 2), (0, 2, 2), bias=False),
             nn.BatchNorm3d(width),
@@ -69,5 +72,6 @@ class Tiny3d(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Clips (B, C, T, H, W) -> logits (B, K)."""
+        require_clips(clips, self.in_channels)
         features = self.stem(clips.contiguous(memory_format=torch.channels_last_3d))
         return self.head(self.dropout(self.blocks(features).mean(dim=(2, 3, 4))))  # type: ignore[no-any-return]

@@ -1,0 +1,333 @@
+"""Checkpoints: what comes back, what is refused, and what a kill leaves behind."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from dfer import DferError, EmotionSet, create_model
+from dfer.labels import DFEW, FERPLUS
+from dfer.models import Card, load_checkpoint, require_emotions, save_checkpoint
+from dfer.video import Preprocessing
+
+PREPROCESSING = Preprocessing(frames=8, size=48, mean=(0.43216, 0.394666, 0.37645), std=(0.22803, 0.22145, 0.216989))
+OPTIONS: dict[str, dict[str, Any]] = {
+    "frame_gru": {"widths": [4, 8], "hidden": 6, "in_channels": 1},
+    "m3dfel": {"width": 4, "bag": 2, "instance_length": 4},
+    "r3d18": {"width": 4},
+    "tiny3d": {"width": 4},
+}
+
+
+def card(name: str = "tiny3d", emotions: EmotionSet = DFEW, **changes: Any) -> Card:
+    values = {"options": OPTIONS[name], "preprocessing": PREPROCESSING.to_dict()} | changes
+    return Card(name, values.pop("options"), emotions, values.pop("preprocessing"), **values)
+
+
+def trained(name: str = "tiny3d", seed: int = 0) -> torch.nn.Module:
+    """A network whose weights and batch statistics are its own."""
+    torch.manual_seed(seed)
+    model = create_model(name, 7, **OPTIONS[name])
+    model.train()(shown(name))
+    return model.eval()
+
+
+def shown(name: str = "tiny3d") -> torch.Tensor:
+    channels = OPTIONS[name].get("in_channels", 3)
+    return torch.rand(2, channels, 8, 32, 32, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A good checkpoint."""
+    save_checkpoint(tmp_path / "model", trained(), card())
+    return tmp_path / "model"
+
+
+def edit(folder: Path, **changes: Any) -> None:
+    path = folder / "card.json"
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes), encoding="utf-8")
+
+
+def edit_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    state = load_file(folder / "model.safetensors")
+    change(state)
+    save_file(state, folder / "model.safetensors")
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(DferError) as caught:
+        load_checkpoint(folder)
+    said = str(caught.value)
+    assert str(folder) in said, "names the place"
+    return said
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_what_was_saved_gives_the_same_logits_when_loaded(tmp_path: Path, name: str) -> None:
+    model = trained(name)
+    save_checkpoint(tmp_path / "deep" / "model", model, card(name))
+    again, _ = load_checkpoint(tmp_path / "deep" / "model")
+    assert not again.training
+    with torch.no_grad():
+        assert torch.equal(again(shown(name)), model(shown(name)))
+
+
+def test_the_card_holds_emotions_in_order_preprocessing_and_every_option(folder: Path) -> None:
+    written = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    assert written["emotions"]["emotions"] == ["happy", "sad", "neutral", "angry", "surprise", "disgust", "fear"]
+    assert written["options"] == {"width": 4, "dropout": 0.2}, "defaults are written down"
+    _, read = load_checkpoint(folder)
+    assert list(read.emotions) == list(DFEW) and read.emotions.name == DFEW.name
+    assert read.preprocessing == json.loads(json.dumps(PREPROCESSING.to_dict()))
+    assert tuple(Preprocessing(**read.preprocessing).mean) == (0.43216, 0.394666, 0.37645)
+
+
+def test_data_metrics_and_recipe_travel_along(tmp_path: Path) -> None:
+    told = {"data": {"source": "dfew", "clips": 3}, "metrics": {"war": 0.5}, "recipe": {"optim": {"lr": 1e-3}}}
+    save_checkpoint(tmp_path, trained(), card(**told))
+    _, read = load_checkpoint(tmp_path)
+    assert {key: getattr(read, key) for key in told} == told
+
+
+def test_the_folder_holds_two_files_and_no_pickle(folder: Path) -> None:
+    assert sorted(path.name for path in folder.iterdir()) == ["card.json", "model.safetensors"]
+    content = (folder / "model.safetensors").read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    tensors = json.loads(content[8 : 8 + length])
+    assert set(tensors) - {"__metadata__"} == set(trained().state_dict()), "8 bytes of length, a JSON header, numbers"
+
+
+def test_the_file_that_it_started_from_is_not_needed_to_load_it(tmp_path: Path) -> None:
+    start = tmp_path / "start.pth"
+    torch.save(create_model("r3d18", 7, width=4).state_dict(), start)
+    model = create_model("r3d18", 7, width=4, weights=start).eval()
+    save_checkpoint(tmp_path / "model", model, card("r3d18", options={"width": 4, "weights": start}))
+    start.unlink()
+    assert "start.pth" not in (tmp_path / "model" / "card.json").read_text(encoding="utf-8")
+    again, _ = load_checkpoint(tmp_path / "model")
+    assert torch.equal(again(shown()), model(shown()))
+
+
+def test_a_card_that_names_a_file_of_weights_does_not_have_it_read(folder: Path, tmp_path: Path) -> None:
+    save_checkpoint(folder, trained("r3d18"), card("r3d18"))
+    edit(folder, options={"width": 4, "weights": str(tmp_path / "elsewhere.pth")})
+    _, read = load_checkpoint(folder)
+    assert read.options == {"width": 4}
+
+
+def test_a_second_save_replaces_the_first(folder: Path) -> None:
+    other = trained(seed=1)
+    save_checkpoint(folder, other, card(metrics={"epoch": 2}))
+    again, read = load_checkpoint(folder)
+    assert read.metrics == {"epoch": 2} and torch.equal(again(shown()), other(shown()))
+
+
+def test_data_with_other_emotions_or_another_order_are_refused_and_both_are_said() -> None:
+    require_emotions(card(), EmotionSet("mine", tuple(DFEW)))
+    with pytest.raises(DferError, match=r"knows happy, sad, neutral.*data have neutral, happy, surprise.*contempt"):
+        require_emotions(card(), FERPLUS)
+    turned = EmotionSet("turned", tuple(reversed(list(DFEW))))
+    with pytest.raises(
+        DferError, match=r"knows happy, sad.*\(dfew\).*data have fear, disgust.*\(turned\), in this order"
+    ):
+        require_emotions(card(), turned)
+
+
+def test_a_card_of_no_known_model_is_not_written(tmp_path: Path) -> None:
+    wrong = Card("tiny4d", {}, DFEW, {})
+    with pytest.raises(DferError, match=r"no model 'tiny4d' \(did you mean 'tiny3d'\?\)"):
+        save_checkpoint(tmp_path / "model", trained(), wrong)
+    assert not (tmp_path / "model").exists()
+
+
+# -- damage ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("missing", ["card.json", "model.safetensors"])
+def test_half_a_checkpoint_is_refused(folder: Path, missing: str) -> None:
+    (folder / missing).unlink()
+    assert missing in refusal(folder)
+
+
+def test_an_empty_folder_and_none_at_all_are_no_checkpoints(tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "nowhere"):
+        assert "is not a checkpoint of dfer" in refusal(place)
+
+
+@pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.99])
+@pytest.mark.parametrize("name", ["card.json", "model.safetensors"])
+def test_a_file_that_was_cut_off_is_refused(folder: Path, name: str, share: float) -> None:
+    path = folder / name
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    assert "damaged" in refusal(folder)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"[]", b"null", b"{}", b'"card"', b"{1: 2}"])
+def test_a_card_that_is_not_ours_is_refused(folder: Path, content: bytes) -> None:
+    (folder / "card.json").write_bytes(content)
+    refusal(folder)
+
+
+def test_a_card_of_another_version_of_the_format_is_refused(folder: Path) -> None:
+    edit(folder, format="dfer.checkpoint/2")
+    assert "expected the format dfer.checkpoint/1, got dfer.checkpoint/2" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"model": "tiny4d"}, "did you mean 'tiny3d'"),
+        ({"model": ["tiny3d"]}, "model"),
+        ({"options": {"widht": 4}}, "did you mean 'width'"),
+        ({"options": {"width": -1}}, "cannot be built"),
+        ({"options": {"num_classes": 3}}, "cannot be built"),
+        ({"options": {"name": "r3d18"}}, "cannot be built"),
+        ({"options": {"width": 8}}, "do not fit the network"),
+        ({"options": [4]}, "options"),
+        ({"options": {"width": 4, "in_channels": 1}}, "stem.0.weight (4, 3, 1, 5, 5) instead of (4, 1, 1, 5, 5)"),
+        ({"emotions": {"name": "two", "emotions": ["happy", "sad"]}}, "for 2 emotions by its card"),
+        ({"emotions": {"name": "one", "emotions": ["happy"]}}, "at least 2 emotions"),
+        ({"emotions": {"name": "twice", "emotions": ["happy", "Happy"]}}, "names an emotion twice"),
+        ({"emotions": {"name": "none", "emotions": []}}, "expected names"),
+        ({"emotions": ["happy", "sad"]}, "emotions"),
+        ({"emotions": None}, "emotions"),
+        ({"preprocessing": 3}, "preprocessing"),
+    ],
+)
+def test_an_edited_card_is_refused(folder: Path, changes: dict[str, Any], said: str) -> None:
+    edit(folder, **changes)
+    assert said in refusal(folder)
+
+
+def _nan(state: dict[str, torch.Tensor]) -> None:
+    state["head.weight"][2, 1] = float("nan")
+
+
+def _infinite(state: dict[str, torch.Tensor]) -> None:
+    state["stem.1.running_var"][0] = float("inf")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_nan, "not finite: head.weight"),
+        (_infinite, "not finite: stem.1.running_var"),
+        (lambda state: state.pop("head.bias"), "missing: head.bias"),
+        (lambda state: state.update(extra=torch.zeros(1)), "unknown: extra"),
+        (lambda state: state.update({"head.weight": torch.zeros(6, 24)}), "head.weight (6, 24) instead of (7, 24)"),
+    ],
+)
+def test_weights_that_are_not_the_cards_are_refused(
+    folder: Path, change: Callable[[dict[str, torch.Tensor]], object], said: str
+) -> None:
+    edit_weights(folder, change)
+    assert said in refusal(folder)
+
+
+class Bait:
+    """Unpickling it makes a file."""
+
+    def __init__(self, trap: Path) -> None:
+        self.trap = trap
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self.trap,)
+
+
+@pytest.mark.parametrize("writer", ["torch", "pickle"])
+@pytest.mark.parametrize("name", ["card.json", "model.safetensors"])
+def test_nothing_is_unpickled(folder: Path, tmp_path: Path, writer: str, name: str) -> None:
+    trap, buffer = tmp_path / "sprung", io.BytesIO()
+    if writer == "torch":
+        torch.save(Bait(trap), buffer)
+    else:
+        pickle.dump(Bait(trap), buffer)
+    (folder / name).write_bytes(buffer.getvalue())
+    refusal(folder)
+    assert not trap.exists()
+    with suppress(RuntimeError):  # torch finds out too late that a plain pickle is none of its files
+        torch.load(io.BytesIO(buffer.getvalue()), weights_only=False)
+    assert trap.exists(), "the bait would have worked"
+
+
+# -- a kill, a full disk --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("former", [True, False])
+def test_a_kill_at_any_rename_leaves_one_checkpoint_or_none_and_never_a_mixture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, former: bool, number: int, moment: str
+) -> None:
+    old, new, calls = trained(seed=0), trained(seed=1), 0
+    if former:
+        save_checkpoint(tmp_path, old, card(metrics={"epoch": 1}))
+    replace = Path.replace
+
+    def killed(self: Path, target: Path) -> Path:
+        nonlocal calls
+        calls += 1
+        if calls < number or moment == "after":
+            replace(self, target)
+        if calls == number:
+            raise KeyboardInterrupt
+        return target
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            save_checkpoint(tmp_path, new, card(metrics={"epoch": 2}))
+    assert calls == number
+    try:
+        model, read = load_checkpoint(tmp_path)
+    except DferError as error:
+        assert "is not a checkpoint" in str(error)
+    else:
+        meant = {1: old, 2: new}[read.metrics["epoch"]]
+        assert torch.equal(model(shown()), meant(shown()))
+    save_checkpoint(tmp_path, new, card(metrics={"epoch": 3}))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["card.json", "model.safetensors"], "the next save heals"
+
+
+def test_a_kill_while_the_weights_are_written_leaves_the_former_checkpoint(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(_: object, path: Path) -> None:
+        path.write_bytes(b"half of the wei")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dfer.models.checkpoint.save_file", killed)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(folder, trained(seed=1), card())
+    model, _ = load_checkpoint(folder)
+    assert torch.equal(model(shown()), trained()(shown()))
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_the_former_checkpoint(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Path, *_: object, **__: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(DferError, match=r"cannot write the checkpoint .*No space left on device"):
+        save_checkpoint(folder, trained(seed=1), card())
+    model, _ = load_checkpoint(folder)
+    assert torch.equal(model(shown()), trained()(shown()))
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    with pytest.raises(DferError, match="cannot write the checkpoint"):
+        save_checkpoint(tmp_path / "file" / "model", trained(), card())
