@@ -47,12 +47,11 @@ PATTERNS: dict[str, tuple[dict[int, float], ...]] = {
 
 SPEECH = {17: 0.25, 20: 0.2, 25: 0.75, 26: 0.45}
 """Units that talking moves."""
-BEARING = {"sad": (0.0, 0.09, 0.55), "surprise": (0.0, -0.06, 0.0), "fear": (0.05, -0.04, 0.0), "disgust": (0.12, 0.03, 0.2),
-           "angry": (0.0, 0.05, 0.0), "happy": (0.0, -0.02, 0.0)}  # fmt: skip
+BEARING = {"sad": (0.0, 0.09, 0.55), "surprise": (0.0, -0.06, 0.0), "fear": (0.05, -0.04, 0.0),
+           "disgust": (0.12, 0.03, 0.2), "angry": (0.0, 0.05, 0.0), "happy": (0.0, -0.02, 0.0)}  # fmt: skip
 """Yaw and pitch (radians) and downward gaze that go with an emotion at full strength."""
 
-
-CLOSE = 1.24
+CLOSE = 1.15
 """How much larger than in a portrait a head is in a clip: a face crop."""
 
 
@@ -90,19 +89,16 @@ def perform(script: Script, rng: np.random.Generator) -> Performance:
         units += envelope[:, None] * peak
         bearing += envelope[:, None] * np.array(BEARING.get(emotion, (0.0, 0.0, 0.0)))
     syllables = np.abs(
-        np.sin(
-            2 * np.pi * (rng.uniform(2, 3.2) * time + rng.random())
-            + 1.2 * np.sin(9 * time + rng.uniform(0, 6))
-        )
+        np.sin(2 * np.pi * (rng.uniform(2, 3.2) * time + rng.random()) + 1.2 * np.sin(9 * time + rng.uniform(0, 6)))
     )
     speech = script.speech * syllables[:, None] * activations(SPEECH)
     idle = (
-        0.05
-        * np.abs(rng.normal(size=len(UNITS)))
-        * np.sin(np.pi * (time[:, None] * 1.3 + rng.random(len(UNITS)))) ** 2
+        0.05 * np.abs(rng.normal(size=len(UNITS))) * np.sin(np.pi * (time[:, None] * 1.3 + rng.random(len(UNITS)))) ** 2
     )
-    units = np.clip(np.maximum(units, speech + 0.5 * units) + idle, 0, 1.15)
-    return Performance(units, np.clip(speech - 0.5 * units, 0, None), _poses(script, bearing, time, rng))
+    talking = np.maximum(units, speech + 0.5 * units)
+    return Performance(
+        units=np.clip(talking + idle, 0, 1.15), speech=talking - units, poses=_poses(script, bearing, time, rng)
+    )
 
 
 def _envelopes(script: Script, time: Floats, rng: np.random.Generator) -> list[tuple[str, Floats]]:
@@ -125,7 +121,7 @@ def _envelopes(script: Script, time: Floats, rng: np.random.Generator) -> list[t
 
 
 def _ease(time: Floats) -> Floats:
-    t = np.clip(time, 0, 1)
+    t: Floats = np.clip(time, 0, 1)
     return t * t * (3 - 2 * t)
 
 
@@ -135,12 +131,13 @@ def _poses(script: Script, bearing: Floats, time: Floats, rng: np.random.Generat
 
     def drift(spread: float, sway: float) -> Floats:
         swing = np.sin(2 * np.pi * (rng.uniform(0.3, 0.9) * time + rng.random()))
-        return np.clip(rng.normal(), -2, 2) * spread + sway * rng.uniform(0.3, 1) * swing
+        return float(np.clip(rng.normal(), -2, 2)) * spread + sway * rng.uniform(0.3, 1) * swing
 
     yaw = drift(0.07, 0.04) + rng.choice([-1, 1]) * (bearing[:, 0] + turned * rng.uniform(0.3, 0.5))
     pitch = drift(0.035, 0.03) + bearing[:, 1] + turned * rng.uniform(-0.12, 0.12)
     jump = rng.random() < time
-    gaze_x, gaze_y = (np.where(jump, *np.clip(rng.normal(0, 0.35, 2), -0.8, 0.8)) for _ in range(2))
+    (before_x, after_x), (before_y, after_y) = np.clip(rng.normal(0, 0.35, (2, 2)), -0.8, 0.8)
+    gaze_x, gaze_y = np.where(jump, before_x, after_x), np.where(jump, before_y, after_y)
     blink = np.zeros(len(time))
     for moment in rng.choice(len(time), int(rng.integers(0, 3)), replace=False):
         blink = np.maximum(blink, np.clip(1.25 - 0.6 * np.abs(np.arange(len(time)) - moment), 0, 1))

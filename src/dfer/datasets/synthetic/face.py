@@ -29,6 +29,8 @@ from dfer.datasets.synthetic.sketch import (
 
 T = np.linspace(-1, 1, 21)
 """Along an eye, from the inner corner to the outer one."""
+WARMTH = np.array([0.24, -0.02, -0.12], dtype=np.float32)
+"""By how much a shadow on skin favours red, green and blue."""
 
 
 class Scene(NamedTuple):
@@ -104,12 +106,14 @@ def _ears(sheet: Sheet, head: Head) -> None:
 
 
 def _roundness(head: Head, light: float) -> NDArray[np.float32]:
-    """(size, size) brightness of a rounded head under a light from above and one side."""
+    """(size, size, 3) gain of a rounded head under a light from above and one side; its shadows are warm."""
     low, high = head.skull.min(axis=0), head.skull.max(axis=0)
     x, y = (2 * np.arange(head.size)[:, None] - low - high).T / (high - low)[:, None]
-    bulge = np.sqrt(np.maximum(1.06 - 0.9 * x[None, :] ** 2 - 0.7 * y[:, None] ** 2, 0.0))
+    bulge: NDArray[np.float64] = np.sqrt(np.maximum(1.06 - 0.9 * x[None, :] ** 2 - 0.7 * y[:, None] ** 2, 0.0))
     brightness = 0.6 + 0.62 * (0.62 * bulge + 0.3 * light * x[None, :] - 0.16 * y[:, None])
-    return np.clip(brightness, 0.68, 1.02).astype(np.float32)
+    grey = np.clip(brightness, 0.68, 1.02).astype(np.float32)[..., None]
+    gain: NDArray[np.float32] = grey * (1 + (1 - grey) * WARMTH)
+    return gain
 
 
 def _shades(sheet: Sheet, head: Head, light: float) -> None:
@@ -133,7 +137,7 @@ def _shades(sheet: Sheet, head: Head, light: float) -> None:
         half = [(0.0, 0.42), (0.2, 0.44), (0.36, 0.56), (0.52, 0.42), (0.7, 0.05), (0.95, 0.1), (0.9, 0.8),
                 (0.45, 1.25 + head.jaw_drop)]  # fmt: skip
         beard = head.on_face(np.concatenate([half, mirrored(half)]))
-        red, green, blue = (0.35 + 0.4 * who.hair / 255).tolist()
+        red, green, blue = ((0.42 + 0.42 * who.hair / 255) * (1.06, 0.99, 0.95)).tolist()
         sheet.tint([(beard, who.beard)], (red, green, blue), 0.03 * head.unit)
 
 
@@ -147,18 +151,14 @@ def _folds(sheet: Sheet, head: Head) -> None:
         ([(0.55, -0.07), (0.64, -0.12)], 0.8 * au[6]),
         ([(0.56, -0.02), (0.66, -0.01)], 0.8 * au[6]),
         ([(0.2, 0.1), (0.34, 0.135), (0.47, 0.09)], 0.25 + 0.6 * max(au[6], au[7])),
-        ([(0.045, -0.4), (0.055, -0.28)], 0.75 * au[4]),
-        ([(0.03, -0.13), (0.1, -0.17)], au[9]),
-        ([(0.03, -0.05), (0.12, -0.09)], au[9]),
+        ([(0.05, -0.42), (0.042, -0.33), (0.055, -0.25)], 0.75 * au[4]),
+        ([(0.1, -0.02), (0.16, 0.06), (0.17, 0.14)], 0.8 * au[9]),
         ([(0.3, 0.66), (0.335, 0.72), (0.34, 0.79)], 0.55 * au[15]),
         ([(0.06, 0.84), (0.12, 0.81)], 0.7 * au[17]),
     ]
-    lines = [
-        (head.stroke(shape, 0.033), s)
-        for points, s in pairs
-        for shape in (points, mirrored(points))
-        if s > 0.02
-    ]
+    lines = [(head.stroke(shape, 0.033), s) for points, s in pairs for shape in (points, mirrored(points)) if s > 0.02]
+    wrinkles = [[(-0.115, y - 0.035), (0.0, y + 0.01), (0.115, y - 0.035)] for y in (-0.15, -0.08, -0.01)]
+    lines += [(head.stroke(shape, 0.03, 0.06), 0.8 * au[9]) for shape in wrinkles if au[9] > 0.02]
     raised = 0.75 * min(au[1], 0.3 + au[2])
     lines += [(head.stroke([(-0.36, y), (0.0, y - 0.03), (0.36, y)], 0.03), raised) for y in (-0.6, -0.51)]
     sheet.tint(lines, (0.72, 0.56, 0.54), 0.016 * head.unit)
@@ -179,9 +179,7 @@ def _nose(sheet: Sheet, head: Head, light: float) -> None:
         sheet.fill(head.stroke(shape, 0.026, 0.08), ink)
     for shape in (nostril, mirrored(nostril)):
         sheet.fill(head.stroke(shape, 0.036, 0.1), ink * 0.72)
-    sheet.fill(
-        head.disc(0.02 * np.sign(light), tip - 0.05, 0.032, 0.022, lift=0.2), mix(who.skin, WHITE, 0.45)
-    )
+    sheet.fill(head.disc(0.02 * np.sign(light), tip - 0.05, 0.032, 0.022, lift=0.2), mix(who.skin, WHITE, 0.45))
 
 
 def _lids(head: Head, side: int) -> tuple[Curve, Curve]:
@@ -209,7 +207,7 @@ def _eye(sheet: Sheet, head: Head, side: int, light: float) -> None:
 
     def ball(inside: Sheet) -> None:
         inside.fill(opening, mix(WHITE, who.shadow, 0.3))
-        inside.fill(opening + (0, 0.045 * head.unit), WHITE)
+        inside.fill(opening + np.array([0.0, 0.045 * head.unit]), WHITE)
         inside.fill(head.disc(x, y, radius), who.iris * 0.62)
         inside.fill(head.disc(x, y, 0.86 * radius), who.iris)
         inside.fill(head.disc(x, y + 0.5 * radius, 0.5 * radius, 0.3 * radius), mix(who.iris, WHITE, 0.25))
@@ -224,18 +222,16 @@ def _eye(sheet: Sheet, head: Head, side: int, light: float) -> None:
         lash[-2:] += np.array([(0.012 * side, -0.012), (0.04 * side, -0.035)])
     sheet.fill(head.on_face(ribbon(lash, heavy)), DARK)
     crease = top[3:-1] - (0, 0.045 + 0.01 * head.au[5])
-    sheet.fill(
-        head.on_face(ribbon(crease, 0.014 * taper(len(crease), 0.3, 1, 0.4))), mix(who.skin, who.shadow, 0.75)
-    )
+    sheet.fill(head.on_face(ribbon(crease, 0.014 * taper(len(crease), 0.3, 1, 0.4))), mix(who.skin, who.shadow, 0.75))
     sheet.fill(head.on_face(ribbon(bottom[4:], 0.012)), mix(who.skin, who.shadow, 0.95) * 0.85)
 
 
 def _brow(sheet: Sheet, head: Head, side: int) -> None:
     who, au = head.who, head.au
     rest, apart, squeeze = -0.325 - who.brow_height, who.eye_apart, 0.04 * au[4]
-    inner = rest - 0.13 * au[1] + 0.1 * au[4] * (1 - 0.55 * au[1]) + 0.05 * au[9]
-    middle = rest - 0.04 - 0.05 * au[1] - 0.11 * au[2] + 0.055 * au[4] + 0.03 * au[9]
-    outer = rest + 0.035 - 0.11 * au[2] + 0.03 * au[4] * (1 - au[1]) + 0.03 * au[1] * (1 - au[2])
+    inner = rest - 0.15 * au[1] + 0.1 * au[4] * (1 - 0.75 * au[1]) + 0.05 * au[9]
+    middle = rest - 0.04 - 0.05 * au[1] - 0.085 * au[2] + 0.055 * au[4] + 0.03 * au[9]
+    outer = rest + 0.035 - 0.105 * au[2] + 0.03 * au[4] * (1 - au[1]) + 0.03 * au[1] * (1 - au[2] + au[4])
     points = [(apart - 0.19 - squeeze, inner), (apart - 0.05 - 0.5 * squeeze, (inner + middle) / 2 - 0.01),
               (apart + 0.08, middle), (apart + 0.21, outer)]  # fmt: skip
     line = smooth(np.array(points) * (side, 1), samples=5)
@@ -249,7 +245,7 @@ def _glasses(sheet: Sheet, head: Head) -> None:
     apart, ink = head.who.eye_apart, DARK * 1.2
     for side in (-1, 1):
         rim = ellipse(side * apart, -0.03, 0.25, 0.22)
-        sheet.fill(head.on_face(ribbon(np.concatenate([rim, rim[:2]]), 0.03), 0.08), ink)
+        sheet.fill(head.on_face(ribbon(np.concatenate([rim, rim[:1]]), 0.03), 0.08), ink)
         arm = head.on_face([(side * (apart + 0.24), -0.08), (side * (apart + 0.24), -0.05)], 0.08)
         hinge = head.leaning([(side * head.who.width, -0.06), (side * head.who.width, -0.1)], -0.1)
         sheet.fill(np.concatenate([arm, hinge]), ink)

@@ -21,11 +21,11 @@ BEHIND: dict[str, list[tuple[float, float]]] = {
 LINES: dict[str, list[tuple[float, float]]] = {
     "short": [(0.74, -0.1), (0.68, -0.32), (0.52, -0.52), (0.2, -0.56), (-0.2, -0.68), (-0.5, -0.52), (-0.68, -0.32),
               (-0.74, -0.1)],
-    "bob": [(0.8, 0.1), (0.66, -0.2), (0.55, -0.44), (0.2, -0.5), (-0.2, -0.5), (-0.55, -0.44), (-0.66, -0.2),
+    "bob": [(0.8, 0.1), (0.66, -0.2), (0.55, -0.48), (0.2, -0.56), (-0.2, -0.56), (-0.55, -0.48), (-0.66, -0.2),
             (-0.8, 0.1)],
     "curly": [(0.76, -0.25), (0.6, -0.5), (0.3, -0.66), (0.0, -0.7), (-0.3, -0.66), (-0.6, -0.5), (-0.76, -0.25)],
-    "long": [(0.81, 0.45), (0.68, 0.0), (0.6, -0.36), (0.3, -0.62), (-0.12, -0.84), (-0.45, -0.5), (-0.66, -0.1),
-             (-0.81, 0.45)],
+    "long": [(0.79, 0.16), (0.69, -0.06), (0.6, -0.36), (0.3, -0.62), (-0.12, -0.84), (-0.45, -0.5), (-0.67, -0.14),
+             (-0.79, 0.16)],
     "quiff": [(0.74, -0.12), (0.7, -0.42), (0.56, -0.55), (0.42, -0.72), (0.1, -0.62), (-0.3, -0.66), (-0.56, -0.6),
               (-0.68, -0.4), (-0.74, -0.12)],
     "bun": [(0.75, -0.1), (0.66, -0.36), (0.5, -0.62), (0.0, -0.72), (-0.5, -0.62), (-0.66, -0.36), (-0.75, -0.1)],
@@ -48,7 +48,7 @@ def hair_behind(sheet: Sheet, head: Head) -> None:
     elif style == "bun":
         sheet.fill(head.leaning(ellipse(0.0, -1.05, 0.27, 0.23), -0.1), ink)
     elif style == "curly":
-        _curls(sheet, head, _cap(head.who.width, 0.08, 0.2)[::2], 0.2, ink)
+        _curls(sheet, head, _cap(head.who.width, 0.08, 0.2)[::3], 0.2, ink)
 
 
 def hair_on_top(sheet: Sheet, head: Head, light: float) -> None:
@@ -56,19 +56,15 @@ def hair_on_top(sheet: Sheet, head: Head, light: float) -> None:
     who, style = head.who, head.who.style
     fit = (who.width / 0.76, 1)
     line = smooth(np.array(LINES[style]) * fit)
-    cap = (
-        smooth(np.array(QUIFF) * fit)
-        if style == "quiff"
-        else _cap(who.width, SKULL.get(style, 0.07), line[-1, 1])
-    )
+    cap = smooth(np.array(QUIFF) * fit) if style == "quiff" else _cap(who.width, SKULL.get(style, 0.07), line[-1, 1])
     onto_forehead = 0.22 * (1 - np.minimum(np.abs(line[:, 0]) / who.width, 1.0) ** 2) - 0.02
     depth = np.concatenate([np.full(len(cap), -0.02), onto_forehead])
     outline = head.leaning(np.concatenate([cap, line]), depth)
     ink = mix(who.hair, who.skin, 0.35) if style == "buzz" else who.hair
     sheet.fill(outline, ink)
     if style == "curly":
-        _curls(sheet, head, _cap(who.width, -0.02, -0.25)[1:-1:2], 0.17, ink)
-        fringe = [(0.45, -0.64), (0.2, -0.74), (-0.05, -0.75), (-0.3, -0.72), (-0.52, -0.6)]
+        _curls(sheet, head, _cap(who.width, -0.02, -0.25)[1:-1:3], 0.17, ink)
+        fringe = [(0.45, -0.68), (0.2, -0.78), (-0.05, -0.79), (-0.3, -0.76), (-0.52, -0.64)]
         _curls(sheet, head, np.array(fringe), 0.13, ink)
         return
     angle = np.linspace(0.3, 1.35, 12)
@@ -80,7 +76,7 @@ def hair_on_top(sheet: Sheet, head: Head, light: float) -> None:
 def _cap(width: float, thick: float, low: float) -> Curve:
     """The skull's top grown by `thick`, from temple to temple at y = `low`."""
     start = np.arcsin(np.clip((low + 0.08) / -(0.92 + thick), -1, 1))
-    angle = np.linspace(np.pi + start, 2 * np.pi - start, 33)
+    angle = np.linspace(np.pi + start, 2 * np.pi - start, 49)
     return np.stack([(width + thick) * np.cos(angle), -0.08 + (0.94 + thick) * np.sin(angle)], axis=1)
 
 

@@ -75,9 +75,7 @@ class Head:
         still = self._neck - self.unit * np.array([0.4 * self.pose.shift_x, 0.4 * self.pose.shift_y + 1.0])
         return still + self.unit * np.asarray(points, dtype=np.float64)
 
-    def disc(
-        self, x: float, y: float, radius_x: float, radius_y: float | None = None, *, lift: float = 0.0
-    ) -> Curve:
+    def disc(self, x: float, y: float, radius_x: float, radius_y: float | None = None, *, lift: float = 0.0) -> Curve:
         """Pixels of an ellipse on the face."""
         return self.on_face(ellipse(x, y, radius_x, radius_y), lift)
 

@@ -66,7 +66,7 @@ def meet(identity: int, seed: int = 0) -> Identity:
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(identity,)))
     style = STYLES[(identity * 3 + int(rng.integers(2))) % len(STYLES)]
     skin = (identity * 5 + 1 + int(rng.integers(3))) % len(SKINS)
-    hairs = HAIRS if skin < 4 else HAIRS[:2] if skin > 4 else HAIRS[:3]
+    hairs = HAIRS if skin < 3 else HAIRS[:2] if skin > 4 else HAIRS[:3]
     bearded = style in ("short", "quiff", "buzz") and rng.random() < 0.45
 
     def trait(mean: float, spread: float) -> float:

@@ -26,7 +26,7 @@ def mouth(sheet: Sheet, head: Head) -> None:
     thick = who.lip * (1 - 0.62 * au[24]) * (1 - 0.3 * au[12]) * (1 - 0.2 * au[20])
     bow = 0.062 * thick * (1 - 0.35 * au[10]) * (1 - T**2) ** 0.6 * (1 - 0.22 * np.exp(-((T / 0.16) ** 2)))
     pout = 0.085 * thick * (1 + 0.25 * au[17]) * (1 - T**2) ** 0.75
-    red = mix(who.skin * 0.82, ROSE, 0.42)
+    red = mix(who.skin * 0.82, ROSE, 0.5)
 
     def between(above: Curve, below: Curve) -> Curve:
         return head.on_face(np.concatenate([np.stack([x, above], 1), np.stack([x, below], 1)[::-1]]), 0.04)
@@ -37,9 +37,7 @@ def mouth(sheet: Sheet, head: Head) -> None:
     sheet.fill(between(upper - bow, lower + pout), red * 0.9)
     sheet.fill(between(lower, lower + pout), mix(red, WHITE, 0.1))
     middle = slice(6, 15)
-    sheet.fill(
-        line(lower + 0.45 * pout, 0.018 * thick * taper(9, 0.1, 1, 0.1), middle), mix(red, WHITE, 0.38)
-    )
+    sheet.fill(line(lower + 0.45 * pout, 0.018 * thick * taper(9, 0.1, 1, 0.1), middle), mix(red, WHITE, 0.38))
     if gap <= SHUT:
         sheet.fill(line(upper, 0.024 * taper(len(T), 0.8, 1, 0.8)), mix(red * 0.5, INSIDE, 0.4))
     else:
@@ -48,10 +46,12 @@ def mouth(sheet: Sheet, head: Head) -> None:
                   for top, bottom, ink in _behind_lips(lower - upper, gap, au)]  # fmt: skip
         sheet.fill(hole, INSIDE)
         sheet.clipped(hole, lambda inside: inside.fill_all(shapes))
+    round_mouth = _gasp(au)
     for corner in (0, -1):
         y = float(upper[corner] + lower[corner]) / 2
         sheet.fill(
-            head.disc(x[corner], y, 0.02 + 0.006 * au[12], lift=0.04), mix(who.skin * 0.6, INSIDE, 0.35)
+            head.disc(x[corner], y, (0.014 + 0.008 * au[12]) * (1 - 0.7 * round_mouth), lift=0.04),
+            mix(who.skin * 0.6, INSIDE, 0.35),
         )
 
 
@@ -59,11 +59,13 @@ def _edges(head: Head) -> tuple[Curve, Curve, Curve, float]:
     """x (21,), y of the upper and of the lower lip's inner edge (21,), and the gap between the lips."""
     au = head.au
     drop = head.jaw_drop * min(1.0, 0.3 + au[25])
-    gap = 0.05 * au[25] * (1 + 0.4 * au[20] + 0.5 * au[10] + 0.7 * au[12]) + 1.9 * drop
-    gasp = min(1.0, au[26]) * (1 - 0.8 * min(au[12], 1.0)) * (1 - 0.8 * min(au[20], 1.0))
-    broad = 0.36 * au[12] + 0.34 * au[20] - 0.2 * au[24] - 0.1 * au[17] - 0.2 * gasp
+    gap = 0.05 * au[25] * (1 + 1.3 * au[20] + 0.9 * au[10] + 0.7 * au[12]) + 2.1 * drop
+    gap += 0.05 * max(0.0, au[10] - 0.4) * (1 - au[24])
+    gasp = _gasp(au)
+    broad = 0.36 * au[12] + 0.4 * au[20] - 0.14 * au[24] - 0.1 * au[17] - 0.26 * gasp
     level = 0.57 - 0.02 * au[10]
     corner = level - 0.008 - 0.125 * au[12] + 0.1 * au[15] + 0.02 * au[17] + 0.04 * au[20]
+    corner += 0.03 * au[24] + 0.035 * au[9]
     corner += 0.42 * gap * (gasp + 0.6 * au[20])
     seam = level + 0.02 * au[12] - 0.03 * au[17] * (1 + 0.5 * au[15]) - 0.015 * au[15]
     round_off = np.sqrt(np.maximum(1 - np.abs(T) ** 2.2, 0))
@@ -75,13 +77,18 @@ def _edges(head: Head) -> tuple[Curve, Curve, Curve, float]:
     return head.who.mouth_width * (1 + broad) * T, upper, np.maximum(lower, upper), gap
 
 
+def _gasp(au: dict[int, float]) -> float:
+    """How round the opening is: a jaw that drops, and no smile or stretch that pulls at the corners."""
+    return min(1.0, au[26]) * (1 - 0.8 * min(au[12], 1.0)) * (1 - 0.8 * min(au[20], 1.0))
+
+
 def _behind_lips(height: Curve, gap: float, au: dict[int, float]) -> list[tuple[Curve, Curve, Colour]]:
     """Tongue and teeth: from and to which share of the opening's height, and their colour."""
     tall = np.maximum(height, 1e-6)
     clench = min(1.0, 1.3 * max(au[20], au[10])) * max(0.0, 1 - 1.3 * au[26])
     bared = 0.04 + 0.045 * max(au[12], au[10], au[20]) - 0.015 * au[26]
     teeth = min(1.0, 20 * gap) * np.minimum(0.62 + 0.3 * clench, bared / tall)
-    tongue = np.clip(height - 0.1, 0, 0.12) * (1 - T**4) / tall
+    tongue = np.clip(height - 0.13, 0, 0.1) * (1 - T**2) / tall
     rows = [(np.full(len(T), -0.1), teeth, TEETH)]
     if au[26] > 0.25:
         rows.insert(0, (1 - tongue, np.full(len(T), 1.1), TONGUE))

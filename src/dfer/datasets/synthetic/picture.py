@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from dfer.datasets.synthetic.identity import SHIRTS, colour
 from dfer.datasets.synthetic.scripts import Script
-from dfer.datasets.synthetic.sketch import Picture, Sheet, ellipse, mix
+from dfer.datasets.synthetic.sketch import Picture, Sheet, ellipse, mix, resized
 
 BACKGROUNDS = (
     ("#F6E7D8", "#E3C3A6"), ("#DCE8EE", "#AFC8D6"), ("#E8E1F0", "#C2B3D8"), ("#E4EEDD", "#B6CDA9"),
@@ -25,7 +26,7 @@ def background(size: int, rng: np.random.Generator) -> Picture:
         x, y, radius = rng.uniform(0, size), rng.uniform(0, 0.8 * size), size * rng.uniform(0.05, 0.16)
         ink = mix(mix(top, bottom, y / size), np.full(3, 255.0), rng.uniform(0.1, 0.4))
         sheet.fill(ellipse(x, y, radius), ink)
-    return cv2.GaussianBlur(sheet.finished(), (0, 0), size * 0.022).astype(np.uint8)
+    return _blurred(sheet.finished(), size * 0.022)
 
 
 class Camera:
@@ -33,7 +34,7 @@ class Camera:
 
     def __init__(self, script: Script, rng: np.random.Generator) -> None:
         self.flaws, self.rng = script.flaws, rng
-        self.cast = rng.uniform(0.92, 1.05) * np.array([1.0, 1.0, 1.0]) * (1 + rng.normal(0, 0.025, 3))
+        self.cast = rng.uniform(0.92, 1.05) * (1 + np.clip(rng.normal(0, 0.025, 3), -0.03, 0.03))
         self.angle, self.side = rng.uniform(0, np.pi), rng.choice([-1, 1])
         self.cover = colour(SHIRTS[int(rng.integers(len(SHIRTS)))])
 
@@ -43,13 +44,12 @@ class Camera:
         if "covered" in flaws:
             frame = self._behind_something(frame)
         if "defocus" in flaws:
-            frame = cv2.GaussianBlur(frame, (0, 0), size * 0.028 * flaws["defocus"])
+            frame = _blurred(frame, size * 0.028 * flaws["defocus"])
         if "motion" in flaws:
-            frame = cv2.filter2D(frame, -1, _streak(size * 0.13 * flaws["motion"], self.angle))
+            frame = np.asarray(cv2.filter2D(frame, -1, _streak(size * 0.13 * flaws["motion"], self.angle)), np.uint8)
         if "low_res" in flaws:
             small = round(size * (0.5 - 0.28 * flaws["low_res"]))
-            frame = cv2.resize(frame, (small, small), interpolation=cv2.INTER_AREA)
-            frame = cv2.resize(frame, (size, size), interpolation=cv2.INTER_CUBIC)
+            frame = resized(resized(frame, small, cv2.INTER_AREA), size, cv2.INTER_CUBIC)
         light = self.cast * (1 - 0.68 * flaws.get("dark", 0.0))
         exposed = frame * light
         if "noise" in flaws:
@@ -63,18 +63,23 @@ class Camera:
         sheet = Sheet(frame)
         outline = ellipse(size * (0.5 + self.side * 0.24), size * 1.02, size * 0.42, size * reach)
         sheet.fill(outline, self.cover * 0.8)
-        soft = cv2.GaussianBlur(sheet.finished(), (0, 0), size * 0.02)
+        soft = _blurred(sheet.finished(), size * 0.02)
         mask = np.zeros(frame.shape[:2], dtype=np.float32)
         cv2.fillPoly(mask, [np.rint(outline).astype(np.int32)], 1.0)
         share = np.clip(cv2.GaussianBlur(mask, (0, 0), size * 0.025) * 2, 0, 1)[..., None]
         return np.rint(frame + (soft - frame.astype(np.float32)) * share).astype(np.uint8)
 
 
-def _streak(length: float, angle: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def _blurred(frame: Picture, width: float) -> Picture:
+    return np.asarray(cv2.GaussianBlur(frame, (0, 0), width), dtype=np.uint8)
+
+
+def _streak(length: float, angle: float) -> NDArray[np.float32]:
     """The kernel of a straight movement during the exposure."""
     reach = max(1, int(np.ceil(length / 2)))
     kernel = np.zeros((2 * reach + 1, 2 * reach + 1), dtype=np.float32)
     steps = np.linspace(-length / 2, length / 2, 8 * reach)
     rows, columns = (np.rint(reach + steps * part).astype(int) for part in (np.sin(angle), np.cos(angle)))
     np.add.at(kernel, (rows, columns), 1.0)
-    return kernel / kernel.sum()
+    kernel /= kernel.sum()
+    return kernel

@@ -70,9 +70,7 @@ def panel(seed: int) -> Panel:
     )
 
 
-def vote(
-    raters: Panel, played: Performance, flaws: dict[str, float], rng: np.random.Generator
-) -> NDArray[np.int64]:
+def vote(raters: Panel, played: Performance, flaws: dict[str, float], rng: np.random.Generator) -> NDArray[np.int64]:
     """(K,) counts of ten votes by ten of the raters."""
     who = rng.choice(RATERS, VOTES_PER_CLIP, replace=False)
     return np.bincount(_named(raters, who, played, flaws, rng), minlength=len(DFEW))
@@ -113,9 +111,7 @@ def _named(
     attention /= attention.sum(axis=1, keepdims=True)
     seen = np.einsum("nt,ta->na", attention, played.units - 0.7 * played.speech)
     seen *= raters.gains[who] * (1 - sum(FADE[flaw] * strength for flaw, strength in flaws.items()) / 1.5)
-    noise = raters.noise[who, None] * (
-        1 + sum(BLUR_COST[flaw] * strength for flaw, strength in flaws.items())
-    )
+    noise = raters.noise[who, None] * (1 + sum(BLUR_COST[flaw] * strength for flaw, strength in flaws.items()))
     spoilt = noise * np.where(COVERED_UNITS, 1 + flaws.get("covered", 0.0), 1.0)
     seen = np.maximum(seen + spoilt * rng.normal(size=seen.shape), -0.2)
     distance = (PROTOTYPES**2).sum(axis=1) - 2 * np.einsum("na,pa->np", seen, PROTOTYPES)

@@ -84,9 +84,7 @@ def write_script(role: Role, rng: np.random.Generator) -> Script:
     frames = int(rng.integers(16, 33))
     if role.clear:
         return Script("clear", role.emotion, frames=frames)
-    speech = (
-        float(rng.uniform(0.4, 1.0)) if rng.random() < (0.6 if role.emotion == "neutral" else 0.2) else 0.0
-    )
+    speech = float(rng.uniform(0.4, 1.0)) if rng.random() < (0.6 if role.emotion == "neutral" else 0.2) else 0.0
     flaws = {}
     if rng.random() < 0.45:
         for flaw in rng.choice(FLAWS, int(rng.integers(1, 3)), replace=False):

@@ -28,9 +28,7 @@ _CIRCLE = np.stack([part(np.arange(28) * 2 * np.pi / 28) for part in (np.cos, np
 def _basis(samples: int) -> NDArray[np.float64]:
     """(samples, 4) Catmull-Rom weights."""
     t = np.arange(samples) / samples
-    return 0.5 * np.stack(
-        [-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2], axis=1
-    )
+    return 0.5 * np.stack([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2], axis=1)
 
 
 def smooth(points: ArrayLike, *, closed: bool = False, samples: int = 6) -> Curve:
@@ -83,10 +81,9 @@ class Sheet:
 
     def __init__(self, background: Picture) -> None:
         self.size = background.shape[0]
-        large = (self.size * OVERSIZE, self.size * OVERSIZE)
-        self._picture = cv2.resize(background, large, interpolation=cv2.INTER_LINEAR)
+        self._picture = resized(background, self.size * OVERSIZE, cv2.INTER_LINEAR)
         self._origin = np.zeros(2, dtype=np.int64)
-        self._gain = np.ones((self.size, self.size, 3), dtype=np.float32)
+        self._gain: NDArray[np.float32] = np.ones((self.size, self.size, 3), dtype=np.float32)
 
     def fill(self, outline: Curve, ink: Colour) -> None:
         """Fill a closed outline, in pixels of the wanted size."""
@@ -111,20 +108,21 @@ class Sheet:
                 _fill(mask, outline, np.array([255 * min(strength, 1.0)]))
         if blur > 0.3:
             reach = max(1, round(blur))
-            mask = cv2.blur(cv2.blur(mask, (2 * reach + 1,) * 2), (reach + 1 | 1,) * 2)
+            cv2.blur(cv2.blur(mask, (2 * reach + 1,) * 2), (reach + 1 | 1,) * 2, dst=mask)
         change = np.array([part - 1 for part in gain], dtype=np.float32) / 255
         self._gain *= 1 + mask[..., None] * change
 
     def shade(self, within: Curve | None = None, light: NDArray[np.float32] | None = None) -> None:
-        """Multiply in what was tinted, inside an outline, and an optional (size, size) light; forget it then."""
+        """Multiply in what was tinted, inside an outline, and an optional (size, size, 3) light; forget it then."""
         if light is not None:
-            self._gain *= light[..., None]
+            self._gain *= light
         if within is not None:
             mask = np.zeros((self.size, self.size), dtype=np.uint8)
             _fill(mask, within, np.array([255.0]))
-            self._gain = 1 + (self._gain - 1) * (mask[..., None] / np.float32(255))
+            inside = np.divide(mask[..., None], 255, dtype=np.float32)
+            self._gain = 1 + (self._gain - 1) * inside
         gain = cv2.resize(self._gain, self._picture.shape[:2], interpolation=cv2.INTER_LINEAR)
-        self._picture = cv2.multiply(self._picture, gain, dtype=cv2.CV_8U)
+        self._picture = np.asarray(cv2.multiply(self._picture, gain, dtype=cv2.CV_8U), dtype=np.uint8)
         self._gain = np.ones_like(self._gain)
 
     def clipped(self, outline: Curve, paint: Callable[[Sheet], None]) -> None:
@@ -145,7 +143,12 @@ class Sheet:
 
     def finished(self) -> Picture:
         """(size, size, 3) uint8 RGB."""
-        return cv2.resize(self._picture, (self.size, self.size), interpolation=cv2.INTER_AREA)
+        return resized(self._picture, self.size, cv2.INTER_AREA)
+
+
+def resized(picture: Picture, size: int, interpolation: int) -> Picture:
+    """(size, size, 3) uint8, with one of OpenCV's interpolations."""
+    return np.asarray(cv2.resize(picture, (size, size), interpolation=interpolation), dtype=np.uint8)
 
 
 def _fill(picture: Picture, outline: Curve, ink: Colour) -> None:

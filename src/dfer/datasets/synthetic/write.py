@@ -11,9 +11,11 @@ import multiprocessing
 import os
 import re
 import shutil
+import threading
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -40,6 +42,8 @@ SIZES = (32, 1024)
 """Smallest and largest side of a frame, in pixels."""
 NEEDED_VOTES = 6
 """Of ten, for a clip to be single-labelled."""
+TAKES = 50
+"""How often a clear clip is played at most, until the raters see in it what it is to show: one take in 200 fails."""
 JPEG_QUALITY = 92
 CLIP_FOLDER = "Clip/clip_224x224"
 TITLE = "# Synthetic faces with votes, in DFEW's layout"
@@ -48,9 +52,9 @@ ENTRIES = {"Annotation", "EmoLabel_DataSplit", "Clip", "groups.csv", "truth.csv"
 
 README = f"""{TITLE}
 
-{{clips}} clips of {{people}} made-up people, drawn by `dfer synth` with seed {{seed}}, {{size}} x {{size}} pixels. Ten of
-40 simulated raters voted on each. **Both pictures and votes are synthetic**: the data set shows that software works and
-compares methods under a known truth; no figure from it says anything about people, and none is a result on DFEW.
+{{clips}} clips of {{people}} made-up people, drawn by `dfer synth` with seed {{seed}}, {{size}} x {{size}} pixels. Ten
+of 40 simulated raters voted on each. **Both pictures and votes are synthetic**: the data set shows that software works
+and compares methods under a known truth; no figure from it says anything about people, and none is a result on DFEW.
 
 The layout is DFEW's: `Annotation/annotation.xlsx` (votes, clip number, label; 0 = no emotion has six votes),
 `EmoLabel_DataSplit/` (five folds of the single-labelled clips, disjoint by person), `{CLIP_FOLDER}/` (frames; the
@@ -117,8 +121,11 @@ def synthesise(
             shutil.rmtree(root)
         unfinished.rename(root)
     except OSError as error:
+        raise DferError(f"cannot write the synthetic data set to {root}: {error.strerror or error}") from error
+    except BrokenProcessPool as error:
         raise DferError(
-            f"cannot write the synthetic data set to {root}: {error.strerror or error}"
+            f"a process that drew clips for {root} died (no memory, or a main module that cannot be imported); "
+            "try workers=1"
         ) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -143,22 +150,26 @@ def portrait(emotion: str, *, intensity: float = 1.0, identity: int = 0, size: i
     if not 0 <= intensity <= 1:
         raise DferError(f"expected an intensity of 0..1, got {intensity}")
     if identity < 0 or not SIZES[0] <= size <= SIZES[1]:
-        raise DferError(
-            f"expected an identity >= 0 and a size of {SIZES[0]}..{SIZES[1]}, got {identity} and {size}"
-        )
+        raise DferError(f"expected an identity >= 0 and a size of {SIZES[0]}..{SIZES[1]}, got {identity} and {size}")
     rng = np.random.default_rng(np.random.SeedSequence(0, spawn_key=(identity, 1)))
     scene = Scene(background(size, rng), light=-0.6)
     return draw(meet(identity), intensity * activations(PATTERNS[name][0]), Pose(), scene)
 
 
 def prepare_clip(role: Role, seed: int) -> Clip:
-    """Everything about a clip but its pixels: script, performance, votes and the long-run distribution."""
+    """Everything about a clip but its pixels: script, performance, votes and the long-run distribution.
+
+    A clear clip is played until it gets the votes of a single label, as every emotion needs one in every fold.
+    """
     streams = np.random.SeedSequence([seed, role.number]).spawn(4)
     script_rng, vote_rng, truth_rng, picture_rng = map(np.random.default_rng, streams)
     script = write_script(role, script_rng)
-    played = perform(script, script_rng)
     raters = panel(seed)
-    votes = vote(raters, played, script.flaws, vote_rng)
+    for _ in range(TAKES):
+        played = perform(script, script_rng)
+        votes = vote(raters, played, script.flaws, vote_rng)
+        if not role.clear or votes[DFEW.index(role.emotion)] >= NEEDED_VOTES:
+            break
     return Clip(script, played, votes, long_run(raters, played, script.flaws, truth_rng), picture_rng)
 
 
@@ -174,9 +185,7 @@ def frames_of(clip: Clip, role: Role, *, seed: int, size: int) -> Iterator[Pictu
 
 def _check(root: Path, *, clips: int, seed: int, size: int, workers: int) -> None:
     if clips < FEWEST_CLIPS:
-        raise DferError(
-            f"expected at least {FEWEST_CLIPS} clips ({FOLDS} folds of {len(DFEW)} emotions), got {clips}"
-        )
+        raise DferError(f"expected at least {FEWEST_CLIPS} clips ({FOLDS} folds of {len(DFEW)} emotions), got {clips}")
     if clips > 99_999:
         raise DferError(f"expected at most 99999 clips (clip numbers have five digits), got {clips}")
     if seed < 0 or workers < 1 or not SIZES[0] <= size <= SIZES[1]:
@@ -190,9 +199,7 @@ def _check(root: Path, *, clips: int, seed: int, size: int, workers: int) -> Non
     ours = readme.is_file() and readme.read_text(encoding="utf-8", errors="replace").startswith(TITLE)
     foreign = sorted(present - ENTRIES if ours else present)
     if foreign:
-        raise DferError(
-            f"{root} holds what `dfer synth` did not write ({listed(foreign)}); choose an empty folder"
-        )
+        raise DferError(f"{root} holds what `dfer synth` did not write ({listed(foreign)}); choose an empty folder")
 
 
 def _render(role: Role, *, seed: int, size: int, folder: Path) -> dict[str, object]:
@@ -204,10 +211,7 @@ def _render(role: Role, *, seed: int, size: int, folder: Path) -> dict[str, obje
         _, coded = cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         (home / f"{role.number:05d}_{i:05d}.jpg").write_bytes(coded.tobytes())
     label = int(clip.votes.argmax()) + 1 if clip.votes.max() >= NEEDED_VOTES else 0
-    counts = {
-        f"{k}{emotion}": int(count)
-        for k, (emotion, count) in enumerate(zip(DFEW, clip.votes, strict=True), 1)
-    }
+    counts = {f"{k}{emotion}": int(count) for k, (emotion, count) in enumerate(zip(DFEW, clip.votes, strict=True), 1)}
     flaws = " ".join(f"{flaw}:{strength}" for flaw, strength in clip.script.flaws.items())
     truth = {f"p_{emotion}": round(float(share), 5) for emotion, share in zip(DFEW, clip.truth, strict=True)}
     return {
@@ -234,6 +238,15 @@ def _in_parallel(
 
 def _start_worker() -> None:
     cv2.setNumThreads(1)  # the processes share the processors already
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would otherwise wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _write_tables(root: Path, roles: Sequence[Role], rows: pd.DataFrame) -> None:
