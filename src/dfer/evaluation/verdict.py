@@ -1,0 +1,280 @@
+"""What the numbers of a report say, in careful words: which run leads in what, by how much, and what is not known.
+
+Conventions: scores are compared as they are printed, so two runs that look the same on the page are called equal.
+Undefined numbers (None) are printed as "–" and lead in nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scipy.stats import binomtest
+
+from dfer.errors import listed
+
+Cell = Mapping[str, Any]
+
+UNDEFINED = "–"
+SPACE = "\N{NARROW NO-BREAK SPACE}"
+CONFIDENCE = 0.95
+WORDS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve")
+PLAIN = "none"
+"""What a cell's "mix" says when clips are not mixed."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score of the report: its key in the JSON, how it is called, printed and read."""
+
+    key: str
+    name: str
+    meaning: str
+    higher_is_better: bool = True
+    percent: bool = False
+
+    @property
+    def digits(self) -> int:
+        """Behind the point, as printed."""
+        return 1 if self.percent else 3
+
+    @property
+    def arrow(self) -> str:
+        """The direction that is better."""
+        return "↑" if self.higher_is_better else "↓"
+
+    @property
+    def unit(self) -> str:
+        """What follows the number in running text."""
+        return f"{SPACE}%" if self.percent else ""
+
+    def text(self, value: float | None) -> str:
+        """The number without its unit: percent with one digit, all else with three.
+
+        >>> SCORES[0].text(0.71349), SCORES[0].text(None)
+        ('71.3', '–')
+        """
+        printed = self.printed(value)
+        return UNDEFINED if printed is None else f"{printed:.{self.digits}f}".replace("-", "−")
+
+    def printed(self, value: float | None) -> float | None:
+        """The number as far as it is printed, so that what looks equal is equal."""
+        if value is None:
+            return None
+        return round(100 * value if self.percent else value, self.digits) + 0.0  # no -0.0
+
+    def difference(self, value: float | None, other: float | None) -> str:
+        """`value` less `other`, with its sign."""
+        if value is None or other is None:
+            return UNDEFINED
+        printed = self.printed(value - other)
+        return f"{printed:{'+' if printed else ''}.{self.digits}f}".replace("-", "−")
+
+
+SCORES = (
+    Score("war", "WAR", "share of labelled clips that are right", percent=True),
+    Score("uar", "UAR", "mean of the emotions' recalls", percent=True),
+    Score("top2", "top-2", "the label is among the two most probable emotions", percent=True),
+    Score("cross_entropy", "cross-entropy", "of the prediction against the votes, nats", higher_is_better=False),
+    Score("kl", "KL", "divergence of the prediction from the votes, nats", higher_is_better=False),
+    Score("js", "JS", "Jensen-Shannon divergence from the votes, 0 to 0.69 nats", higher_is_better=False),
+    Score("brier", "Brier", "squared distance to the votes, 0 to 2", higher_is_better=False),
+    Score("entropy_correlation", "entropy corr.", "is the model in doubt where people disagree, −1 to 1"),
+    Score("ece", "ECE", "gap between confidence and accuracy, 0 to 1", higher_is_better=False),
+)
+BY_KEY = {score.key: score for score in SCORES}
+IN_GRID = tuple(BY_KEY[key] for key in ("war", "uar", "kl", "ece"))
+
+
+@dataclass(frozen=True)
+class Lead:
+    """What the runs `names`, alone or together, lead in: "the highest WAR (87.6 %)" and so on."""
+
+    names: list[str]
+    verb: str
+    what: list[str]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Four cells as rows of labels and columns of mixing, and what a step along each side changes."""
+
+    rows: list[str]
+    columns: list[str]
+    cells: list[list[Cell]]
+    steps: list[tuple[str, str, list[str]]]
+
+
+def best(cells: Sequence[Cell], score: Score) -> list[int]:
+    """Positions of the cells with the best number, as printed; none where there is nothing to compare."""
+    printed = [score.printed(cell[score.key]) for cell in cells]
+    known = [value for value in printed if value is not None]
+    if len(known) < 2 or min(known) == max(known):
+        return []
+    top = max(known) if score.higher_is_better else min(known)
+    return [position for position, value in enumerate(printed) if value == top]
+
+
+def interval(right: int, clips: int) -> tuple[float, float] | None:
+    """Wilson's 95 % interval of a share, 0 to 1; None without clips.
+
+    It is about the drawing of test clips alone: another seed or other training clips may move a score further.
+
+    >>> [round(end, 2) for end in interval(8, 10)]
+    [0.49, 0.94]
+    """
+    if clips == 0:
+        return None
+    ends = binomtest(right, clips).proportion_ci(CONFIDENCE, method="wilson")
+    return float(ends.low), float(ends.high)
+
+
+def right(cell: Cell) -> int:
+    """How many labelled clips the cell got right."""
+    return sum(row[position] for position, row in enumerate(cell["confusion"]))
+
+
+def war_interval(cell: Cell) -> str:
+    """The interval of WAR in percent, "62.6–78.7"; "–" without clips."""
+    ends = interval(right(cell), cell["n"])
+    return f"{100 * ends[0]:.1f}–{100 * ends[1]:.1f}" if ends else UNDEFINED
+
+
+def title(report: Mapping[str, Any]) -> str:
+    """How many runs on how many clips."""
+    cells = report["cells"]
+    count = WORDS[len(cells)] if len(cells) < len(WORDS) else str(len(cells))
+    clips = span([cell["n"] or cell["n_votes"] for cell in cells])
+    return f"{count} run{'s' * (len(cells) != 1)}, judged on {clips} test clip{'s' * (clips != '1')}"
+
+
+def leads(cells: Sequence[Cell]) -> list[Lead]:
+    """Who leads in the main scores; with one run, its scores."""
+    if len(cells) == 1:
+        known = [score for score in IN_GRID if cells[0][score.key] is not None]
+        scores = [f"{score.name} {score.text(cells[0][score.key])}{score.unit}" for score in known]
+        return [Lead([cells[0]["name"]], "has", scores)] if scores else []
+    found: dict[tuple[int, ...], list[str]] = {}
+    for score in IN_GRID:
+        first = best(cells, score)
+        if first:
+            value = score.text(cells[first[0]][score.key]) + score.unit
+            found.setdefault(tuple(first), []).append(f"the {_most(score)} ({value}; {_next(cells, score, first)})")
+    war = BY_KEY["war"]
+    same = {war.text(cell["war"]) for cell in cells}
+    equal = (
+        []
+        if len(same) > 1 or UNDEFINED in same
+        else [Lead(["All runs"], "have", [f"the same WAR ({same.pop()}{war.unit})"])]
+    )
+    return equal + [
+        Lead([cells[position]["name"] for position in first], "has" if len(first) == 1 else "share", what)
+        for first, what in found.items()
+    ]
+
+
+def caveats(cells: Sequence[Cell]) -> list[str]:
+    """What the differences may come from, as far as the numbers themselves tell."""
+    said = [_chance(cells), _seeds(cells), _clips(cells), _votes(cells)]
+    return [sentence for sentence in said if sentence]
+
+
+def absences(cells: Sequence[Cell]) -> list[str]:
+    """Which emotions no labelled test clip shows, for all runs at once where they agree."""
+    one_for_all = len({tuple(cell["absent"]) for cell in cells}) == 1
+    said = [
+        ("" if one_for_all else f"{cell['name']}: ", f"o labelled test clip shows {', '.join(cell['absent'])}")
+        for cell in cells[: 1 if one_for_all else None]
+        if cell["absent"]
+    ]
+    return [f"{who}{'n' if who else 'N'}{what}; UAR is the mean of the other emotions." for who, what in said]
+
+
+def grid(cells: Sequence[Cell]) -> Grid | None:
+    """The cells as the 2×2 of {hard, soft} × {plain, mixed}; None when they are no such four."""
+    labels = sorted({cell["labels"] for cell in cells})
+    mixes = sorted({cell["mix"] for cell in cells}, key=lambda mix: (mix != PLAIN, mix))
+    placed = {(cell["labels"], cell["mix"]): cell for cell in cells}
+    if len(cells) != 4 or len(placed) != 4 or (len(labels), len(mixes)) != (2, 2):
+        return None
+    rows, columns = [f"{label} labels" for label in labels], [mixing(mix) for mix in mixes]
+    table = [[placed[label, mix] for mix in mixes] for label in labels]
+    steps = [(f"{columns[1]} instead of {columns[0]}", rows[i], table[i][1], table[i][0]) for i in (0, 1)]
+    steps += [(f"{rows[1]} instead of {rows[0]}", columns[j], table[1][j], table[0][j]) for j in (0, 1)]
+    changes = [
+        (step, place, [score.difference(to[score.key], since[score.key]) for score in IN_GRID])
+        for step, place, to, since in steps
+    ]
+    return Grid(rows, columns, table, changes)
+
+
+def mixing(mix: str) -> str:
+    """A cell's "mix" in words."""
+    return "plain" if mix == PLAIN else mix.upper()
+
+
+def span(counts: Sequence[int]) -> str:
+    """One number where all are equal, else the range: "118–120"."""
+    low, high = min(counts, default=0), max(counts, default=0)
+    return f"{low:,}" if low == high else f"{low:,}–{high:,}"
+
+
+def _most(score: Score) -> str:
+    extreme = "highest" if score.higher_is_better else "lowest"
+    return f"{extreme} {'KL to the votes' if score.key == 'kl' else score.name}"
+
+
+def _next(cells: Sequence[Cell], score: Score, first: Sequence[int]) -> str:
+    """How far ahead the first are: in clips for WAR, which is what that score counts, else the next one's number."""
+    others = [cell for position, cell in enumerate(cells) if position not in first and cell[score.key] is not None]
+    if score.key == "war" and len({cell["n"] for cell in cells}) == 1:
+        clips = right(cells[first[0]]) - max(right(cell) for cell in others)
+        return f"{clips:,} clip{'s' * (clips != 1)} of {cells[0]['n']:,} ahead of the next"
+    values = [cell[score.key] for cell in others]
+    return f"next {score.text(max(values) if score.higher_is_better else min(values))}"
+
+
+def _chance(cells: Sequence[Cell]) -> str:
+    """What the number of test clips alone leaves open."""
+    score = BY_KEY["war"]
+    known = [cell for cell in cells if cell["war"] is not None]
+    if not known:
+        return "No test clip has a single label: there is no accuracy, only distances to the votes."
+    top = max(known, key=lambda cell: cell["war"])
+    ends = interval(right(top), top["n"])
+    assert ends is not None  # a WAR comes from clips
+    said = f"With {top['n']:,} clips, a WAR of {score.text(top['war'])}{score.unit} has a 95{SPACE}% interval of "
+    said += f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f}{SPACE}%"
+    others = [cell for cell in known if cell is not top]
+    inside = sum(ends[0] <= cell["war"] <= ends[1] for cell in others)
+    if not others:
+        return f"{said}."
+    if len(others) == 1:
+        return f"{said}; the other run lies {'within' if inside else 'outside of'} it."
+    if inside == len(others):
+        return f"{said}; all {inside} other runs lie within it."
+    return f"{said}; {inside or 'none'} of the {len(others)} other runs {'lie' if inside > 1 else 'lies'} within it."
+
+
+def _seeds(cells: Sequence[Cell]) -> str:
+    seeds = sorted({str(cell["training"]["seed"]) for cell in cells if cell["training"].get("seed") is not None})
+    if len(cells) == 1 or not seeds:
+        return "How far another seed would move the scores was not measured."
+    if len(seeds) == 1:
+        return f"One seed ({seeds[0]}) for each: how much of a difference comes from the seed alone was not measured."
+    return f"Seeds {listed(seeds, 12)}: runs that differ in nothing else show what the seed alone does."
+
+
+def _clips(cells: Sequence[Cell]) -> str:
+    if len({(cell["n"], cell["n_votes"]) for cell in cells}) == 1:
+        return ""
+    return "The runs were not scored on the same clips; their scores do not compare one to one."
+
+
+def _votes(cells: Sequence[Cell]) -> str:
+    return (
+        ""
+        if any(cell["n_votes"] for cell in cells)
+        else "No test clip has votes: distances to the votes are undefined."
+    )

@@ -1,0 +1,337 @@
+"""The report: what is in the JSON is what is on the page, whatever the runs and the clips are called."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from dfer.errors import DferError
+from dfer.evaluation import build_report, concatenate, write_report
+from dfer.evaluation.report import render_page
+from dfer.labels import MAFW
+
+from .toy import FOUR, noise, toy_cell, toy_predictions, toy_report
+
+SECTIONS = ["scores", "recall", "confusion", "calibration", "ambiguity", "curves", "gallery", "protocol", "limits"]
+LIMIT = 3_000_000
+"""Bytes of a page that one can still mail."""
+
+
+class Page(HTMLParser):
+    """The parts of a page that the tests look at."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.tables: list[list[list[str]]] = []
+        self.marked: set[tuple[int, int, int]] = set()
+        self.text = ""
+        self.open = ""
+        self.in_cell = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self.open = tag
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.in_cell = True
+            self.tables[-1][-1].append("")
+            if "best" in (dict(attrs).get("class") or "").split():
+                self.marked.add((len(self.tables) - 1, len(self.tables[-1]) - 1, len(self.tables[-1][-1]) - 1))
+
+    def handle_endtag(self, tag: str) -> None:
+        self.open = ""
+        self.in_cell = self.in_cell and tag not in ("td", "th")
+
+    def handle_data(self, data: str) -> None:
+        if self.open not in ("style", "title"):
+            self.text += data
+            if self.in_cell:
+                self.tables[-1][-1][-1] += data
+
+    def table(self, *heads: str) -> list[list[str]]:
+        """The body of the table whose head has these columns."""
+        for table in self.tables:
+            if all(any(text.startswith(head) for text in table[0]) for head in heads):
+                return table[1:]
+        raise AssertionError(f"no table with {heads}")
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+def plain(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}".replace("-", "−")
+
+
+def page_of(report: dict[str, Any], **thumbnails: Any) -> Page:
+    return Page(render_page(report, thumbnails))
+
+
+def strict_json(text: str) -> Any:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_json_round_trips_without_nan(tmp_path: Path) -> None:
+    report = toy_report(extra=float("nan"))
+    write_report(report, tmp_path / "deep" / "report", {})
+    text = (tmp_path / "deep" / "report" / "report.json").read_text(encoding="utf-8")
+    assert strict_json(text) == report
+    assert report["format"] == "dfer.report/1"
+    assert report["data"]["extra"] is None
+    assert report["cells"][0]["curves"][0]["epochs"][1]["val_kl"] is None
+    assert report["emotions"] == list(report["cells"][0]["recall"])
+    assert sorted(path.name for path in (tmp_path / "deep" / "report").iterdir()) == ["report.html", "report.json"]
+
+
+def test_all_sections_are_there_in_order_and_nothing_is_loaded() -> None:
+    html = render_page(toy_report(), {})
+    page = Page(html)
+    assert [attrs["id"] for tag, attrs in page.tags if tag == "section"] == SECTIONS
+    assert sum(tag == "h1" for tag, _ in page.tags) == 1
+    assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object", "embed", "base"}
+    links = [attrs.get(key) for _, attrs in page.tags for key in ("src", "href", "srcset") if key in attrs]
+    assert all(link and link.startswith(("#", "data:")) for link in links)
+    assert "url(" not in html and "@import" not in html and "://" not in html
+    policy = next(attrs["content"] for tag, attrs in page.tags if "http-equiv" in attrs)
+    assert policy and policy.startswith("default-src 'none'")
+
+
+def test_every_score_on_the_page_is_the_one_in_the_json() -> None:
+    report = toy_report()
+    page = page_of(report)
+    rows = page.table("run", "n", "WAR", "top-2", "Brier")
+    for cell, row in zip(report["cells"], rows, strict=True):
+        numbers = [text.removesuffix(" (best)") for text in row]
+        assert numbers[0] == cell["name"]
+        assert numbers[1] == f"{cell['n']} ({cell['n_votes']})"
+        assert [numbers[2], *numbers[4:6]] == [percent(cell[key]) for key in ("war", "uar", "top2")]
+        keys = ("cross_entropy", "kl", "js", "brier", "entropy_correlation", "ece")
+        assert numbers[6:] == [plain(cell[key]) for key in keys]
+    recalls = page.table("recall", *report["emotions"])
+    assert [row[1:] for row in recalls] == [[percent(x) for x in cell["recall"].values()] for cell in report["cells"]]
+    strata = page.table("run", "stratum")
+    wanted = [
+        [cell["name"], part["name"], str(part["n"]), str(part["n_votes"]), percent(part["war"])]
+        for cell in report["cells"]
+        for part in cell["strata"]
+    ]
+    assert [row[:5] for row in strata] == wanted
+
+
+def test_confusion_counts_are_the_ones_in_the_json() -> None:
+    report = toy_report()
+    tables = [table for table in page_of(report).tables if table[0][0].startswith("true emotion")]
+    counts = [[[int(text) for text in row[1:]] for row in table[1:]] for table in tables]
+    assert counts == [cell["confusion"] for cell in report["cells"]]
+
+
+def test_two_by_two_puts_labels_in_rows_and_mixing_in_columns() -> None:
+    report = toy_report({name: toy_predictions(seed) for seed, name in enumerate(reversed(FOUR))})
+    numbers = {(cell["labels"], cell["mix"]): percent(cell["war"]) for cell in report["cells"]}
+    grid = page_of(report).tables[0]
+    assert grid[0] == ["", "plain", "MIDAS"]
+    for row, labels in zip(grid[1:], ("hard", "soft"), strict=True):
+        assert row[0] == f"{labels} labels"
+        found = [re.search(r"WAR ↑\s*([\d.]+)", text) for text in row[1:]]
+        assert [match and match[1] for match in found] == [numbers[labels, "none"], numbers[labels, "midas"]]
+
+
+def test_steps_of_the_two_by_two_are_differences() -> None:
+    report = toy_report()
+    by_name = {cell["name"]: cell for cell in report["cells"]}
+    step = page_of(report).table("step", "with")[0]
+    more = by_name["hard labels + MIDAS"]["war"] - by_name["hard labels"]["war"]
+    assert step[:3] == ["MIDAS instead of plain", "hard labels", f"{100 * more:+.1f}".replace("-", "−")]
+
+
+def test_best_numbers_are_marked_and_only_those() -> None:
+    report = toy_report()
+    page = page_of(report)
+    table = page.tables.index([page.tables[2][0], *page.table("run", "n", "WAR", "top-2")])
+    best_war = max(percent(cell["war"]) for cell in report["cells"])
+    best_kl = min(plain(cell["kl"]) for cell in report["cells"])
+    for row, cell in enumerate(report["cells"], 1):
+        assert ((table, row, 2) in page.marked) == (percent(cell["war"]) == best_war)
+        assert ((table, row, 7) in page.marked) == (plain(cell["kl"]) == best_kl)
+
+
+def test_folds_show_mean_and_deviation_beside_the_pooled_number() -> None:
+    report = toy_report({"soft labels": toy_predictions(1, folds=5)})
+    folds = [fold["war"] for fold in report["cells"][0]["folds"]]
+    row = page_of(report).table("run", "folds")[0]
+    shown = f"{percent(float(np.mean(folds)))} ± {percent(float(np.std(folds, ddof=1)))}"
+    assert row[1:3] == ["5", f"{shown} pooled {percent(report['cells'][0]['war'])}"]
+    assert len(page_of(report).table("run", "fold", "n", "WAR")) == 5
+    with pytest.raises(AssertionError):
+        page_of(toy_report()).table("run", "folds")  # one fold has no deviation
+
+
+def test_hostile_names_stay_text() -> None:
+    evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> &amp; 顔 é"
+    predictions = {evil: toy_predictions(1, ids=evil + " {}")}
+    report = toy_report(predictions, source=evil, note=evil, left_out={evil: 2})
+    page = page_of(report, **noise(report))
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
+    assert all((attrs["src"] or "").startswith("data:") for tag, attrs in page.tags if tag == "img")
+    assert page.text.count(evil) > 12
+
+
+def test_note_on_the_data_is_shown_before_the_numbers() -> None:
+    text = page_of(toy_report(note="The faces are drawn.")).text
+    assert text.index("The faces are drawn.") < text.index("WAR")
+
+
+def test_one_run_is_not_called_the_best_of_anything() -> None:
+    report = toy_report({"soft labels": toy_predictions(1)})
+    page = page_of(report)
+    assert "One run, judged on" in page.text
+    assert not page.marked and not re.search("highest|lowest|best", page.text)
+    assert "another seed" in page.text
+
+
+def test_runs_that_are_no_two_by_two_get_the_table_alone() -> None:
+    report = toy_report({name: toy_predictions(seed) for seed, name in enumerate(list(FOUR)[:3])})
+    page = page_of(report)
+    assert len(page.table("run", "n", "WAR", "top-2")) == 3
+    with pytest.raises(AssertionError):
+        page.table("step", "with")
+
+
+def test_without_votes_distances_are_dashes() -> None:
+    part = toy_predictions(1)
+    part.votes[:] = np.nan
+    report = toy_report({"soft labels": part})
+    assert report["cells"][0]["kl"] is None
+    page = page_of(report)
+    assert page.table("run", "n", "WAR", "top-2")[0][6:11] == ["–"] * 5
+    assert "nothing can be said about disagreement" in page.text
+    assert "No test clip has votes" in page.text
+
+
+def test_without_labels_accuracy_is_a_dash() -> None:
+    part = toy_predictions(1)
+    part.labels[:] = -1
+    page = page_of(toy_report({"soft labels": part}))
+    assert page.table("run", "n", "WAR", "top-2")[0][2] == "–"
+    assert "No test clip has a single label" in page.text
+
+
+def test_a_run_without_any_clip_still_makes_a_page() -> None:
+    part = toy_predictions(1)
+    empty = part.select(np.zeros(len(part), dtype=bool))
+    page = page_of(toy_report({"empty": empty, "full": toy_predictions(2, folds=2)}))
+    assert "not scored on the same clips" in page.text
+
+
+def test_an_absent_emotion_is_named() -> None:
+    part = toy_predictions(1)
+    without = part.select(part.labels != 5)
+    said = "no labelled test clip shows disgust"
+    assert said.capitalize() in page_of(toy_report({"a": without, "b": without})).text
+    assert f"b: {said}" in page_of(toy_report({"a": part, "b": without})).text
+
+
+def test_twelve_runs_of_eleven_emotions_stay_small(tmp_path: Path) -> None:
+    runs = {
+        f"run {n} " + "that says much " * 5: toy_predictions(n, clips=400, folds=5, emotions=tuple(MAFW))
+        for n in range(12)
+    }
+    report = toy_report(runs)
+    write_report(report, tmp_path, noise(report))
+    assert (tmp_path / "report.html").stat().st_size < LIMIT
+    tables = Page((tmp_path / "report.html").read_text(encoding="utf-8")).tables
+    assert sum(table[0][0].startswith("true emotion") for table in tables) == 12
+
+
+def strip_of(report: dict[str, Any], frames: Any) -> Any:
+    """The filmstrip of the gallery's first clip, decoded, (H, W, 3) RGB."""
+    html = render_page(report, {report["gallery"][0]["id"]: frames})
+    data = re.search(r"data:image/jpeg;base64,([\w+/=]+)", html)
+    assert data
+    picture = cv2.imdecode(np.frombuffer(base64.b64decode(data[1]), dtype=np.uint8), cv2.IMREAD_COLOR)
+    return picture[:, :, ::-1]
+
+
+def test_filmstrip_keeps_colour_and_order() -> None:
+    red = np.zeros((48, 48, 3), dtype=np.uint8)
+    red[:, :, 0] = 250
+    strip = strip_of(toy_report(), [red, np.zeros_like(red), red[:, :, ::-1]])
+    assert strip.shape == (48, 144, 3)
+    assert strip[24, 24].tolist() == pytest.approx([250, 0, 0], abs=8)
+    assert strip[24, 120].tolist() == pytest.approx([0, 0, 250], abs=8)
+
+
+def test_filmstrip_takes_grey_frames_shrinks_large_ones_and_thins_many_out() -> None:
+    strip = strip_of(toy_report(), np.full((40, 192, 288, 1), 90, dtype=np.uint8))
+    assert strip.shape == (96, 6 * 144, 3)
+    assert np.abs(strip.astype(int) - 90).max() < 4
+
+
+@pytest.mark.parametrize("frame", [np.zeros((8, 8, 3)), np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8)])
+def test_frames_that_are_no_pictures_are_refused(frame: Any) -> None:
+    report = toy_report()
+    with pytest.raises(DferError, match=r"clip \d"):
+        render_page(report, {report["gallery"][0]["id"]: [frame]})
+
+
+def test_a_place_that_cannot_be_written_is_said_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DferError, match="cannot write the report into") as caught:
+        write_report(toy_report(), tmp_path / "file" / "report", {})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_broken_off_write_leaves_the_old_page(tmp_path: Path) -> None:
+    write_report(toy_report(), tmp_path, {})
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    (tmp_path / "report.html.part").mkdir()  # stands in for a disk that is full
+    with pytest.raises(DferError):
+        write_report(toy_report(note="new"), tmp_path, {})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
+def test_a_name_that_is_no_unicode_is_written_and_read_back(tmp_path: Path) -> None:
+    odd = b"clip \xff".decode("utf-8", "surrogateescape")
+    report = toy_report({"soft labels": toy_predictions(1, ids=odd + " {}")})
+    write_report(report, tmp_path, {})
+    assert strict_json((tmp_path / "report.json").read_text(encoding="utf-8")) == report
+
+
+def test_cells_that_do_not_belong_together_are_refused() -> None:
+    one, other = toy_cell("a", toy_predictions(1)), toy_cell("b", toy_predictions(1, emotions=tuple(MAFW)))
+    for cells, fault in (([], "at least one cell"), ([one, one], "called a"), ([one, other], "not so: b")):
+        with pytest.raises(DferError, match=fault):
+            build_report(cells, data={}, protocol=[], gallery=[])
+
+
+def test_pooling_folds_by_hand_gives_the_same_page_as_one_table() -> None:
+    whole = toy_predictions(1, folds=2)
+    parts = concatenate([whole.select(whole.fold == fold) for fold in (1, 2)])
+    assert page_of(toy_report({"a": parts})).table("run", "n", "WAR") == page_of(toy_report({"a": whole})).table(
+        "run", "n", "WAR"
+    )
+
+
+def test_report_works_without_torch() -> None:
+    code = "import sys, dfer.evaluation.report; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -1,0 +1,105 @@
+"""The words of the report: leads as printed, careful about chance, seeds and runs that do not compare."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from dfer.evaluation import verdict
+from dfer.evaluation.verdict import BY_KEY
+
+from .toy import toy_cell, toy_predictions
+
+
+def made_up(name: str, right: int, *, clips: int = 100, seed: int | None = 0, **scores: Any) -> dict[str, Any]:
+    """A cell of two emotions with `right` clips right, and other scores as given."""
+    wrong = clips - right
+    known = {"uar": None, "kl": None, "ece": None, "n_votes": clips, "labels": "soft", "mix": "none"}
+    share = right / clips if clips else None
+    confusion = [[right, wrong], [0, 0]]
+    return {"name": name, "n": clips, "war": share, "confusion": confusion, "training": {"seed": seed}} | known | scores
+
+
+def test_lead_in_war_is_counted_in_clips() -> None:
+    (lead,) = verdict.leads([made_up("a", 70), made_up("b", 73), made_up("c", 60)])
+    assert (lead.names, lead.verb) == (["b"], "has")
+    assert lead.what == ["the highest WAR (73.0\N{NARROW NO-BREAK SPACE}%; 3 clips of 100 ahead of the next)"]
+
+
+def test_runs_that_look_equal_share_the_lead() -> None:
+    cells = [made_up("a", 70, kl=0.30041), made_up("b", 60, kl=0.30039), made_up("c", 50, kl=0.4)]
+    assert [(lead.names, lead.verb) for lead in verdict.leads(cells)] == [(["a"], "has"), (["a", "b"], "share")]
+    assert verdict.leads(cells)[1].what == ["the lowest KL to the votes (0.300; next 0.400)"]
+
+
+def test_nobody_leads_where_all_are_equal_or_unknown() -> None:
+    (lead,) = verdict.leads([made_up("a", 70), made_up("b", 70)])
+    assert (lead.names, lead.what) == (["All runs"], ["the same WAR (70.0\N{NARROW NO-BREAK SPACE}%)"])
+    assert verdict.leads([made_up("a", 0, clips=0), made_up("b", 0, clips=0)]) == []
+    assert verdict.best([made_up("a", 70, kl=0.3), made_up("b", 60)], BY_KEY["kl"]) == []
+
+
+def test_chance_says_how_many_runs_lie_within_the_interval() -> None:
+    said = verdict.caveats([made_up("a", 80), made_up("b", 75), made_up("c", 20)])[0]
+    assert "interval of 71.1 to 86.7" in said  # Wilson's for 80 of 100
+    assert "1 of the 2 other runs lies within it" in said
+    cells = [made_up("a", 80), made_up("b", 75), made_up("c", 76)]
+    assert "all 2 other runs lie within it" in verdict.caveats(cells)[0]
+    assert "the other run lies outside of it" in verdict.caveats([made_up("a", 80), made_up("c", 20)])[0]
+
+
+def test_seeds_are_named() -> None:
+    assert "One seed (0) for each" in " ".join(verdict.caveats([made_up("a", 80), made_up("b", 75)]))
+    assert "Seeds 0, 1" in " ".join(verdict.caveats([made_up("a", 80), made_up("b", 75, seed=1)]))
+    assert "not measured" in " ".join(verdict.caveats([made_up("a", 80, seed=None), made_up("b", 75, seed=None)]))
+
+
+def test_other_clips_are_said_and_not_counted_against_each_other() -> None:
+    cells = [made_up("a", 80), made_up("b", 70, clips=90)]
+    assert "not scored on the same clips" in " ".join(verdict.caveats(cells))
+    assert "ahead" not in verdict.leads(cells)[0].what[0]
+    assert verdict.title({"cells": cells}) == "Two runs, judged on 90–100 test clips"
+
+
+@pytest.mark.parametrize(("right", "clips"), [(0, 5), (5, 5), (8, 10), (713, 1000)])
+def test_interval_is_wilsons(right: int, clips: int) -> None:
+    z, share = 1.959963984540054, right / clips
+    middle = (share + z**2 / (2 * clips)) / (1 + z**2 / clips)
+    half = z / (1 + z**2 / clips) * math.sqrt(share * (1 - share) / clips + z**2 / (4 * clips**2))
+    assert verdict.interval(right, clips) == pytest.approx((middle - half, middle + half), abs=1e-9)
+
+
+def test_without_clips_there_is_no_interval() -> None:
+    assert verdict.interval(0, 0) is None
+    assert verdict.war_interval(made_up("a", 0, clips=0)) == "–"
+
+
+def test_four_cells_in_any_order_make_the_same_grid() -> None:
+    cells = [
+        made_up(f"{labels} {mix}", 50, labels=labels, mix=mix)
+        for labels in ("soft", "hard")
+        for mix in ("midas", "none")
+    ]
+    grid = verdict.grid(cells)
+    assert grid is not None
+    assert (grid.rows, grid.columns) == (["hard labels", "soft labels"], ["plain", "MIDAS"])
+    names = [[cell["name"] for cell in row] for row in grid.cells]
+    assert names == [["hard none", "hard midas"], ["soft none", "soft midas"]]
+    assert verdict.grid(cells[:3]) is None
+    assert verdict.grid([*cells[:3], made_up("again", 50, labels="soft", mix="none")]) is None
+
+
+def test_numbers_are_printed_with_their_sign_and_without_minus_nought() -> None:
+    correlation = BY_KEY["entropy_correlation"]
+    assert [correlation.text(value) for value in (-0.25, -0.0001, None)] == ["−0.250", "0.000", "–"]
+    assert BY_KEY["war"].difference(0.70, 0.725) == "−2.5"
+    assert BY_KEY["kl"].difference(0.5, 0.4) == "+0.100"
+    assert BY_KEY["kl"].difference(0.5, 0.50004) == "0.000"
+    assert BY_KEY["kl"].difference(None, 0.4) == "–"
+
+
+def test_right_clips_are_those_of_war() -> None:
+    cell = toy_cell("a", toy_predictions(1))
+    assert verdict.right(cell) / cell["n"] == pytest.approx(cell["war"])
