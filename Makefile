@@ -23,11 +23,11 @@ check: $(READY)
 	@$(RUN)/ruff check src tests benchmarks examples
 	@$(RUN)/ruff format --check src tests benchmarks examples
 	@$(RUN)/mypy
-	@$(RUN)/lint-imports
+	@$(RUN)/lint-imports --no-cache
 	@$(RUN)/codespell src tests docs configs benchmarks examples README.md CHANGELOG.md CONTRIBUTING.md
 
 bench: $(READY)
-	@for script in benchmarks/*.py; do echo "== $$script"; $(RUN)/python $$script || exit 1; done
+	@for script in $(filter-out benchmarks/results.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(RUN)/python $$script || exit 1; done
 
 $(READY): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV): creating the environment and installing dfer with its dependencies."

@@ -6,13 +6,12 @@ mixing also reads a second one.
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
+from results import write_result
 
 from dfer import Midas, midas
 
@@ -55,9 +54,7 @@ def main() -> None:
         "milliseconds": {name: round(value * 1e3, 2) for name, value in medians.items()},
         "ratio_to_copy": {name: round(value / base, 3) for name, value in medians.items()},
     }  # fmt: skip
-    path = Path(__file__).parent / "results" / "midas.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_result("midas", result)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,10 @@ CLIPS = 600
 FOLD = 1
 FRAME_SIZE = 64
 """Pixels at which the clips are packed; the recipe crops its input from that."""
+NOTE = (
+    "The faces are drawn and the votes are simulated. This page shows how the method works and what a report looks "
+    "like; no number on it says anything about people, and none is a result on DFEW."
+)
 MARK = "demo.json"
 """Lies in a folder that `dfer demo` made, and that it may therefore make anew."""
 
@@ -77,7 +81,7 @@ def run_demo(out: Path, *, seed: int, say: Callable[[str], None], counter: Count
         with bar(name) as steps:
             train_folds(cell, data, runs[name], folds=[FOLD], progress=steps)
     say(f"4/4  reading the test part of fold {FOLD}, once, and writing the report")
-    return evaluate_runs(runs, out)
+    return evaluate_runs(runs, out, note=NOTE)
 
 
 def _clear(out: Path, seed: int) -> None:

@@ -1,0 +1,79 @@
+"""What README and docs say is true: links lead somewhere, Python runs, commands and options exist, recipes are there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+from typer.main import get_command
+
+from dfer.cli import app
+from dfer.training import load_recipe
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [text for found, text in FENCE.findall(page.read_text(encoding="utf-8")) if found == language]
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Every `dfer ...` line of the page's plain blocks, as words; what stands in [brackets] is optional and so said."""
+    text = "\n".join(blocks(page, "")).replace("\\\n", " ")
+    lines = [line.strip() for line in text.splitlines()]
+    found = [re.search(r"(?:^|\s-m )(dfer .*)", line) for line in lines]
+    return [shlex.split(re.sub(r"[\[\]]", " ", match[1]), comments=True) for match in found if match]
+
+
+@pages
+def test_links_lead_to_files_that_are_there(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    broken = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert not broken
+
+
+@pages
+def test_commands_and_their_options_exist(page: Path) -> None:
+    verbs = get_command(app).commands  # type: ignore[attr-defined]
+    for words in commands(page):
+        if words[1].startswith("-"):
+            continue
+        verb = verbs[words[1]]
+        known = {option for parameter in verb.params for option in parameter.opts} | {"--help", "-h"}
+        used = {word for word in words[2:] if re.match(r"-{1,2}[a-zA-Z]", word)}
+        assert used <= known, f"{' '.join(words)}: no such option {used - known}"
+
+
+@pages
+def test_recipes_and_overrides_of_the_commands_are_valid(page: Path) -> None:
+    for words in commands(page):
+        if words[1:2] == ["train"] and not words[2].startswith("-") and "RECIPE" not in words[2]:
+            settings = [after for word, after in zip(words, words[1:], strict=False) if word == "--set"]
+            load_recipe(ROOT / words[2] if words[2].endswith(".toml") else Path(words[2]), settings)
+
+
+def test_the_readme_names_at_least_the_five_verbs() -> None:
+    named = {words[1] for page in PAGES for words in commands(page)}
+    assert named >= {"synth", "prepare", "train", "evaluate"}
+
+
+def test_the_readmes_python_runs_as_it_stands() -> None:
+    given = {"clips": torch.rand(4, 3, 8, 16, 16), "targets": torch.eye(7)[:4]}
+    (code,) = blocks(ROOT / "README.md", "python")
+    exec(compile(code, "README.md", "exec"), given)
+    assert given["clips"].shape == (4, 3, 8, 16, 16)
+    assert torch.allclose(given["targets"].sum(dim=1), torch.ones(4))
+
+
+def test_the_readmes_two_commands_are_targets_of_the_makefile() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in ("demo", "test"):
+        assert f"make {target}" in (ROOT / "README.md").read_text(encoding="utf-8")
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
