@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A test on a busy machine is slow, not wrong.
+settings.register_profile("dfer", deadline=None)
+settings.load_profile("dfer")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

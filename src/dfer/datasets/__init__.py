@@ -1,6 +1,8 @@
-"""Where clips come from: readers of published data sets, a user's own tables and folders, all to one Manifest."""
+"""Where clips come from: readers of published data sets, of folders and of tables, all to one Manifest."""
+
+from __future__ import annotations
 
 from dfer.datasets.manifest import Manifest
-from dfer.datasets.sources import read_source
+from dfer.datasets.sources import SOURCES, read_source
 
-__all__ = ["Manifest", "read_source"]
+__all__ = ["SOURCES", "Manifest", "read_source"]

@@ -1,34 +1,37 @@
-"""The Manifest: one table, one row a clip, with all that is known about it. The EmotionSet and the root travel with it.
+"""The Manifest: one table, one row a clip, with all that is known about it; its emotions and root travel with it.
 
-Columns, always all there:
+Columns, always all there and in this order:
     id        unique name of the clip
     path      relative to the root ("/" on every system), or absolute; `faces.zip/dir/0001.png` lies in an archive
-    kind      video | frames (a folder of images) | image | array (a packed clip)
-    group     person or film, "" unknown: what validation and folds must not split
+    kind      video | frames (a folder of images) | image | array (a packed clip, .npy)
+    group     person or film, "" unknown: what validation must not split
     fold      the fold in whose TEST part the clip is, empty: never tested
     split     train | val | test | ""
     label     the one emotion that the source itself gives, "" none (such as DFEW's non-single-labelled clips)
     frames    number of frames, empty: unknown
     votes_X   how many people voted for emotion X; all empty: no votes
-Other columns are kept behind them; `other_X` are ballots that name no emotion, such as FER+'s "unknown".
+Others are kept behind them (CSV gives them back as text); `other_X` are ballots that name no emotion, such as FER+'s
+"unknown".
 
-On disk: CSV whose first line is a comment with the emotions and the root as JSON (`pandas.read_csv(path, skiprows=1)`
-reads the rest), or Parquet with the same JSON in its metadata. Counts are kept: a soft label is made from them at the
-last moment.
+On disk: CSV whose first line is a comment, `# dfer.manifest/1 {"emotions": ...}`, with emotions, root, source and
+counts of clips left out as JSON (`pandas.read_csv(path, skiprows=1)` reads the rest), or Parquet with the same JSON
+in its metadata. Counts are kept as they are: a soft label is made from them at the last moment.
 """
 
 from __future__ import annotations
 
+import contextlib
+import csv
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from dfer.errors import DferError, listed
 from dfer.labels import EmotionSet, check_votes
@@ -36,19 +39,22 @@ from dfer.labels import EmotionSet, check_votes
 FORMAT = "dfer.manifest/1"
 KINDS = ("video", "frames", "image", "array")
 SPLITS = ("train", "val", "test", "")
-TEXT = ("id", "path", "kind", "group", "split", "label")
-NUMBERS = ("fold", "frames")
 COLUMNS = ("id", "path", "kind", "group", "fold", "split", "label", "frames")
+TEXT = ("id", "path", "kind", "group", "split", "label")
+WHOLE = ("fold", "frames")
+SUFFIXES = (".csv", ".parquet")
+
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """Clips as a table; see the module's text for its columns.
+    """Clips as a table; see the module's text for its columns. Made by `build` or `read`, which validate.
 
     Attributes:
         table: one row a clip, index 0..N-1.
         emotions: the K emotions of `label` and `votes_*`.
-        root: what relative paths are relative to.
+        root: what relative paths are relative to, absolute.
         source: the reader that made it, such as "dfew".
         left_out: reason -> how many clips of the source are not in the table.
     """
@@ -79,25 +85,26 @@ class Manifest:
             left_out: reason -> count of clips that are not in `rows`.
 
         Raises:
-            DferError: what is wrong, and the clips in which.
+            DferError: what is wrong, and in which clips.
         """
-        manifest = cls(_completed(rows, emotions), emotions, Path(root), source, dict(left_out or {}))
-        manifest.validate()
+        table = _completed(rows, emotions)
+        manifest = cls(table, emotions, _absolute(root), source, dict(left_out or {}))
+        manifest._validate()
         return manifest
 
     def __len__(self) -> int:
         return len(self.table)
 
     @property
-    def votes(self) -> npt.NDArray[np.float64]:
-        """(N, K) counts; a row of NaN has none."""
+    def votes(self) -> NDArray[np.float64]:
+        """(N, K) counts; the row of a clip without votes is all NaN."""
         return self.table[[f"votes_{name}" for name in self.emotions]].to_numpy(dtype=np.float64)
 
     @property
-    def labels(self) -> npt.NDArray[np.int64]:
+    def labels(self) -> NDArray[np.int64]:
         """(N,) positions in `emotions`, -1 where the source gives no single label."""
         positions = {name: index for index, name in enumerate(self.emotions)}
-        return np.array([positions.get(name, -1) for name in self.table["label"]], dtype=np.int64)
+        return np.array([positions.get(label, -1) for label in self.table["label"]], dtype=np.int64)
 
     @property
     def folds(self) -> list[int]:
@@ -105,93 +112,101 @@ class Manifest:
         return sorted(self.table["fold"].dropna().astype(int).unique().tolist())
 
     def resolve(self, path: str) -> Path:
-        """Where a clip lies."""
+        """Where a clip lies; `path` as in the column."""
         return self.root / path
 
-    def select(self, mask: npt.NDArray[np.bool_]) -> Manifest:
+    def select(self, mask: Mask) -> Manifest:
         """The rows where `mask` (N,) is true."""
         return replace(self, table=self.table[mask].reset_index(drop=True))
 
-    def partition(self, fold: int | None) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-        """Masks (N,) of the training part and the test part of a fold, or of the split where `fold` is None.
+    def partition(self, fold: int | None = None) -> tuple[Mask, Mask]:
+        """The training part and the test part of a fold, or of the split where there are no folds.
 
         With folds, the training part is everything that is not in this fold's test part, so also the clips that are
-        never tested (DFEW's non-single-labelled ones).
+        never tested (DFEW's non-single-labelled ones). With splits it is the clips of split "train".
+
+        Returns:
+            Two masks (N,).
 
         Raises:
-            DferError: no such fold, or neither folds nor splits.
+            DferError: a fold that does not exist, none named where there are folds, or neither folds nor splits.
         """
         if self.folds:
             if fold not in self.folds:
-                raise DferError(f"expected one of the folds {listed(self.folds, 20)}, got {fold}")
+                came = "none was named" if fold is None else f"fold {fold} has no clips"
+                raise DferError(f"expected one of the folds {listed(self.folds, 20)}; {came}")
             test = (self.table["fold"] == fold).fillna(False).to_numpy(dtype=bool)
             return ~test, test
         if fold is not None:
             raise DferError(f"this manifest has no folds, so there is no fold {fold}")
-        parts = tuple((self.table["split"] == name).to_numpy(dtype=bool) for name in ("train", "test"))
-        if not all(part.any() for part in parts):
+        train, test = ((self.table["split"] == name).to_numpy(dtype=bool) for name in ("train", "test"))
+        if not (train.any() and test.any()):
             raise DferError(
-                "expected folds, or clips with split train and split test; fill the manifest's fold or split column"
+                f"nothing to train on apart from something to test on: {train.sum()} clips have split train, "
+                f"{test.sum()} have split test, none has a fold; fill the manifest's fold or split column"
             )
-        return parts[0], parts[1]
+        return train, test
 
-    def validate(self) -> None:
-        """Raise a DferError that says what is wrong and in which clips, or do nothing."""
-        table, ids = self.table, self.table["id"]
+    def _validate(self) -> None:
+        """Raises a DferError that says what is wrong and in which clips, or does nothing."""
+        table, ids, known = self.table, self.table["id"], ", ".join(self.emotions)
         if not len(table):
-            raise DferError(f"no clip in this manifest{self._left_out_text()}")
-        _refuse(ids, ids == "", "without an id; give each clip a name")
-        _refuse(ids, ids.duplicated(keep=False).to_numpy(), "with an id that occurs twice; ids must be unique")
-        _refuse(ids, ~table["kind"].isin(KINDS), f"of a kind that is none of {', '.join(KINDS)}")
-        _refuse(ids, ~table["split"].isin(SPLITS), "in a split that is none of train, val, test")
-        _refuse(ids, (table["fold"] < 1).fillna(False), "in a fold below 1; folds are counted from 1")
-        _refuse(
-            ids,
-            ~table["label"].isin(["", *self.emotions]),
-            f"whose label is none of {', '.join(self.emotions)}",
-        )
-        empty = np.isnan(self.votes).all(axis=1)
-        check_votes(self.votes[~empty], ids.to_numpy()[~empty].tolist())
-        others = table.filter(regex="^other_").sum(axis=1).to_numpy(dtype=float)
-        _refuse(ids, ~empty & (self.votes.sum(axis=1) + others == 0), "with votes that are all zero")
-        _refuse(ids, empty & (self.labels < 0), "with neither a label nor votes")
-
-    def _left_out_text(self) -> str:
-        return "".join(f"; left out {count}: {reason}" for reason, count in self.left_out.items())
+            told = "".join(f"; left out {count}: {reason}" for reason, count in self.left_out.items())
+            raise DferError(f"there is no clip in this manifest{told}")
+        _refuse(ids, ids == "", "have no id; give each clip a name")
+        _refuse(ids, ids.duplicated(keep=False), "have an id that is not unique")
+        _refuse(ids, table["path"] == "", "have no path")
+        for name in ("id", "path", "group"):  # readers of CSV end a text there
+            _refuse(ids, table[name].str.contains("\0", regex=False), f"have a null character in {name}")
+        _refuse(ids, ~table["kind"].isin(KINDS), f"are of a kind that is none of {', '.join(KINDS)}")
+        _refuse(ids, ~table["split"].isin(SPLITS), "are in a split that is none of train, val, test")
+        _refuse(ids, (table["fold"] < 1).fillna(False), "are in a fold below 1; folds are counted from 1")
+        _refuse(ids, (table["frames"] < 1).fillna(False), "have no frames; leave them out")
+        _refuse(ids, ~table["label"].isin(["", *self.emotions]), f"have a label that is none of {known}")
+        given: Mask = ~np.asarray(np.isnan(self.votes).all(axis=1))
+        named = ids.to_numpy()[given]
+        if len(named):
+            votes = check_votes(self.votes[given], named)
+            _refuse(named, votes.sum(axis=1) == 0, f"have not one vote for any of {known}; leave them out")
+            others = table.filter(regex="^other_").to_numpy(dtype=np.float64)[given]
+            if others.shape[1]:
+                check_votes(others, named)
+        _refuse(ids, ~given & (table["label"] == "").to_numpy(), "have neither a label nor votes")
 
     def write(self, path: Path) -> None:
-        """Write as .csv or .parquet, in one go: a killed process leaves no half a file.
+        """Write as .csv or .parquet, in one go: what goes wrong on the way leaves no half a file.
+
+        The root is written relative to the file's folder when it lies in it or beside it, so that both can be moved
+        together, else absolute.
 
         Raises:
-            DferError: another suffix, or a folder that cannot be written.
+            DferError: another suffix, or a place that cannot be written (read-only, full).
         """
-        folder = path.absolute().parent
-        partial = path.with_name(path.name + ".partial")
+        path = _absolute(path)
+        if path.suffix not in SUFFIXES:
+            raise DferError(f"expected the name of a manifest to end in .csv or .parquet, got {path}")
+        partial = path.with_name(f".{path.name}.partial")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            head = json.dumps(self._head(folder))
-            if path.suffix == ".parquet":
-                _write_parquet(self.table, partial, head)
-            elif path.suffix == ".csv":
-                with partial.open("w", encoding="utf-8", newline="") as file:
-                    file.write(f"# {FORMAT} {head}\n")
-                    self.table.to_csv(file, index=False)
-            else:
-                raise DferError(f"expected a manifest to end in .csv or .parquet, got {path}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            head = json.dumps(self._head(path.parent), ensure_ascii=False)
+            (_write_parquet if path.suffix == ".parquet" else _write_csv)(self.table, partial, head)
             partial.replace(path)
         except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise DferError(f"cannot write {path}: {error.strerror or error}") from error
+            raise DferError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
+        finally:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
 
     def _head(self, folder: Path) -> dict[str, Any]:
-        root = self.root.absolute()
-        emotions = {"name": self.emotions.name, "emotions": list(self.emotions)}
-        relative = os.path.relpath(root, folder)
-        portable = root == folder or folder in root.parents
+        """What the first line holds."""
+        beside = folder.parent != Path(folder.anchor) and self.root.is_relative_to(folder.parent)
+        portable = beside or self.root.is_relative_to(folder)
         return {
-            "emotions": emotions, "root": Path(relative).as_posix() if portable else str(root), "source": self.source,
+            "emotions": {"name": self.emotions.name, "emotions": list(self.emotions)},
+            "root": Path(os.path.relpath(self.root, folder) if portable else self.root).as_posix(),
+            "source": self.source,
             "left_out": dict(self.left_out),
-        }  # fmt: skip
+        }
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
@@ -200,68 +215,88 @@ class Manifest:
         Raises:
             DferError: no such file, not a manifest, or something wrong in it.
         """
-        path = Path(path)
+        path = _absolute(path)
         if not path.is_file():
             raise DferError(f"no manifest at {path}; `dfer prepare` writes one")
         try:
-            head, table = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
+            head, table = (_read_parquet if path.suffix == ".parquet" else _read_csv)(path)
             emotions = EmotionSet(head["emotions"]["name"], tuple(head["emotions"]["emotions"]))
-            root = Path(os.path.normpath(path.absolute().parent / head["root"]))
-            return cls.build(table, emotions=emotions, root=root, source=head["source"], left_out=head["left_out"])
-        except (
-            OSError,
-            KeyError,
-            TypeError,
-            UnicodeDecodeError,
-            json.JSONDecodeError,
-            pd.errors.ParserError,
-        ) as error:
-            raise DferError(
-                f"{path} is damaged or not a manifest: {error}; write it anew with `dfer prepare`"
-            ) from error
+            root, source, left_out = path.parent / head["root"], head["source"], head["left_out"]
+            return cls.build(table, emotions=emotions, root=root, source=source, left_out=left_out)
         except DferError as error:
             raise DferError(f"{path}: {error}") from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DferError(f"{path} is damaged ({error!r:.200}); write it anew with `dfer prepare`") from error
+
+
+def _absolute(path: Path) -> Path:
+    """Without "..", and links as they are: a linked folder moves with its link."""
+    return Path(os.path.normpath(Path(path).absolute()))
 
 
 def _completed(rows: pd.DataFrame, emotions: EmotionSet) -> pd.DataFrame:
-    """All columns, in order, each of its type."""
+    """All columns, in order, each of its type: text, Int64, or float64 for counts."""
     table = rows.reset_index(drop=True)
     missing = [name for name in ("id", "path", "kind") if name not in table]
-    if missing:
-        raise DferError(f"expected the columns id, path and kind, {listed(missing)} not there")
+    if missing or table.columns.has_duplicates:
+        twice = listed(table.columns[table.columns.duplicated()])
+        raise DferError(f"expected columns id, path and kind, each once; missing: {listed(missing)}, twice: {twice}")
     votes = [f"votes_{name}" for name in emotions]
     strangers = [name for name in table if str(name).startswith("votes_") and name not in votes]
     if strangers:
-        raise DferError(f"expected votes for {', '.join(emotions)}, found the columns {listed(strangers)}")
+        raise DferError(f"expected votes for {', '.join(emotions)}; found the columns {listed(strangers)}")
     wanted = [*COLUMNS, *votes]
     table = table.reindex(columns=[*wanted, *(name for name in table if name not in wanted)])
-    for name in TEXT:
+    for name in TEXT:  # "" for an empty cell
         table[name] = table[name].astype(object).where(table[name].notna(), "").astype(str)
-    try:
-        for name in NUMBERS:
-            table[name] = pd.to_numeric(table[name]).astype("Int64")
-        table[votes] = table[votes].astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise DferError(f"expected whole numbers in fold and frames and numbers in votes: {error}") from error
+    for name in WHOLE:
+        numbers = _numbers(table, name)
+        _refuse(table["id"], numbers.notna() & (numbers % 1 != 0), f"have a {name} that is not a whole number")
+        table[name] = numbers.astype("Int64")
+    others = table.filter(regex="^other_").columns
+    for name in [*votes, *others]:
+        table[name] = _numbers(table, name).astype(np.float64)
+    for name in table.columns.difference([*wanted, *others], sort=False):
+        if table[name].dtype == object:  # Parquet has no column of numbers and text
+            table[name] = table[name].map(str, na_action="ignore")
     return table
 
 
-def _refuse(ids: pd.Series[str], wrong: Any, what: str) -> None:
-    culprits = ids[np.asarray(wrong, dtype=bool)]
+def _numbers(table: pd.DataFrame, name: Any) -> pd.Series[Any]:
+    """A column as numbers, empty cells as NaN."""
+    given = table[name]
+    if not pd.api.types.is_numeric_dtype(given):
+        given = given.mask(given.astype(str).str.strip() == "")
+    numbers: pd.Series[Any] = pd.to_numeric(given, errors="coerce")
+    _refuse(table["id"], numbers.isna() & given.notna(), f"have something in {name} that is not a number")
+    return numbers
+
+
+def _refuse(ids: Iterable[Any], wrong: ArrayLike, fault: str) -> None:
+    """Raises when some of `wrong` (N,) is true, naming the clips."""
+    culprits = np.asarray(ids, dtype=object)[np.asarray(wrong, dtype=bool)]
     if len(culprits):
-        raise DferError(f"{len(culprits)} clips {what}: {listed(culprits.map(repr))}")
+        raise DferError(f"{len(culprits)} clips {fault}: {listed(map(repr, dict.fromkeys(culprits)))}")
+
+
+def _write_csv(table: pd.DataFrame, path: Path, head: str) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(f"# {FORMAT} {head}\n")
+        # all text in quotes: Python's writer leaves out those that a "\r" needs
+        table.to_csv(file, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
 
 
 def _read_csv(path: Path) -> tuple[dict[str, Any], pd.DataFrame]:
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         first = file.readline()
         if not first.startswith(f"# {FORMAT} "):
             raise DferError(
-                f"not a manifest (its first line does not say {FORMAT}); "
-                f"for a table of your own: dfer prepare table {path}"
+                f"not a manifest (its first line does not begin with '# {FORMAT}'); "
+                f"a table of your own becomes one with `dfer prepare table {path}`"
             )
-        text = dict.fromkeys(TEXT, str)
-        return json.loads(first.split(" ", 2)[2]), pd.read_csv(file, dtype=text, keep_default_na=False, na_values=[""])
+        head = json.loads(first.removeprefix(f"# {FORMAT} "))
+        # as text: "007" and "NA" are names like any other; only an empty cell is empty
+        return head, pd.read_csv(file, dtype=str, keep_default_na=False, na_values=[""])
 
 
 def _write_parquet(table: pd.DataFrame, path: Path, head: str) -> None:
@@ -269,20 +304,18 @@ def _write_parquet(table: pd.DataFrame, path: Path, head: str) -> None:
     import pyarrow.parquet as pq
 
     arrow = pa.Table.from_pandas(table, preserve_index=False)
-    pq.write_table(
-        arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), FORMAT.encode(): head.encode()}), path
-    )
+    metadata = {**(arrow.schema.metadata or {}), FORMAT.encode(): head.encode()}
+    pq.write_table(arrow.replace_schema_metadata(metadata), path)
 
 
 def _read_parquet(path: Path) -> tuple[dict[str, Any], pd.DataFrame]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        arrow = pq.read_table(path)
-    except pa.ArrowInvalid as error:
-        raise DferError(f"not a Parquet file: {error}") from error
+    arrow = pq.read_table(path)
     head = (arrow.schema.metadata or {}).get(FORMAT.encode())
     if head is None:
-        raise DferError(f"a Parquet file but not a manifest (no {FORMAT} in its metadata)")
+        raise DferError(
+            f"a Parquet file but not a manifest (no {FORMAT} in its metadata); "
+            "a table of your own becomes one with `dfer prepare table`, as .csv or .xlsx"
+        )
     return json.loads(head), arrow.to_pandas()

@@ -7,6 +7,7 @@ goes on where it stopped.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Callable
@@ -130,9 +131,13 @@ def _pack_one(job: Job) -> int:
     frames = resize_square(clip.read(np.arange(len(clip))), job.size)
     frames = to_grey(frames) if job.grey else frames
     partial = job.out.with_suffix(".partial")
-    with partial.open("wb") as file:
-        np.save(file, frames)
-    partial.replace(job.out)
+    try:
+        with partial.open("wb") as file:
+            np.save(file, frames)
+        partial.replace(job.out)
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
     return len(frames)
 
 
@@ -140,5 +145,6 @@ def _packed_before(job: Job) -> int:
     """The number of frames of a file packed before with the same size and colours, else 0."""
     shape: tuple[Any, ...] = ()
     if job.out.is_file():
-        shape = np.load(job.out, mmap_mode="r").shape
+        with contextlib.suppress(ValueError):  # damaged: packed again
+            shape = np.lib.format.open_memmap(job.out, mode="r").shape
     return int(shape[0]) if shape[1:] == (job.size, job.size, 1 if job.grey else 3) else 0

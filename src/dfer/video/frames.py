@@ -7,9 +7,11 @@ only.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dfer.errors import DferError
+
+logger = logging.getLogger(__name__)
 
 Frames = npt.NDArray[np.uint8]
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -68,7 +72,8 @@ def open_clip(path: Path, kind: str, *, fps: float | None = None) -> Clip:
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
     """Sorts 2.jpg before 10.jpg."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part.lower()) for part in re.split(r"(\d+)", name) if part]
+    parts = re.findall(r"\d+|\D+", name)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part.lower()) for part in parts]
 
 
 def _clock(length: int, fps: float | None) -> npt.NDArray[np.float64]:
@@ -95,7 +100,7 @@ class FolderClip:
         ]
         if not names:
             raise DferError(f"{self.path}: the folder holds no frame")
-        return tuple(self.path / name for name in sorted(names, key=natural_key))
+        return tuple(self.path / name for name in sorted(sorted(names), key=natural_key))
 
     def __len__(self) -> int:
         return len(self.files)
@@ -125,7 +130,7 @@ def _bytes(path: Path) -> bytes:
         else:
             # Keyed by process: a forked worker must not share its parent's file position.
             data = _open_zip(archive, os.getpid()).read(path.relative_to(archive).as_posix())
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise DferError(f"{path}: cannot be read: {reason}") from error
     if not data:
@@ -143,8 +148,8 @@ class ArrayClip:
 
     def __init__(self, path: Path, fps: float | None) -> None:
         try:
-            self.array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+            self.array = np.lib.format.open_memmap(path, mode="r")
+        except (OSError, ValueError) as error:
             raise DferError(f"{path}: not a packed clip that can be read: {error}; pack the clips again") from error
         shape = self.array.shape
         if self.array.dtype != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3) or not shape[0]:
@@ -208,7 +213,7 @@ def decode(path: Path) -> Iterator[_Frame]:
     """The frames of a video's first video stream with their times, upright, one at a time."""
     import av
 
-    count = 0
+    count, size = 0, None
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
@@ -217,9 +222,15 @@ def decode(path: Path) -> Iterator[_Frame]:
             for frame in container.decode(stream):
                 if frame.time is None:
                     raise DferError(f"{path}: frame {count} has no time stamp")
+                size = size or (frame.width, frame.height)
+                if (frame.width, frame.height) != size:
+                    raise DferError(f"{path}: expected frames of one size, found {size} and, in frame {count}, another")
                 pixels: Frames = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
                 yield _Frame(float(frame.time), np.rot90(pixels, k=round(frame.rotation / 90)))
                 count += 1
+            if count < stream.frames:
+                told = "%s: %d of its %d frames are there; it is cut off, or made of few that stay long"
+                logger.warning(told, path, count, stream.frames)
     except (av.FFmpegError, OSError) as error:
         told = f"after {count} frames" if count else "not a video that can be opened"
         raise DferError(f"{path}: decoding failed, {told}: {error.strerror or error}") from error

@@ -40,12 +40,14 @@ class Preprocessing:
     std: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
+        for name in ("mean", "std"):  # a card in JSON has lists
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.frames < 1 or self.size < 8:
             raise DferError(f"expected at least 1 frame of 8 pixels, got {self.frames} of {self.size}")
         for name in ("mean", "std"):
             if len(getattr(self, name)) not in (1, self.channels):
                 raise DferError(f"expected 1 or {self.channels} values in {name}, got {getattr(self, name)}")
-        if min(self.std) <= 0:
+        if not all(value > 0 for value in self.std):
             raise DferError(f"expected std > 0, got {self.std}")
 
     @property

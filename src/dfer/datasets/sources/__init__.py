@@ -1,4 +1,8 @@
-"""Readers: a data set's folders -> Manifest, one file each."""
+"""Readers: a data set's folders -> Manifest, one module each.
+
+Every reader has `read(root, **options) -> Manifest`, `recognise(root) -> bool` and `EXPECTED`, what it looks for in
+words. Options are text, as the command line gives them.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,18 @@ import inspect
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from dfer.datasets.manifest import Manifest
 from dfer.datasets.sources import dfew, ferplus, folder, table
-from dfer.errors import DferError
+from dfer.errors import DferError, listed
 from dfer.labels.emotions import nearest
 
 SOURCES: dict[str, ModuleType] = {"dfew": dfew, "ferplus": ferplus, "folder": folder, "table": table}
-"""Each has `read(root, **options) -> Manifest` and `recognise(root) -> bool`."""
+"""The readers by name; published data sets before the general ones, which fit more."""
+GENERAL = ("folder", "table")
 
 
-def read_source(name: str, root: Path, **options: Any) -> Manifest:
+def read_source(name: str, root: Path, **options: str) -> Manifest:
     """Read a data set.
 
     Args:
@@ -29,28 +33,36 @@ def read_source(name: str, root: Path, **options: Any) -> Manifest:
         DferError: no such reader, option or folder; another data set than the reader's; anything wrong in it.
     """
     if name not in SOURCES:
-        raise DferError(f"no reader '{name}'{nearest(name, SOURCES)}; there are {', '.join(SOURCES)}")
+        raise DferError(f"no reader '{name}'{nearest(name, SOURCES)}; there are {listed(SOURCES)}")
     read: Callable[..., Manifest] = SOURCES[name].read
     known = list(inspect.signature(read).parameters)[1:]
     for option in options:
         if option not in known:
-            raise DferError(
-                f"reader {name} has no option '{option}'{nearest(option, known)}; it has {', '.join(known) or 'none'}"
-            )
+            hint = nearest(option, known)
+            raise DferError(f"the reader {name} has no option '{option}'{hint}; it has {listed(known)}")
     root = Path(root)
     if not root.exists():
-        raise DferError(f"{root} does not exist; expected the folder of the data set")
-    if not SOURCES[name].recognise(root):
-        fitting = [other for other, module in SOURCES.items() if module.recognise(root)]
-        hint = f"; it looks like {fitting[0]}: dfer prepare {fitting[0]} {root}" if fitting else ""
-        raise DferError(
-            f"{root} does not look like {name}: expected {SOURCES[name].EXPECTED}, found {_found(root)}{hint}"
-        )
-    return read(root, **options)
+        raise DferError(f"{root} does not exist; the reader {name} expects {SOURCES[name].EXPECTED}")
+    try:
+        _check_recognised(name, root)
+        return read(root, **options)
+    except OSError as error:
+        raise DferError(f"{error.filename or root} cannot be read: {error.strerror or error}") from error
+    except UnicodeEncodeError as error:
+        raise DferError(f"{root} holds a name that is not in UTF-8, {error.object!r}; rename it") from error
+
+
+def _check_recognised(name: str, root: Path) -> None:
+    """Raises when the folder is another data set's, or does not look like this one's."""
+    fitting = [other for other, module in SOURCES.items() if module.recognise(root)]
+    # the general readers say better themselves what they miss, and may be told emotions that nobody else knows
+    if name in fitting or (not fitting and name in GENERAL):
+        return
+    hint = f"; it looks like {fitting[0]}: `dfer prepare {fitting[0]} {root}`" if fitting else ""
+    raise DferError(f"{root} does not look like {name}: expected {SOURCES[name].EXPECTED}; found {_found(root)}{hint}")
 
 
 def _found(root: Path) -> str:
     if root.is_file():
         return "a file"
-    names = sorted(entry.name for entry in root.iterdir())
-    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "") if names else "an empty folder"
+    return listed(sorted(entry.name for entry in root.iterdir())) or "an empty folder"

@@ -1,19 +1,27 @@
-"""What of DFEW is on disk, and where: layouts of the clips, the annotation, the lists of the folds.
+"""DFEW on disk: where its lists and clips lie, however the archives were unpacked.
 
-Folder names vary in the wild (`train(single-labeled)`, `train(single_labeled)`, `Clip/Clip`, part folders), so files
-are found by what they are called and hold, not by one fixed path.
+Known ways to lay out the clips, all with the clip's number as name, padded or not, and at any depth:
+    clip_224x224/00001/00001_00001.jpg      faces, every frame (also jpg_256, or data in the authors' repository)
+    clip_224x224_16f/00001/1.jpg ... 16.jpg faces, 16 frames; not padded, so in natural order (also clip_224x16f)
+    clip_224x224_avi/00001.avi              faces as video
+    original/1.mp4                          whole pictures
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
 
 from dfer.errors import DferError, listed
-from dfer.video.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from dfer.video.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_key
 
 logger = logging.getLogger(__name__)
 
@@ -23,75 +31,107 @@ LAYOUTS = {
     "clip_224x224_avi": ("clip_224x224_avi",),
     "original": ("original",),
 }
-"""Layout -> names of its folder; in the order in which "auto" takes them, faces before whole frames."""
+"""Layout -> the names its folder goes by; in the order in which "auto" takes them: faces before whole pictures."""
 DEPTH = 6
+"""How many folders deep it is searched; nested archives need 4."""
+PEEK = 20
+"""Entries of a folder that are looked at to see whether it holds clips; there may be 16,000 of them."""
 
 
-def _folders(root: Path, depth: int = DEPTH) -> Iterator[tuple[Path, list[str]]]:
-    """Folders below root with the names of their files, not descending into folders of clips."""
-    entries = list(os.scandir(root))
-    yield root, [entry.name for entry in entries if not entry.is_dir()]
-    for entry in sorted(entries, key=lambda entry: entry.name):
-        if depth and entry.is_dir() and not _holds_clips(Path(entry.path)):
-            yield from _folders(Path(entry.path), depth - 1)
+class Survey(NamedTuple):
+    """What one walk through the folders finds; several of a kind are the reader's to judge."""
+
+    annotations: list[Path]
+    lists: list[tuple[str, int, Path]]
+    groups: list[Path]
+    clips: dict[str, list[Path]]
 
 
-def _holds_clips(folder: Path) -> bool:
-    """A folder of a layout's name whose first entries are numbered clips (and not once more a folder of that name)."""
+def survey(root: Path) -> Survey:
+    """Find annotation.xlsx, the lists (train or test, fold, file), groups.csv, and folders of clips by their name."""
+    found = Survey([], [], [], {})
+    for folder, names in _walk(root, DEPTH, found.clips):
+        for name in sorted(names, key=natural_key):
+            lower = name.lower()
+            fold = re.search(r"set_?(\d+)", lower)
+            part = re.search("train|test", lower) or re.search("train|test", folder.name.lower())
+            if re.fullmatch(r"annotation\.(xlsx|csv)", lower):
+                found.annotations.append(folder / name)
+            elif lower == "groups.csv":
+                found.groups.append(folder / name)
+            elif lower.endswith((".csv", ".txt")) and fold and part:
+                found.lists.append((part.group(), int(fold.group(1)), folder / name))
+    return found
+
+
+def find_clips(root: Path, folders: dict[str, list[Path]], wanted: str) -> tuple[str, pd.DataFrame, int]:
+    """The clips of one layout.
+
+    Args:
+        root: what paths are relative to.
+        folders: folders of clips by their name, as `survey` finds them.
+        wanted: a key of `LAYOUTS`, or "auto": the first that is there.
+
+    Returns:
+        The layout; columns path, kind and frames (empty for a video: unknown) by clip number; and how many second
+        copies of a clip were passed over.
+
+    Raises:
+        DferError: no such layout, or it is not there.
+    """
+    if wanted != "auto" and wanted not in LAYOUTS:
+        raise DferError(f"expected clips to be auto or one of {listed(LAYOUTS)}, got '{wanted}'")
+    names = {layout: next((n for n in names if n in folders), "") for layout, names in LAYOUTS.items()}
+    there = [layout for layout, name in names.items() if name]
+    if not there or wanted not in ("auto", *there):
+        what = f"the clips as {wanted}" if there else f"a folder of clips ({listed(LAYOUTS)})"
+        raise DferError(f"expected {what} under {root}; found {listed(there) or 'none'}")
+    layout = there[0] if wanted == "auto" else wanted
+    if len(there) > 1 and wanted == "auto":
+        logger.info("taking the clips of %s; also there: %s", layout, listed(there[1:]))
+    rows = [row for place in folders[names[layout]] for row in _clips_of(root, place)]
+    table = pd.DataFrame(rows, columns=["number", "path", "kind", "frames"]).set_index("number")
+    copies = table.index.duplicated()
+    return layout, table[~copies].astype({"frames": "Int64"}), int(copies.sum())
+
+
+def _walk(folder: Path, depth: int, clips: dict[str, list[Path]]) -> Iterator[tuple[Path, list[str]]]:
+    """Folders with the names of their files; folders of clips go to `clips` and are not entered."""
+    with os.scandir(folder) as scan:
+        entries = sorted((entry for entry in scan if entry.name[0] != "."), key=lambda entry: natural_key(entry.name))
+    yield folder, [entry.name for entry in entries if entry.is_file()]
+    for entry in entries:
+        if not entry.is_dir():
+            continue
+        if _holds_clips(entry):
+            clips.setdefault(entry.name.lower(), []).append(Path(entry.path))
+        elif depth:
+            yield from _walk(Path(entry.path), depth - 1, clips)
+
+
+def _holds_clips(folder: os.DirEntry[str]) -> bool:
+    """Whether a folder has the name of a layout and numbered entries (not once more a folder of that name)."""
     if not any(folder.name.lower() in names for names in LAYOUTS.values()):
         return False
-    with os.scandir(folder) as entries:
-        first = [entry.name for entry, _ in zip(entries, range(20), strict=False)]
-    return any(Path(name).stem.isdigit() for name in first)
+    with os.scandir(folder.path) as entries:
+        return any(Path(entry.name).stem.isdecimal() for entry in itertools.islice(entries, PEEK))
 
 
-def clip_files(root: Path, wanted: str) -> dict[int, tuple[str, str, int]]:
-    """Clip number -> path relative to root, kind, number of frames (0 for a video: unknown)."""
-    if wanted != "auto" and wanted not in LAYOUTS:
-        raise DferError(f"expected clips to be auto or one of {', '.join(LAYOUTS)}, got {wanted}")
-    places = [Path(entry.path) for folder, _ in _folders(root) for entry in os.scandir(folder) if entry.is_dir()]
-    places = [place for place in places if _holds_clips(place)]
-    found = {layout: [place for place in places if place.name.lower() in names] for layout, names in LAYOUTS.items()}
-    layouts = [layout for layout, folders in found.items() if folders]
-    if not layouts or (wanted != "auto" and wanted not in layouts):
-        name = "a folder of clips" if wanted == "auto" else wanted
-        raise DferError(f"expected {name} under {root}, found {listed(layouts) or 'none of ' + ', '.join(LAYOUTS)}")
-    layout = layouts[0] if wanted == "auto" else wanted
-    if wanted == "auto" and len(layouts) > 1:
-        logger.info("taking the clips of %s; also there: %s", layout, listed(layouts[1:]))
-    files: dict[int, tuple[str, str, int]] = {}
-    for place in found[layout]:
-        prefix = place.relative_to(root).as_posix()
-        with os.scandir(place) as entries:
-            for entry in entries:
-                stem, _, suffix = entry.name.partition(".")
-                if stem.isdigit() and f".{suffix.lower()}" in VIDEO_SUFFIXES:
-                    files[int(stem)] = f"{prefix}/{entry.name}", "video", 0
-                elif stem.isdigit() and entry.is_dir():
-                    files[int(stem)] = f"{prefix}/{entry.name}", "frames", _count_frames(entry.path)
-    return files
+def _clips_of(root: Path, place: Path) -> Iterator[tuple[int, str, str, float]]:
+    """Number, path, kind and number of frames (NaN: unknown) of the clips in a folder."""
+    prefix = place.relative_to(root).as_posix()
+    with os.scandir(place) as scan:
+        entries = sorted(scan, key=lambda entry: entry.name)
+    for entry in entries:
+        stem, suffix = Path(entry.name).stem, Path(entry.name).suffix
+        if not stem.isdecimal():
+            continue
+        if entry.is_dir():
+            yield int(stem), f"{prefix}/{entry.name}", "frames", _count_frames(entry.path)
+        elif suffix.lower() in VIDEO_SUFFIXES:
+            yield int(stem), f"{prefix}/{entry.name}", "video", np.nan
 
 
 def _count_frames(folder: str) -> int:
     with os.scandir(folder) as entries:
         return sum(entry.name.lower().endswith(IMAGE_SUFFIXES) and entry.name[0] != "." for entry in entries)
-
-
-def annotation_file(root: Path) -> Path | None:
-    for folder, names in _folders(root):
-        for name in sorted(names):
-            if re.fullmatch(r"annotation\.(xlsx|csv)", name.lower()):
-                return folder / name
-    return None
-
-
-def fold_lists(root: Path) -> dict[tuple[str, int], Path]:
-    """("train" | "test", fold) -> its list."""
-    lists = {}
-    for folder, names in _folders(root):
-        for name in names:
-            number = re.fullmatch(r".*?(\d)\.csv", name.lower())
-            part = re.search(r"train|test", name.lower()) or re.search(r"train|test", folder.name.lower())
-            if number and part:
-                lists[part.group(), int(number.group(1))] = folder / name
-    return lists

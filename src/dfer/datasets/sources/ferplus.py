@@ -1,14 +1,19 @@
 """FER+: stills of FER2013 with the votes of ten people each. A still is a clip of one frame.
 
-Layout: `FER2013Train/fer0000000.png` and `label.csv` (file, box, ten counts), the same for FER2013Valid and
-FER2013Test, as folders or as zip archives of the same names; or `fer2013new.csv` beside the images' folders.
+    FER2013Train/fer0000000.png ...   28,709 images; FER2013Valid and FER2013Test 3,589 each
+    FER2013Train/label.csv            file, box, ten counts
+    fer2013new.csv                    Usage, Image name, ten counts: instead of label.csv
 
-The last two counts, "unknown" and "not a face", name no emotion: they become `other_unknown` and `other_not_face`,
-which the rule `ferplus` needs. `label` is by the published majority rule: single votes are dropped as outliers, then
-an emotion needs more than half of what is left.
+The parts may be folders or archives of the same names (`FER2013Train.zip`), or all images may lie in one folder beside
+fer2013new.csv. Boxes are not read: every one is the whole image of 48 x 48 pixels. The published
+tables are not the same: they differ for 1,073 images of FER2013Train, and fer2013new.csv names four images twice.
 
-References: Barsoum et al.: "Training Deep Networks for Facial Expression Recognition with Crowd-Sourced Label
-Distribution", ICMI 2016.
+The last two counts, "unknown" and "NF" (not a face), name no emotion: they become `other_unknown` and `other_not_face`,
+which the rule `ferplus` needs. `label` follows the published majority rule: answers of one person alone are dropped as
+outliers, then an emotion needs more than half of what is left.
+
+References: Barsoum, Zhang, Canton Ferrer and Zhang, "Training deep networks for facial expression recognition with
+crowd-sourced label distribution", ICMI 2016.
 """
 
 from __future__ import annotations
@@ -17,24 +22,37 @@ import io
 import logging
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
 from dfer.datasets.manifest import Manifest
 from dfer.errors import DferError, listed
-from dfer.labels import FERPLUS, single_label, without_lone_votes
+from dfer.labels import FERPLUS, check_votes, single_label, without_lone_votes
 
 logger = logging.getLogger(__name__)
 
-EXPECTED = "FER2013Train, FER2013Valid, FER2013Test as folders or .zip"
-PARTS = {"FER2013Train": "train", "FER2013Valid": "val", "FER2013Test": "test"}
+EXPECTED = "FER2013Train, FER2013Valid, FER2013Test as folders or .zip, or fer2013new.csv beside a folder of images"
 USAGE = {"FER2013Train": "Training", "FER2013Valid": "PublicTest", "FER2013Test": "PrivateTest"}
-BALLOTS = [f"votes_{name}" for name in FERPLUS] + ["other_unknown", "other_not_face"]
+"""Part -> its name in fer2013new.csv."""
+EMOTIONS = [f"votes_{name}" for name in FERPLUS]
+BALLOTS = [*EMOTIONS, "other_unknown", "other_not_face"]
+COLUMNS = {"usage": "usage", "image name": "name", "unknown": "other_unknown", "nf": "other_not_face"}
+"""Columns of fer2013new.csv that are no emotions, in lower case -> ours."""
+ALL_VOTES = "fer2013new.csv"
+
+
+class Images(NamedTuple):
+    """Where the images of a part lie: their names, what goes before them in a path, and their label.csv if there."""
+
+    names: set[str]
+    prefix: str
+    label: bytes | None
 
 
 def recognise(root: Path) -> bool:
     """Whether `root` looks like FER+."""
-    return any((root / part).is_dir() or (root / f"{part}.zip").is_file() for part in PARTS)
+    return root.is_dir() and (bool(_parts(root)) or (root / ALL_VOTES).is_file())
 
 
 def read(root: Path, *, test: str = "") -> Manifest:
@@ -42,79 +60,118 @@ def read(root: Path, *, test: str = "") -> Manifest:
 
     Args:
         root: its folder.
-        test: the part that is tested on; by default FER2013Test, or FER2013Valid where the test images are absent
-            (then the validation part is cut from the training part, and this is said).
+        test: the part that is tested on, FER2013Test or FER2013Valid. By default FER2013Test; where its images are
+            absent FER2013Valid, and a warning says so: then no part is left for validation, and training cuts one
+            from FER2013Train.
 
     Returns:
-        A manifest with splits; rows without an image or without a vote for an emotion are left out and counted.
+        A manifest with splits. Left out and counted: rows without a name, without an image, without a vote for an
+        emotion (all ballots "unknown" or "not a face"), and rows of an image that has several.
+
+    Raises:
+        DferError: a part that is missing or cannot be read.
     """
-    there = [part for part in PARTS if (root / part).is_dir() or (root / f"{part}.zip").is_file()]
-    if test and test not in there:
-        raise DferError(f"expected test to be one of {listed(there)}, got {test}")
-    if "FER2013Train" not in there:
-        raise DferError(f"{root} has no FER2013Train, so there is nothing to train on; found {listed(there)}")
-    tested = test or there[-1]
-    if tested != "FER2013Test":
-        logger.warning("%s is the test part; the validation part is cut from FER2013Train", tested)
-    left_out: dict[str, int] = {}
-    tables = [
-        _read_part(root, part, left_out).assign(split="test" if part == tested else PARTS[part]) for part in there
-    ]
-    rows = pd.concat(tables, ignore_index=True)
-    votes, other = rows[BALLOTS[:8]].to_numpy(float), rows[BALLOTS[8:]].to_numpy(float)
-    kept_votes, kept_other = without_lone_votes(votes, other)
-    labels = single_label(kept_votes, share=0.5, inclusive=False, other=kept_other)
-    rows["label"] = ["" if index < 0 else FERPLUS[index] for index in labels]
-    return Manifest.build(rows.assign(kind="image"), emotions=FERPLUS, root=root, source="ferplus", left_out=left_out)
+    images = _images(root)
+    tables = {part: _part(root, part, found) for part, found in images.items()}
+    tested = _choose_test(test, [part for part, table in tables.items() if table["reason"].eq("").any()])
+    rows = pd.concat([table.assign(split=_split(part, tested)) for part, table in tables.items()], ignore_index=True)
+    reasons = rows["reason"][rows["reason"] != ""].value_counts()
+    left_out = {str(reason): int(count) for reason, count in reasons.items()}
+    rows = rows[rows["reason"] == ""].drop(columns="reason")
+    check_votes(rows[BALLOTS], rows["id"].tolist())
+    votes, other = without_lone_votes(rows[EMOTIONS], rows[BALLOTS[len(EMOTIONS) :]])
+    labels = single_label(votes, share=0.5, inclusive=False, other=other)
+    rows = rows.assign(kind="image", label=["" if position < 0 else FERPLUS[position] for position in labels])
+    return Manifest.build(rows, emotions=FERPLUS, root=root, source="ferplus", left_out=left_out)
 
 
-def _read_part(root: Path, part: str, left_out: dict[str, int]) -> pd.DataFrame:
-    """The rows of one part that have an image and an emotion."""
-    archive = root / f"{part}.zip"
-    if (root / part).is_dir():
-        folder, prefix = root / part, part
-        files = {path.name for path in folder.iterdir()}
-        label = (folder / "label.csv").read_bytes() if "label.csv" in files else None
-    else:
-        try:
-            with zipfile.ZipFile(archive) as opened:
-                members = opened.namelist()
-                inner = next((name.rpartition("/")[0] for name in members if name.endswith("label.csv")), part)
-                label = (
-                    opened.read(f"{inner}/label.csv".lstrip("/"))
-                    if f"{inner}/label.csv".lstrip("/") in members
-                    else None
-                )
-        except (OSError, zipfile.BadZipFile) as error:
-            raise DferError(f"{archive} cannot be read: {error}; get it again") from error
-        files = {name.rpartition("/")[2] for name in members if name.rpartition("/")[0] == inner}
-        prefix = f"{part}.zip/{inner}".rstrip("/")
-    table = _ballots(root, part, label)
-    nameless = table["id"].isna() | (table["id"] == "")
-    absent = ~nameless & ~table["id"].isin(files)
-    empty = ~nameless & ~absent & (table[BALLOTS[:8]].sum(axis=1) == 0)
-    for reason, wrong in (
-        ("row without an image name", nameless),
-        ("no image on disk", absent),
-        ("no vote for an emotion", empty),
-    ):
-        if wrong.any():
-            left_out[reason] = left_out.get(reason, 0) + int(wrong.sum())
-    table = table[~(nameless | absent | empty)]
-    return table.assign(path=prefix + "/" + table["id"], id=table["id"].str.removesuffix(".png"))
+def _choose_test(wanted: str, there: list[str]) -> str:
+    """The part to test on."""
+    choices = [part for part in ("FER2013Test", "FER2013Valid") if part in there]
+    if "FER2013Train" not in there or not choices:
+        raise DferError(f"expected images of FER2013Train and of FER2013Test or FER2013Valid; found {listed(there)}")
+    if wanted and wanted not in choices:
+        raise DferError(f"expected test to be one of {listed(choices)}, got '{wanted}'")
+    if not wanted and choices[0] != "FER2013Test":
+        logger.warning("no images of FER2013Test: FER2013Valid is the test part, validation is cut from FER2013Train")
+    return wanted or choices[0]
+
+
+def _split(part: str, tested: str) -> str:
+    """The split of a part: FER2013Test is in none when FER2013Valid is tested on."""
+    return "test" if part == tested else {"FER2013Train": "train", "FER2013Valid": "val"}.get(part, "")
+
+
+def _parts(root: Path) -> list[str]:
+    return [part for part in USAGE if (root / part).is_dir() or (root / f"{part}.zip").is_file()]
+
+
+def _images(root: Path) -> dict[str, Images]:
+    """The images of each part that is there."""
+    parts = _parts(root)
+    if parts:
+        folders = {part: root / part for part in parts if (root / part).is_dir()}
+        return {part: _in_folder(folders[part], root) if part in folders else _in_archive(root, part) for part in parts}
+    for folder in [root, *sorted(path for path in root.iterdir() if path.is_dir())]:
+        found = _in_folder(folder, root)
+        if found.names:
+            return dict.fromkeys(USAGE, found)
+    raise DferError(f"{root} has {ALL_VOTES} but no folder of images fer0000000.png ...; expected {EXPECTED}")
+
+
+def _in_folder(folder: Path, root: Path) -> Images:
+    names = {path.name for path in folder.iterdir()}
+    label = (folder / "label.csv").read_bytes() if "label.csv" in names else None
+    prefix = folder.relative_to(root).as_posix()
+    images = {name for name in names if name.startswith("fer") and name.endswith(".png")}
+    return Images(images, "" if prefix == "." else f"{prefix}/", label)
+
+
+def _in_archive(root: Path, part: str) -> Images:
+    try:
+        with zipfile.ZipFile(root / f"{part}.zip") as archive:
+            members = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
+            inner = next((name.rpartition("fer")[0] for name in members if name.endswith(".png")), f"{part}/")
+            label = archive.read(f"{inner}label.csv") if f"{inner}label.csv" in members else None
+    except (OSError, zipfile.BadZipFile) as error:
+        raise DferError(f"{root / part}.zip cannot be read: {error}; get it again") from error
+    names = {name.removeprefix(inner) for name in members if name.startswith(inner)}
+    return Images(names, f"{part}.zip/{inner}", label)
+
+
+def _part(root: Path, part: str, images: Images) -> pd.DataFrame:
+    """Id, path and ballots of a part, and the reason for leaving a row out ("" = none)."""
+    table = _ballots(root, part, images.label).fillna({"name": ""})
+    again, same = table["name"].duplicated(keep=False), table.duplicated(keep=False)
+    second = table.duplicated()
+    name = table.pop("name")
+    table["reason"] = ""
+    table.loc[table[EMOTIONS].sum(axis=1) == 0, "reason"] = "no vote for an emotion"
+    table.loc[second, "reason"] = "second row of an image"
+    table.loc[again & ~same, "reason"] = "rows of one image that differ"
+    table.loc[~name.isin(images.names), "reason"] = "no image on disk"
+    table.loc[name == "", "reason"] = "row without an image name"
+    return table.assign(id=name.str.removesuffix(".png"), path=images.prefix + name)
 
 
 def _ballots(root: Path, part: str, label: bytes | None) -> pd.DataFrame:
-    """Columns id (the file's name) and the ten counts, of label.csv or else of fer2013new.csv."""
+    """Columns name (of the image) and the ten counts, from label.csv or else from fer2013new.csv."""
+    where = "label.csv" if label is not None else ALL_VOTES
     try:
         if label is not None:
-            return pd.read_csv(io.BytesIO(label), header=None, names=["id", "box", *BALLOTS], dtype={"id": str}).drop(
-                columns="box"
-            )
-        whole = pd.read_csv(root / "fer2013new.csv", dtype={"Image name": str})
+            columns = ["name", "box", *BALLOTS]
+            table = pd.read_csv(io.BytesIO(label), header=None, names=columns, dtype={"name": str})
+        else:
+            table = pd.read_csv(root / ALL_VOTES, dtype={"Image name": str})
+            table = table.rename(columns=_column)
+            table = table[table["usage"] == USAGE[part]]
+        return table[["name", *BALLOTS]].astype(dict.fromkeys(BALLOTS, float))
     except FileNotFoundError as error:
-        raise DferError(f"{root / part} has no label.csv, and there is no fer2013new.csv in {root}") from error
-    except (ValueError, pd.errors.ParserError) as error:
-        raise DferError(f"the votes of {part} cannot be read: {error}") from error
-    whole.columns = pd.Index(["usage", "id", *BALLOTS])
-    return whole[whole["usage"] == USAGE[part]].drop(columns="usage")
+        raise DferError(f"{part} has no label.csv, and there is no {ALL_VOTES} in {root}") from error
+    except (ValueError, KeyError) as error:
+        raise DferError(f"{where} of {part}: expected a name and ten counts a row: {error}; get it again") from error
+
+
+def _column(name: str) -> str:
+    """What a column of fer2013new.csv is called here."""
+    return COLUMNS.get(name.strip().lower()) or f"votes_{FERPLUS.canonical(name)}"

@@ -1,33 +1,37 @@
 """A folder per class: `happy/clip1.mp4`, or with splits above, `train/happy/clip1.mp4`.
 
-A clip is a video file, a still image, or a folder of frames. Class names are mapped to emotions by name.
+A clip is a video file, a still image, a packed array (.npy) or a folder of frames. Folders become emotions by name.
 """
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
-from dfer.datasets.manifest import SPLITS, Manifest
+from dfer.datasets.manifest import Manifest
 from dfer.errors import DferError, listed
 from dfer.labels import KNOWN, EmotionSet, emotion_set
+from dfer.labels.emotions import SPELLINGS, nearest
 from dfer.video.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_key
 
-EXPECTED = "a folder for each emotion with videos, images or folders of frames in it"
+logger = logging.getLogger(__name__)
+
+EXPECTED = "a folder for each emotion, with videos, images or folders of frames in it"
 SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
+    **{"train": "train", "training": "train"},
+    **{"val": "val", "valid": "val", "validation": "val", "dev": "val"},
+    **{"test": "test", "testing": "test"},
 }
+"""Name of a folder, or in a table -> split of the manifest."""
 
 
 def recognise(root: Path) -> bool:
     """Whether `root` has folders named after emotions."""
-    return root.is_dir() and any(_known(folder.name) for top in _tops(root).values() for folder in _folders(top))
+    return root.is_dir() and any(known(folder.name) for _, top in _tops(root) for folder in _folders(top))
 
 
 def read(root: Path, *, emotions: str = "") -> Manifest:
@@ -35,64 +39,83 @@ def read(root: Path, *, emotions: str = "") -> Manifest:
 
     Args:
         root: the folder.
-        emotions: a known set ("dfew") or names in order ("happy,sad,other"); by default the smallest known set that has
-            all of the folders' names.
+        emotions: a known set ("dfew") or names in order ("happy,sad,bored"); by default the smallest known set that
+            has all of the folders' names.
 
     Returns:
-        A manifest with labels and no votes; with splits where there are folders train and test.
+        A manifest with labels and no votes, with splits where there are folders train, val and test. What is no clip
+        is left out and counted.
+
+    Raises:
+        DferError: a folder whose name is no emotion, or no clip at all.
     """
     tops = _tops(root)
-    names = sorted({folder.name for top in tops.values() for folder in _folders(top)})
-    chosen = choose_emotions(emotions, names)
-    rows = []
-    for split, top in tops.items():
-        for folder in _folders(top):
-            label = chosen.canonical(folder.name)
-            for clip in sorted(folder.iterdir(), key=lambda path: natural_key(path.name)):
-                kind = kind_of(clip)
-                if kind and clip.name[0] != ".":
-                    path = clip.relative_to(root).as_posix()
-                    rows.append({"id": path, "path": path, "kind": kind, "split": split, "label": label})
+    classes = [(split, folder) for split, top in tops for folder in _folders(top)]
+    if not classes:
+        raise DferError(f"{root} has no folders: expected {EXPECTED}")
+    chosen = choose_emotions(emotions, sorted({folder.name for _, folder in classes}))
+    rows, left_out = [], Counter[str]()
+    for split, folder in classes:
+        label = chosen.canonical(folder.name)
+        for clip in sorted(folder.iterdir(), key=lambda path: natural_key(path.name)):
+            kind, path = kind_of(clip), clip.relative_to(root).as_posix()
+            if kind and clip.name[0] != ".":
+                rows.append({"id": path, "path": path, "kind": kind, "split": split, "label": label})
+            elif clip.name[0] != ".":
+                reason = "folder without a frame" if clip.is_dir() else "neither video nor image"
+                logger.warning("left out %s: %s", path, reason)
+                left_out[reason] += 1
     if not rows:
-        raise DferError(f"no clip in {root}: expected {EXPECTED}")
-    return Manifest.build(pd.DataFrame(rows), emotions=chosen, root=root, source="folder")
+        raise DferError(f"no clip in the folders of {root}: expected {EXPECTED}")
+    return Manifest.build(pd.DataFrame(rows), emotions=chosen, root=root, source="folder", left_out=left_out)
 
 
 def kind_of(path: Path) -> str:
-    """The kind of clip that a path is, "" for none."""
+    """The kind of clip that a path is, "" for none; it need not exist to be a file."""
     if path.is_dir():
-        return "frames" if any(entry.suffix.lower() in IMAGE_SUFFIXES for entry in path.iterdir()) else ""
+        shown = (entry for entry in path.iterdir() if entry.name[0] != ".")
+        return "frames" if any(entry.suffix.lower() in IMAGE_SUFFIXES for entry in shown) else ""
     suffix = path.suffix.lower()
-    if suffix in VIDEO_SUFFIXES:
-        return "video"
-    return "image" if suffix in IMAGE_SUFFIXES else "array" if suffix == ".npy" else ""
+    kinds = dict.fromkeys(VIDEO_SUFFIXES, "video") | dict.fromkeys(IMAGE_SUFFIXES, "image") | {".npy": "array"}
+    return kinds.get(suffix, "")
 
 
-def choose_emotions(wanted: str, names: list[str]) -> EmotionSet:
-    """The set that is asked for, or the smallest known one that has all the names."""
-    if wanted:
-        parts = [part.strip() for part in wanted.split(",") if part.strip()]
-        return emotion_set(wanted) if len(parts) == 1 else EmotionSet("own", tuple(parts))
-    fitting = sorted((known for known in KNOWN.values() if all(name in known for name in names)), key=len)
-    if not fitting:
-        unknown = [name for name in names if not _known(name)]
-        raise DferError(
-            f"no known set of emotions has all of {listed(names, 12)}"
-            + (f" ({listed(unknown)} unknown to all)" if unknown else "")
-            + "; name them in order: --option emotions=happy,sad,..."
-        )
-    return fitting[0]
+def choose_emotions(wanted: str, names: Iterable[str]) -> EmotionSet:
+    """The set that is asked for, or the smallest known one that has all the names.
+
+    Args:
+        wanted: the name of a known set, names of emotions in order with commas between, or "".
+        names: what the data calls its emotions.
+
+    Raises:
+        DferError: no such set, or none that has all of the names; the message gives the nearest ones.
+    """
+    parts = tuple(part.strip() for part in wanted.split(",") if part.strip())
+    if parts:
+        return emotion_set(wanted) if len(parts) == 1 else EmotionSet("own", parts)
+    names = list(names)
+    fitting = [space for space in KNOWN.values() if all(name in space for name in names)]
+    if fitting:
+        return min(fitting, key=len)
+    spelt = {word for space in KNOWN.values() for word in space} | set(SPELLINGS)
+    unknown = [f"'{name}'{nearest(name.lower(), spelt)}" for name in names if not known(name)]
+    told = f"; in none at all: {listed(unknown)}" if unknown else ""
+    raise DferError(
+        f"no known set of emotions has all of {listed(names, 12)}{told}; say which they are, in order: "
+        "--option emotions=happy,sad,..."
+    )
 
 
-def _known(name: str) -> bool:
-    return any(name in known for known in KNOWN.values())
+def known(name: str) -> bool:
+    """Whether a name is an emotion in some known set."""
+    return any(name in space for space in KNOWN.values())
 
 
 def _folders(top: Path) -> list[Path]:
     return sorted(path for path in top.iterdir() if path.is_dir() and path.name[0] != ".")
 
 
-def _tops(root: Path) -> dict[str, Path]:
-    """Split -> the folder that holds the classes; "" where there are no splits."""
-    splits = {SPLIT_NAMES[path.name.lower()]: path for path in _folders(root) if path.name.lower() in SPLIT_NAMES}
-    return {name: splits[name] for name in SPLITS if name in splits} or {"": root}
+def _tops(root: Path) -> list[tuple[str, Path]]:
+    """The folders that hold the classes, with their split; the root itself where there are no splits."""
+    splits = [(SPLIT_NAMES[path.name.lower()], path) for path in _folders(root) if path.name.lower() in SPLIT_NAMES]
+    return splits or [("", root)]

@@ -1,0 +1,121 @@
+"""A folder per class: names to emotions, splits, kinds of clips, and what is no clip."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from dfer.datasets import Manifest, read_source
+from dfer.errors import DferError
+from dfer.labels import CREMA_D, DFEW, MAFW
+
+from .trees import write_dfew, write_files, write_frames
+
+
+def read(root: Path, **options: str) -> Manifest:
+    return read_source("folder", root, **options)
+
+
+def test_folders_become_emotions_by_name_whatever_their_spelling(tmp_path: Path) -> None:
+    for name in ("Happiness", "sad", "ANGER"):
+        write_files(tmp_path / name, "{0}.mp4", [2, 10])
+    manifest = read(tmp_path)
+    assert manifest.table["id"].tolist() == [
+        *("ANGER/2.mp4", "ANGER/10.mp4"),
+        *("Happiness/2.mp4", "Happiness/10.mp4"),
+        *("sad/2.mp4", "sad/10.mp4"),
+    ]
+    assert manifest.table["label"].tolist() == ["angry"] * 2 + ["happy"] * 2 + ["sad"] * 2
+    assert manifest.emotions == CREMA_D, "the smallest known set that has all three"
+
+
+def test_the_smallest_known_set_that_has_all_names_is_taken(tmp_path: Path) -> None:
+    for name in ("happy", "surprise"):
+        write_files(tmp_path / name, "{0}.mp4", [1])
+    assert read(tmp_path).emotions == DFEW
+    write_files(tmp_path / "contempt", "{0}.mp4", [1])
+    write_files(tmp_path / "anxiety", "{0}.mp4", [1])
+    assert read(tmp_path).emotions == MAFW
+
+
+def test_videos_images_arrays_and_folders_of_frames_are_clips_and_the_rest_is_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    happy = tmp_path / "happy"
+    write_frames(happy / "a", ["1.jpg"])
+    for name in ("b.MP4", "c.png", "d.npy", "e.txt", ".DS_Store", "._b.MP4"):
+        (happy / name).touch()
+    (happy / "f").mkdir()
+    (happy / "g").mkdir()
+    (happy / "g/._1.jpg").touch()
+    (happy / "g/notes.txt").touch()
+    manifest = read(tmp_path)
+    kinds = dict(zip(manifest.table["path"], manifest.table["kind"], strict=True))
+    assert kinds == {"happy/a": "frames", "happy/b.MP4": "video", "happy/c.png": "image", "happy/d.npy": "array"}
+    assert manifest.left_out == {"neither video nor image": 1, "folder without a frame": 2}
+    assert "left out happy/e.txt: neither video nor image" in caplog.text
+
+
+@pytest.mark.parametrize(("names", "split"), [(("train", "test"), "test"), (("Training", "Validation"), "val")])
+def test_splits_are_read_where_they_are(tmp_path: Path, names: tuple[str, str], split: str) -> None:
+    for name in names:
+        write_files(tmp_path / name / "happy", "{0}.mp4", [1])
+        write_files(tmp_path / name / "sad", "{0}.mp4", [1])
+    manifest = read(tmp_path)
+    assert sorted(manifest.table["split"]) == sorted(["train", "train", split, split])
+    assert manifest.table["id"].is_unique and manifest.folds == []
+    assert set(manifest.table["label"]) == {"happy", "sad"}
+
+
+def test_emotions_that_nobody_else_knows_are_named_in_order(tmp_path: Path) -> None:
+    for name in ("bored", "happy"):
+        write_files(tmp_path / name, "{0}.mp4", [1])
+    manifest = read(tmp_path, emotions="happy, bored")
+    assert list(manifest.emotions) == ["happy", "bored"] and manifest.labels.tolist() == [1, 0]
+    with pytest.raises(DferError, match=r"no known set of emotions has all of bored, happy; in none at all: 'bored'"):
+        read(tmp_path)
+    with pytest.raises(DferError, match=r"no emotion 'bored'"):
+        read(tmp_path, emotions="dfew")
+    with pytest.raises(DferError, match=r"no emotion set 'dfw' \(did you mean 'dfew'\?\)"):
+        read(tmp_path, emotions="dfw")
+
+
+def test_a_misspelt_folder_is_named_with_the_nearest_emotion(tmp_path: Path) -> None:
+    write_files(tmp_path / "happy", "{0}.mp4", [1])
+    write_files(tmp_path / "surpris_", "{0}.mp4", [1])
+    with pytest.raises(
+        DferError, match=r"'surpris_' \(did you mean 'surprise'\?\); say which they are, in order: --op"
+    ):
+        read(tmp_path)
+
+
+def test_a_root_without_classes_clips_or_anything_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DferError, match=r"has no folders: expected a folder for each emotion"):
+        read(tmp_path)
+    (tmp_path / "happy").mkdir()
+    with pytest.raises(DferError, match=r"no clip in the folders of"):
+        read(tmp_path)
+    with pytest.raises(DferError, match=r"nowhere does not exist"):
+        read(tmp_path / "nowhere")
+    (tmp_path / "file.txt").touch()
+    with pytest.raises(DferError, match=r"file\.txt cannot be read: Not a directory"):
+        read(tmp_path / "file.txt")
+
+
+def test_a_published_data_set_and_a_table_are_refused_with_a_hint(tmp_path: Path) -> None:
+    with pytest.raises(DferError, match=r"does not look like folder: .*it looks like dfew: `dfer prepare dfew "):
+        read(write_dfew(tmp_path / "dfew"))
+    (tmp_path / "votes.csv").touch()
+    with pytest.raises(DferError, match=r"found a file; it looks like table: `dfer prepare table "):
+        read(tmp_path / "votes.csv")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no file names that are not text")
+def test_a_file_name_that_is_not_text_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "happy").mkdir()
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/happy/x\xe9.mp4")).touch()
+    with pytest.raises(DferError, match=r"holds a name that is not in UTF-8, .*x.*; rename it"):
+        read(tmp_path)

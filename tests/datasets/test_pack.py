@@ -1,0 +1,194 @@
+"""Packing: the same frames in the same order, bad clips named and counted, and going on after a stop."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dfer.datasets import Manifest
+from dfer.datasets import pack as module
+from dfer.datasets.pack import file_name, pack
+from dfer.errors import DferError
+from dfer.labels import DFEW
+from dfer.video import open_clip
+
+from ..video.films import noise, write_video
+from .sources.trees import write_frames
+
+
+@pytest.fixture
+def in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pack in this process, which is quicker and can be interfered with."""
+    monkeypatch.setattr(module, "ProcessPoolExecutor", lambda workers, **_: ThreadPoolExecutor(workers))
+
+
+def clips(root: Path) -> Manifest:
+    """A clip of each kind: a video of noise, three grey frames, one image, an array."""
+    root.mkdir(parents=True, exist_ok=True)
+    write_video(root / "film.mkv", noise(5, 24, 32))
+    write_frames(root / "frames", ["1.png", "2.png", "10.png"], size=20)
+    write_frames(root, ["still.png"], size=20)
+    np.save(root / "array.npy", noise(4, 16, 16))
+    rows = {
+        "id": ["film", "Frames/1", "still", "array"],
+        "path": ["film.mkv", "frames", "still.png", "array.npy"],
+        "kind": ["video", "frames", "image", "array"],
+        "group": ["a", "b", "", "a"],
+        "fold": [1, 2, None, 1],
+        "label": ["happy", "", "", "sad"],
+        "votes_happy": [6, 5, 3, 0],
+        **{f"votes_{name}": [4, 5, 3, 9] for name in list(DFEW)[1:]},
+        "own": ["x", "y", "z", "x"],
+    }
+    return Manifest.build(pd.DataFrame(rows), emotions=DFEW, root=root, source="table", left_out={"torn": 2})
+
+
+def test_clips_of_every_kind_become_square_arrays_with_all_that_is_known_about_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = clips(tmp_path / "clips")
+    monkeypatch.chdir(tmp_path)
+    packed, failures = pack(manifest, Path("packed"), size=16, workers=1)
+    assert failures.empty and packed.root == tmp_path / "packed"
+    assert packed.table["frames"].tolist() == [5, 3, 1, 4] and set(packed.table["kind"]) == {"array"}
+    unchanged = packed.table.columns.difference(["path", "kind", "frames"])
+    pd.testing.assert_frame_equal(packed.table[unchanged], manifest.table[unchanged])
+    assert (packed.emotions, packed.source, packed.left_out) == (DFEW, "table", {"torn": 2})
+    frames = [np.load(packed.resolve(path)) for path in packed.table["path"]]
+    assert [clip.shape for clip in frames] == [(length, 16, 16, 3) for length in (5, 3, 1, 4)]
+    assert (frames[1].reshape(3, -1) == [[10], [20], [30]]).all(), "1, 2, 10: in natural order"
+    assert (frames[2] == 10).all() and np.array_equal(frames[3], noise(4, 16, 16))
+    assert sorted(path.suffix for path in (tmp_path / "packed").iterdir()) == [".csv"] + [".npy"] * 4
+
+
+@pytest.mark.usefixtures("in_threads")
+def test_a_packed_video_holds_its_own_centre_square_in_colour_or_in_grey(tmp_path: Path) -> None:
+    manifest = clips(tmp_path / "clips").select(np.array([True, False, False, False]))
+    square = noise(5, 24, 32)[:, :, 4:28]
+    for grey in (False, True):
+        packed, _ = pack(manifest, tmp_path / f"packed {grey}", size=24, grey=grey)
+        clip = open_clip(packed.resolve(packed.table["path"][0]), "array")
+        read = clip.read(np.arange(len(clip))).astype(float)
+        luma = square @ np.array([0.299, 0.587, 0.114])
+        assert np.abs(read - (luma[..., None] if grey else square)).max() <= 0.51
+
+
+@pytest.mark.usefixtures("in_threads")
+def test_clips_that_cannot_be_read_are_named_left_out_and_counted(tmp_path: Path) -> None:
+    manifest = clips(tmp_path / "clips")
+    (tmp_path / "clips/film.mkv").write_text("no film")
+    (tmp_path / "clips/still.png").unlink()
+    packed, failures = pack(manifest, tmp_path / "packed", size=16)
+    assert packed.table["id"].tolist() == ["Frames/1", "array"]
+    assert packed.left_out == {"torn": 2, "clip cannot be read": 2}
+    written = pd.read_csv(tmp_path / "packed/failures.csv")
+    assert sorted(written["id"]) == sorted(failures["id"]) == ["film", "still"]
+    told = written.set_index("id")["reason"]
+    assert "film.mkv: decoding failed" in told["film"] and "still.png: cannot be read" in told["still"]
+
+
+@pytest.mark.usefixtures("in_threads")
+def test_a_packing_without_a_single_readable_clip_is_refused(tmp_path: Path) -> None:
+    manifest = clips(tmp_path / "clips").select(np.array([True, False, False, False]))
+    (tmp_path / "clips/film.mkv").write_text("no film")
+    with pytest.raises(DferError, match=r"no clip in this manifest; left out 2: torn; left out 1: clip cannot be read"):
+        pack(manifest, tmp_path / "packed", size=16)
+    assert "film" in (tmp_path / "packed/failures.csv").read_text()
+
+
+@pytest.mark.usefixtures("in_threads")
+def test_a_stopped_packing_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    manifest = clips(tmp_path / "clips")
+    packed, _ = pack(manifest, tmp_path / "packed", size=16)
+    paths = [packed.resolve(path) for path in packed.table["path"]]
+    whole = [np.load(path) for path in paths]
+    np.save(paths[0], 255 - whole[0])  # a mark that packing it again would wipe out
+    paths[1].unlink()
+    paths[2].write_bytes(paths[2].read_bytes()[:200])
+    paths[3].write_bytes(b"")
+    again, failures = pack(manifest, tmp_path / "packed", size=16)
+    assert failures.empty and again.table["frames"].tolist() == [5, 3, 1, 4]
+    assert np.array_equal(np.load(paths[0]), 255 - whole[0])
+    for path, clip in zip(paths[1:], whole[1:], strict=True):
+        assert np.array_equal(np.load(path), clip)
+
+
+@pytest.mark.usefixtures("in_threads")
+def test_clips_packed_in_another_size_or_colour_are_packed_anew(tmp_path: Path) -> None:
+    manifest = clips(tmp_path / "clips")
+    for size, grey in ((16, False), (12, False), (12, True)):
+        packed, _ = pack(manifest, tmp_path / "packed", size=size, grey=grey)
+        shapes = {np.load(packed.resolve(path)).shape[1:] for path in packed.table["path"]}
+        assert shapes == {(size, size, 1 if grey else 3)}
+
+
+@pytest.mark.usefixtures("in_threads")
+def test_progress_counts_up_to_all_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHUNK", 1)
+    told: list[tuple[int, int]] = []
+    pack(clips(tmp_path / "clips"), tmp_path / "packed", size=16, progress=lambda *done: told.append(done))
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_a_place_that_cannot_be_written_is_told_in_one_sentence(tmp_path: Path) -> None:
+    manifest = clips(tmp_path / "clips")
+    (tmp_path / "file").touch()
+    with pytest.raises(DferError, match=r"cannot write packed clips to .*file.deeper: Not a directory; what"):
+        pack(manifest, tmp_path / "file/deeper", size=16, workers=1)
+
+
+@pytest.mark.usefixtures("in_threads")
+def test_a_full_disk_keeps_what_was_packed_and_leaves_no_half_of_a_clip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, times = np.save, iter(range(9))
+
+    def fill(file: object, frames: np.ndarray) -> None:
+        save(file, frames)  # type: ignore[call-overload]
+        if next(times):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    manifest = clips(tmp_path / "clips")
+    monkeypatch.setattr(np, "save", fill)
+    with pytest.raises(DferError, match=r"cannot write packed clips .*: No space left on device; .*run it again"):
+        pack(manifest, tmp_path / "packed", size=16, workers=1)
+    monkeypatch.setattr(np, "save", save)
+    assert [path.name for path in (tmp_path / "packed").iterdir()] == ["film.npy"]
+    packed, failures = pack(manifest, tmp_path / "packed", size=16)
+    assert len(packed) == 4 and failures.empty
+
+
+@pytest.mark.usefixtures("in_threads")
+def test_a_packed_manifest_survives_the_disk(tmp_path: Path) -> None:
+    packed, _ = pack(clips(tmp_path / "clips"), tmp_path / "packed", size=16)
+    packed.write(tmp_path / "packed/manifest.csv")
+    (tmp_path / "packed").rename(tmp_path / "moved")
+    read = Manifest.read(tmp_path / "moved/manifest.csv")
+    assert read.root == tmp_path / "moved" and read.table["frames"].tolist() == [5, 3, 1, 4]
+    assert all(read.resolve(path).is_file() for path in read.table["path"])
+
+
+def words() -> Iterator[str]:
+    yield from ("00001", "clip_7", "A", "a", "happy/1.mp4", "happy\\1.mp4", "..", ".", "CON", "é", "e\u0301", "a" * 300)
+
+
+def test_file_names_of_different_clips_differ_even_where_case_does_not_matter() -> None:
+    made = [file_name(word).lower() for word in words()]
+    assert len(set(made)) == len(made) and made[:2] == ["00001.npy", "clip_7.npy"]
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(min_size=1), min_size=2, max_size=2, unique=True))
+def test_any_name_gives_a_file_name_that_every_system_takes(names: list[str]) -> None:
+    one, other = map(file_name, names)
+    assert re.fullmatch(r"[A-Za-z0-9_-]+(\.[0-9a-f]{10})?\.npy", one) and len(one) <= 104
+    assert one.lower() != other.lower()

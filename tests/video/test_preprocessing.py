@@ -1,0 +1,106 @@
+"""What a network sees: the centre square, its size, grey by BT.601, and settings that cannot be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dfer.errors import DferError
+from dfer.video import Preprocessing, open_clip, resize_square
+from dfer.video.preprocessing import to_grey
+
+from .films import noise, write_video
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "rows", "columns"),
+    [
+        (20, 32, slice(0, 20), slice(6, 26)),
+        (32, 20, slice(6, 26), slice(0, 20)),
+        (21, 32, slice(0, 21), slice(5, 26)),
+        (16, 16, slice(0, 16), slice(0, 16)),
+    ],
+)
+def test_the_centre_square_is_cut_out(height: int, width: int, rows: slice, columns: slice) -> None:
+    frames = noise(3, height, width)
+    assert np.array_equal(resize_square(frames, min(height, width)), frames[:, rows, columns])
+
+
+@settings(deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(8, 64), st.integers(0, 255), st.sampled_from([1, 3]))
+def test_a_uniform_picture_stays_uniform_at_any_size(h: int, w: int, size: int, value: int, channels: int) -> None:
+    resized = resize_square(np.full((2, h, w, channels), value, np.uint8), size)
+    assert resized.shape == (2, size, size, channels) and resized.dtype == np.uint8 and (resized == value).all()
+
+
+def test_halving_takes_the_mean_of_four_pixels() -> None:
+    frames = noise(2, 32, 32)
+    means = frames.reshape(2, 16, 2, 16, 2, 3).mean(axis=(2, 4))
+    assert np.abs(resize_square(frames, 16) - means).max() <= 0.51
+
+
+def test_doubling_interpolates_between_neighbours() -> None:
+    ramp = np.broadcast_to(np.arange(0, 160, 10, dtype=np.uint8)[:, None], (1, 16, 16, 1))
+    middle = resize_square(ramp, 32)[0, 16, 2:-2, 0].astype(int)
+    assert set(np.diff(middle)) == {5}
+
+
+def test_grey_is_the_luma_of_bt_601() -> None:
+    frames = noise(3)
+    red, green, blue = np.moveaxis(frames.astype(float), -1, 0)
+    grey = to_grey(frames)
+    assert grey.shape == (3, 24, 32, 1) and grey.dtype == np.uint8
+    assert np.abs(grey[..., 0] - (0.299 * red + 0.587 * green + 0.114 * blue)).max() <= 0.51
+
+
+def test_one_channel_is_grey_already() -> None:
+    frames = noise(2)[..., :1]
+    assert np.array_equal(to_grey(frames), frames)
+
+
+@pytest.mark.parametrize(("grey", "channels"), [(False, 3), (True, 1)])
+def test_a_clip_is_read_in_the_size_and_colours_of_the_network(tmp_path: Path, grey: bool, channels: int) -> None:
+    written = noise(5, 24, 32)
+    clip = open_clip(write_video(tmp_path / "a.mkv", written), "video")
+    preprocessing = Preprocessing(frames=3, size=24, grey=grey)
+    read = preprocessing.read(clip, np.array([0, 2, 2]))
+    square = written[[0, 2, 2], :, 4:28]
+    assert preprocessing.channels == channels and read.shape == (3, 24, 24, channels)
+    assert np.array_equal(read, to_grey(square) if grey else square)
+    assert preprocessing.read(clip, np.array([0]), size=40).shape == (1, 40, 40, channels)
+
+
+def test_the_frames_that_are_handed_in_are_not_touched() -> None:
+    frames = noise(2)
+    before = frames.copy()
+    to_grey(resize_square(frames, 16))
+    resize_square(frames[:, :, 4:28], 24)[:] = 0
+    assert np.array_equal(frames, before)
+
+
+def test_settings_survive_a_card_in_json() -> None:
+    settings = Preprocessing(8, 48, True, "hold", (0.5,), (0.25,))
+    assert Preprocessing(**json.loads(json.dumps(settings.to_dict()))) == settings
+    colours = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    assert Preprocessing(**json.loads(json.dumps(colours.to_dict()))) == colours
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        ({"frames": 0}, "at least 1 frame of 8 pixels, got 0 of 112"),
+        ({"size": 7}, "at least 1 frame of 8 pixels, got 16 of 7"),
+        ({"mean": (0.5, 0.5)}, r"expected 1 or 3 values in mean, got \(0\.5, 0\.5\)"),
+        ({"grey": True, "std": (1.0, 1.0, 1.0)}, "expected 1 or 1 values in std"),
+        ({"std": (0.2, 0.0, 0.2)}, "expected std > 0"),
+        ({"std": (float("nan"),)}, "expected std > 0"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(settings: dict[str, object], fault: str) -> None:
+    with pytest.raises(DferError, match=fault):
+        Preprocessing(**settings)  # type: ignore[arg-type]
