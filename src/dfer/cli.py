@@ -15,16 +15,33 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
+from typer.core import TyperGroup
 
 from dfer.errors import DferError, listed
+from dfer.version import __version__
 
 if TYPE_CHECKING:
     from dfer.datasets import Manifest
 
+
+class _Verbs(TyperGroup):
+    """The verbs; Ctrl-C in any of them is exit code 130 and a line on what to do."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            goes_on = ctx.invoked_subcommand == "train"
+            errors.print("interrupted" + ("; --resume goes on from the last saved state" if goes_on else ""))
+            raise typer.Exit(130) from interrupt
+
+
 app = typer.Typer(
-    help="Dynamic facial expression recognition from ambiguous video: soft labels, MIDAS, honest evaluation.",
+    cls=_Verbs,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -35,10 +52,13 @@ errors = Console(stderr=True)
 
 
 def main() -> None:
-    """Run the command line; exit code 0, 1 (a bug), 2 (bad input) or 130 (interrupted)."""
+    """Run the command line; exit code 0, 1 (a bug), 2 (bad input, or a disk that fails) or 130 (interrupted)."""
+    # Read when torch loads. Threads that spin while they wait for each other make training on a shared CPU many times
+    # slower as soon as another process wants a core.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     debug = "--debug" in sys.argv
-    if debug:
-        sys.argv.remove("--debug")
+    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    console.quiet = os.environ.get("RANK", "0") != "0"  # of several processes of torchrun, one speaks
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.WARNING,
         format="%(message)s",
@@ -48,19 +68,43 @@ def main() -> None:
         logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
         app()
-    except DferError as error:
+    except (DferError, OSError) as error:
         if debug:
             raise
-        errors.print(f"[bold red]error:[/] {_plain(error)}", soft_wrap=True)
+        errors.print(Text.assemble(("error:", "bold red"), f" {_one_line(error)}"), soft_wrap=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        errors.print("interrupted; `dfer train ... --resume` goes on from the last saved state")
-        sys.exit(130)
 
 
-def _plain(value: object) -> str:
-    """Text that rich prints as it is."""
-    return str(value).replace("[", r"\[")
+def _one_line(error: DferError | OSError) -> str:
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+    return " ".join(text.splitlines())
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"dfer {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version),
+    ] = False,
+    _debug: Annotated[bool, typer.Option("--debug", help="Show a traceback for every error, and log more.")] = False,
+) -> None:
+    """Dynamic facial expression recognition when people do not agree.
+
+    Your data: prepare, then train, then evaluate. No data yet: demo, or synth and then the same three.
+    """
+
+
+def _say(text: str) -> None:
+    """A line on stdout as it is."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _bar() -> Progress:
@@ -118,39 +162,42 @@ class TrainingBar:
 
 @app.command()
 def synth(
-    out: Annotated[Path, typer.Argument(help="Folder to write, in DFEW's layout.")],
-    clips: Annotated[int, typer.Option(help="Number of clips.")] = 600,
-    seed: Annotated[int, typer.Option(help="Same seed, same pixels and votes.")] = 0,
-    size: Annotated[int, typer.Option(help="Height and width of the faces, pixels.")] = 96,
-    workers: Annotated[int | None, typer.Option(help="Processes; all cores by default.")] = None,
+    out: Annotated[Path, typer.Argument(help="The folder to write.")],
+    clips: Annotated[int, typer.Option(help="Number of clips, at least 35.")] = 600,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same pixels and votes.")] = 0,
+    size: Annotated[int, typer.Option(help="Height and width of the frames in pixels.")] = 96,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that draw; by default one a core.")] = None,
 ) -> None:
-    """Draw a made-up data set of faces with votes, in DFEW's exact layout."""
+    """Draw a made-up data set of faces with votes, in DFEW's layout."""
     from dfer.datasets.synthetic import synthesise
 
     with _Counter("drawing clips") as progress:
         synthesise(out, clips=clips, seed=seed, size=size, workers=workers, progress=progress)
-    console.print(f"{clips} synthetic clips in {out}; next: dfer prepare dfew {out}", highlight=False, soft_wrap=True)
+    _say(f"{clips} synthetic clips in {out}; next: dfer prepare dfew {out}")
 
 
 @app.command()
 def prepare(
-    source: Annotated[str, typer.Argument(help="dfew, ferplus, folder or table.")],
-    root: Annotated[Path, typer.Argument(help="The data set's folder, or the table.")],
+    source: Annotated[str, typer.Argument(help="The reader: dfew, ferplus, folder or table.")],
+    root: Annotated[Path, typer.Argument(help="The data set's folder; for table, the file.")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Manifest to write, .csv or .parquet; data/SOURCE.csv by default."),
+        typer.Option("--out", "-o", help="The manifest to write, .csv or .parquet; by default data/SOURCE.csv."),
     ] = None,
     pack: Annotated[
         int,
-        typer.Option(help="Also decode every clip once to square frames of this size, beside the manifest."),
+        typer.Option(
+            min=0,
+            help="Decode every clip once to square frames of this many pixels, kept beside the manifest; 0: don't.",
+        ),
     ] = 0,
-    grey: Annotated[bool, typer.Option("--grey", help="Pack grey frames.")] = False,
-    workers: Annotated[int | None, typer.Option(help="Processes for --pack; all cores by default.")] = None,
+    grey: Annotated[bool, typer.Option("--grey", help="Pack grey frames instead of colour.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that pack; by default one a core.")] = None,
     option: Annotated[
-        list[str] | None, typer.Option("--option", "-O", help="A reader's own option, key=value.")
+        list[str] | None, typer.Option("--option", "-O", help="An option of the reader, key=value; may be repeated.")
     ] = None,
 ) -> None:
-    """Read a data set's folders into a manifest: one table, one row a clip, votes and folds included."""
+    """Read a data set into a manifest: one table, one row a clip, with its votes, fold and person."""
     from dfer.datasets import Manifest, read_source
 
     options = dict(_key_value(text) for text in option or [])
@@ -170,12 +217,9 @@ def _pack(manifest: Manifest, folder: Path, size: int, grey: bool, workers: int 
     with _Counter("packing clips") as progress:
         packed, failures = pack(manifest, folder, size=size, grey=grey, workers=workers, progress=progress)
     if len(failures):
-        errors.print(
-            f"left out {len(failures)} clips that could not be read, see {folder}/failures.csv:",
-            soft_wrap=True,
-        )
-        for row in failures.head(5).itertuples():
-            errors.print(f"  {_plain(row.id)}: {_plain(row.reason)}", soft_wrap=True, highlight=False)
+        lines = [f"left out {len(failures)} clips that could not be read, see {folder}/failures.csv:"]
+        lines += [f"  {row.id}: {row.reason}" for row in failures.head(5).itertuples()]
+        errors.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
     return packed
 
 
@@ -187,7 +231,7 @@ def _key_value(text: str) -> tuple[str, str]:
 
 
 def _show_manifest(manifest: Manifest, path: Path) -> None:
-    table = Table(title=f"{len(manifest)} clips in {path}", title_justify="left")
+    table = Table(title=f"{len(manifest)} clips in {escape(str(path))}", title_justify="left")
     for column in ("emotion", "single label", "votes"):
         table.add_column(column, justify="left" if column == "emotion" else "right")
     votes = manifest.votes
@@ -195,28 +239,32 @@ def _show_manifest(manifest: Manifest, path: Path) -> None:
         share = votes[:, index][~(votes != votes).any(axis=1)].sum()
         table.add_row(name, str(int((manifest.labels == index).sum())), f"{share:.0f}")
     console.print(table)
-    console.print(f"without a single label: {int((manifest.labels < 0).sum())}", highlight=False)
+    _say(f"without a single label: {int((manifest.labels < 0).sum())}")
     folds = [f"fold {fold}: {int((manifest.table['fold'] == fold).sum())}" for fold in manifest.folds]
     splits = manifest.table["split"].value_counts()
     parts = folds or [f"{name}: {count}" for name, count in splits.items() if name]
-    console.print(
-        "test clips, " + ", ".join(folds) if folds else "clips, " + (", ".join(parts) or "no folds, no splits"),
-        highlight=False,
-    )
+    _say("test clips, " + ", ".join(folds) if folds else "clips, " + (", ".join(parts) or "no folds, no splits"))
     for reason, count in manifest.left_out.items():
-        console.print(f"left out {count}: {_plain(reason)}", highlight=False, soft_wrap=True)
+        _say(f"left out {count}: {reason}")
 
 
 @app.command()
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A recipe, see configs/.")],
+    recipe: Annotated[
+        Path, typer.Argument(help="A recipe's file, or the name of one that comes with dfer, such as demo.")
+    ],
     data: Annotated[Path, typer.Option(help="The manifest that `dfer prepare` wrote.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder; runs/RECIPE by default.")] = None,
-    fold: Annotated[str, typer.Option(help="A fold's number, or all.")] = "all",
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Override a key, such as optim.lr=1e-4.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was broken off.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder; by default runs/RECIPE.")] = None,
+    fold: Annotated[str, typer.Option(help="The number of a fold, or all.")] = "all",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Override a key of the recipe, such as optim.lr=1e-4; may be repeated."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run that was broken off; finished folds stay as they are.")
+    ] = False,
 ) -> None:
-    """Train by a recipe: one model a fold."""
+    """Train by a recipe, one model a fold; the test part stays closed."""
     from dfer.datasets import Manifest
     from dfer.training import load_recipe, train_folds
 
@@ -225,11 +273,7 @@ def train(
     folds = _folds(Manifest.read(data), fold)
     with TrainingBar(recipe.stem) as progress:
         train_folds(resolved, data, folder, folds=folds, resume=resume, progress=progress)
-    console.print(
-        f"trained {len(folds)} model(s) in {folder}; next: dfer evaluate {folder}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    _say(f"{len(folds)} model{'s' if len(folds) > 1 else ''} trained in {folder}; next: dfer evaluate {folder}")
 
 
 def _folds(manifest: Manifest, wanted: str) -> list[int | None]:
@@ -246,12 +290,12 @@ def _folds(manifest: Manifest, wanted: str) -> list[int | None]:
 
 @app.command()
 def evaluate(
-    runs: Annotated[list[Path], typer.Argument(help="One or more folders of runs; each becomes a cell of the report.")],
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs; the report puts them side by side.")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder of the report; the (first) run's by default.")
+        Path | None, typer.Option("--out", "-o", help="Folder of the report; by default that of the (first) run.")
     ] = None,
     fold: Annotated[
-        str | None, typer.Option(help="A fold's number, or all; by default those that are trained.")
+        str | None, typer.Option(help="The number of a fold, or all; by default those that are trained.")
     ] = None,
     data: Annotated[Path | None, typer.Option(help="The manifest, if it is not where training found it.")] = None,
 ) -> None:
@@ -276,17 +320,18 @@ def evaluate(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the demo.")] = Path("runs/demo"),
-    seed: Annotated[int, typer.Option(help="Same seed, same table.")] = 0,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder of the demo; a former demo in it is replaced.")
+    ] = Path("runs/demo"),
+    seed: Annotated[int, typer.Option(help="The same seed gives the same table.")] = 0,
 ) -> None:
-    """The whole method in some minutes: synth, prepare, train four cells, evaluate, report."""
+    """The whole method in some minutes: draw clips, train {hard, soft} x {plain, MIDAS}, report."""
     from dfer.demo import run_demo
 
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     report = run_demo(
         out,
         seed=seed,
-        say=lambda text: console.print(text, highlight=False, soft_wrap=True),
+        say=_say,
         counter=_Counter,
         bar=TrainingBar,
     )
@@ -302,9 +347,9 @@ def show_report(report: dict[str, Any], path: Path) -> None:
     for cell in report["cells"]:
         percent = [_number(cell[key], 100, 1) for key in ("war", "uar")]
         plain = [_number(cell[key], 1, 3) for key in ("kl", "js", "ece")]
-        table.add_row(_plain(cell["name"]), str(cell["n"]), *percent, *plain)
+        table.add_row(escape(cell["name"]), str(cell["n"]), *percent, *plain)
     console.print(table)
-    console.print(f"report: {path}", highlight=False, soft_wrap=True)
+    _say(f"report: {path}")
 
 
 def _number(value: float | None, factor: float, digits: int) -> str:

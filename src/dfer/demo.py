@@ -23,7 +23,7 @@ from dfer.version import __version__
 
 CLIPS = 600
 FOLD = 1
-FRAME_SIZE = 64
+FRAME_SIZE = 56
 """Pixels at which the clips are packed; the recipe crops its input from that."""
 NOTE = (
     "The faces are drawn and the votes are simulated. This page shows how the method works and what a report looks "

@@ -34,8 +34,8 @@ def test_a_resolved_recipe_reads_back_the_same(tmp_path: Path) -> None:
     [
         ("optim.lrr=1e-4", "unknown key optim.lrr; did you mean lr"),
         ("augment.flp=0.5", "unknown key augment.flp; did you mean flip"),
-        ("midas.alpah=0.5", "unknown key midas.alpah; did you mean alpha"),
-        ("input.sise=64", "unknown key input.sise; did you mean size"),
+        ("midas.alfa=0.5", "unknown key midas.alfa; did you mean alpha"),
+        ("input.sizze=64", "unknown key input.sizze; did you mean size"),
         ("sead=1", "unknown key sead; did you mean seed"),
         ("optim.lr=-1", "optim.lr"),
         ("augment.flip=2", "probability"),

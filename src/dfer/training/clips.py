@@ -7,9 +7,12 @@ run reads what the uninterrupted one would have read.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
+from multiprocessing.context import BaseContext
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +25,8 @@ from dfer.datasets import Manifest
 from dfer.errors import DferError, listed
 from dfer.evaluation import cut_validation
 from dfer.labels import one_hot, smooth_labels, soft_labels
+from dfer.labels.emotions import nearest
+from dfer.labels.votes import RULES
 from dfer.training.config import Labels, Recipe
 from dfer.training.randomness import Purpose, stream
 from dfer.video.frames import open_clip
@@ -68,11 +73,11 @@ def choose_clips(recipe: Recipe, manifest: Manifest, fold: int | None) -> Chosen
     Raises:
         DferError: no clip is left to train on, or an emotion is in no training clip's target.
     """
-    train, _ = manifest.partition(fold)
+    train, test = manifest.partition(fold)
     targets = make_targets(recipe.labels, manifest, train)
     usable = ~np.isnan(targets).any(axis=1)
     single = manifest.labels >= 0
-    own = (manifest.table["split"] == "val").to_numpy()
+    own = (manifest.table["split"] == "val").to_numpy() & ~test
     validation = own if own.any() else np.zeros_like(train)
     if recipe.data.validation and not own.any():
         rows = np.flatnonzero(train)
@@ -81,18 +86,28 @@ def choose_clips(recipe: Recipe, manifest: Manifest, fold: int | None) -> Chosen
         cut = cut_validation(groups, manifest.labels[rows], recipe.data.validation, generator)
         validation[rows[cut]] = True
     kept = train & ~validation
-    left_out = {"no target by the rule": int((kept & ~usable).sum())}
-    kept &= usable
+    left_out = {}
     if recipe.data.subset == "single":
         left_out["no single label"] = int((kept & ~single).sum())
         kept &= single
+    left_out["no target by the rule"] = int((kept & ~usable).sum())
+    kept &= usable
     if not kept.any():
         raise DferError(f"no clip is left to train on: {left_out}; look at data.subset and labels.rule")
-    absent = [name for name, mass in zip(manifest.emotions, targets[kept].sum(axis=0), strict=True) if mass == 0]
+    shown = _shown(recipe.labels, manifest, kept) & (targets[kept].sum(axis=0) > 0)
+    absent = [name for name, there in zip(manifest.emotions, shown, strict=True) if not there]
     if absent:
-        raise DferError(f"no training clip of fold {fold} shows {listed(absent)}; expected every emotion at least once")
+        part = "the split" if fold is None else f"fold {fold}"
+        raise DferError(f"no training clip of {part} shows {listed(absent)}; expected every emotion at least once")
     reasons = {reason: count for reason, count in left_out.items() if count}
     return Chosen(np.flatnonzero(kept), np.flatnonzero(validation), targets, reasons)
+
+
+def _shown(labels: Labels, manifest: Manifest, kept: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """(K,) whether the kept clips show an emotion; a prior or smoothing, which favours all, is no evidence."""
+    if labels.rule == "hard":
+        return np.isin(np.arange(len(manifest.emotions)), manifest.labels[kept])
+    return np.asarray(np.nansum(manifest.votes[kept], axis=0) > 0)
 
 
 def make_targets(labels: Labels, manifest: Manifest, train: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
@@ -101,6 +116,7 @@ def make_targets(labels: Labels, manifest: Manifest, train: npt.NDArray[np.bool_
     What a rule learns from the table (`dirichlet` with `prior = "class"`) it learns from the training part.
     """
     size = len(manifest.emotions)
+    _check_options(labels)
     if labels.rule == "hard":
         return smooth_labels(one_hot(manifest.labels, size), labels.smoothing)
     given = ~np.isnan(manifest.votes).any(axis=1)
@@ -118,6 +134,14 @@ def make_targets(labels: Labels, manifest: Manifest, train: npt.NDArray[np.bool_
     ids = manifest.table["id"].to_numpy()[given]
     targets[given] = soft_labels(manifest.votes[given], labels.rule, ids=ids, **options)
     return smooth_labels(targets, labels.smoothing)
+
+
+def _check_options(labels: Labels) -> None:
+    """Refuse a key that no rule has: "hard" and the rule's own check would pass over a misspelt `smoothing`."""
+    known = {"rule", "smoothing"}.union(*(inspect.signature(rule).parameters for rule in RULES.values()))
+    for option in labels.options:
+        if option not in known - {"votes", "ids", "other"}:
+            raise DferError(f"unknown key labels.{option}{nearest(option, known)}")
 
 
 class ClipDataset(Dataset[Sample | DferError]):
@@ -144,11 +168,16 @@ class ClipDataset(Dataset[Sample | DferError]):
         try:
             clip = open_clip(self.paths[row], self.kinds[row])
             indices = self.sample(len(clip), row)
-            return Sample(self.preprocessing.read(clip, indices, size=self.size), row, indices)
+            frames = self.preprocessing.read(clip, indices, size=self.size)
         except DferError as error:
             return DferError(
                 f"clip {self.ids[row]}: {error}; `dfer prepare --pack` leaves such clips out and counts them"
             )
+        if frames.shape[-1] != self.preprocessing.channels:
+            return DferError(
+                f"clip {self.ids[row]} is grey, the recipe wants colours; pack without --grey or set input.grey = true"
+            )
+        return Sample(frames, row, indices)
 
 
 def jittered_sampler(preprocessing: Preprocessing, seed: int, epoch: int) -> Sampler:
@@ -177,12 +206,19 @@ def batches(dataset: ClipDataset, rows: Sequence[Sequence[int]], *, workers: int
         num_workers=workers,
         collate_fn=_collate,
         generator=torch.Generator(),  # else the loader draws a seed from the global generator
-        multiprocessing_context="forkserver" if workers else None,
+        multiprocessing_context=_forkserver() if workers else None,
     )
     for batch in loader:
         if isinstance(batch, DferError):
             raise batch
         yield batch
+
+
+def _forkserver() -> BaseContext:
+    """Workers start anew each epoch: a server that has loaded torch once forks them in no time, not in seconds."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 def _collate(samples: list[Sample | DferError]) -> Batch | DferError:

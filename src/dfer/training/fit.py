@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,12 +29,12 @@ from dfer.errors import DferError, listed
 from dfer.evaluation import kl_divergence, uar, war
 from dfer.models import Card, create_model, save_checkpoint
 from dfer.training.clips import Batch, Chosen, ClipDataset, Rows, batches, choose_clips, jittered_sampler
-from dfer.training.config import Recipe
+from dfer.training.config import Recipe, load_recipe
 from dfer.training.losses import LOSSES, balanced_weights, weighted_mean
 from dfer.training.optim import learning_rate, make_optimizer, moving_average
 from dfer.training.predict import autocast, predict_probs, to_network
 from dfer.training.randomness import Purpose, stream
-from dfer.training.state import load_state, save_state
+from dfer.training.state import GO_ON, load_state, save_state
 from dfer.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -84,7 +85,9 @@ class _Run:
         self.recipe, self.manifest, self.folder, self.fold = recipe, manifest, folder, fold
         self.chosen: Chosen = choose_clips(recipe, manifest, fold)
         self.targets = torch.from_numpy(self.chosen.targets.astype(np.float32))
-        self.accelerator = Accelerator()
+        self.accelerator = _accelerator()
+        self._require_selection()
+        self._require_even_batches()
         self.mix = recipe.midas
         torch.manual_seed(stream(recipe.seed, Purpose.WEIGHTS))
         network = create_model(
@@ -111,44 +114,76 @@ class _Run:
             "best_epoch": 0,
         }
 
+    def _require_selection(self) -> None:
+        """Refuse, before an epoch is trained, to choose by a score that the validation part cannot give."""
+        wanted, rows = self.recipe.selection, self.chosen.validation
+        scored = self.manifest.votes[rows].sum(axis=1) > 0 if wanted == "val_kl" else self.manifest.labels[rows] >= 0
+        if wanted != "last" and not scored.any():
+            needed = "votes" if wanted == "val_kl" else "single labels"
+            raise DferError(
+                f'selection = "{wanted}" needs a validation part with {needed}; set data.validation or use "last"'
+            )
+
+    def _require_even_batches(self) -> None:
+        """Each process must get an equal share of each batch, or its clips would weigh more than others'."""
+        processes = self.accelerator.num_processes
+        batch = min(self.recipe.optim.batch, len(self.chosen.train))
+        if batch % processes:
+            raise DferError(
+                f"a batch of {batch} clips cannot be shared evenly by {processes} processes; set optim.batch to a "
+                f"multiple of {processes}, of at most the {len(self.chosen.train)} clips of the training part"
+            )
+
     # -- before and after ---------------------------------------------------------------------------------------
 
     def begin(self, resume: bool) -> bool:
         """Prepare the folder or pick up the state; False when there is nothing left to do."""
         state = self.folder / "state.safetensors"
-        if (self.folder / "train.json").exists() and resume:
-            logger.info("%s is finished", self.folder)
-            return False
-        if resume and state.exists():
-            written = (self.folder / "recipe.toml").read_text(encoding="utf-8")
-            if written != self.recipe.toml():
-                raise DferError(
-                    f"{self.folder}/recipe.toml is another recipe than the one to resume with; use another folder"
-                )
-            self.place = load_state(state, optimizer=self.optimizer, modules=self._modules())
+        if resume:
+            self._require_same_recipe()
+            if (self.folder / "train.json").exists():
+                logger.info("%s is finished", self.folder)
+                return False
+            if state.exists():
+                self.place = load_state(state, optimizer=self.optimizer, modules=self._modules())
             self._forget_lines_after(self.place["step"])
-            return True
-        if not resume and any(
-            (self.folder / name).exists() for name in ("metrics.jsonl", "state.safetensors", "train.json")
-        ):
+        elif any((self.folder / name).exists() for name in ("metrics.jsonl", "state.safetensors", "train.json")):
             raise DferError(
                 f"{self.folder} holds a run already; go on with --resume or choose another folder with --out"
             )
-        if self.accelerator.is_main_process:
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                (self.folder / "recipe.toml").write_text(self.recipe.toml(), encoding="utf-8")
-            except OSError as error:
-                raise DferError(f"cannot write the run's folder {self.folder}: {error.strerror}") from error
+        self.accelerator.wait_for_everyone()  # all have compared recipes before one writes
+        self._write("recipe.toml", self.recipe.toml())
         return True
+
+    def _require_same_recipe(self) -> None:
+        """Refuse to go on with what another recipe began."""
+        path = self.folder / "recipe.toml"
+        begun = any((self.folder / name).exists() for name in ("state.safetensors", "train.json"))
+        if not (begun or path.exists()):
+            return
+        former, ours = (recipe.model_dump(mode="json") for recipe in (load_recipe(path), self.recipe))
+        if former != ours:
+            raise DferError(f"{path} is another recipe than the one to resume with; use another folder")
 
     def _forget_lines_after(self, step: int) -> None:
         """Drop the epochs that the killed run logged after its last state: they will be run again."""
         path = self.folder / "metrics.jsonl"
-        if path.exists() and self.accelerator.is_main_process:
+        if path.exists():
             lines = path.read_text(encoding="utf-8").splitlines()
             kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
-            path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+            self._write("metrics.jsonl", "".join(f"{line}\n" for line in kept))
+
+    def _write(self, name: str, text: str) -> None:
+        """Write a file of the run's folder in one go; one process does it for all."""
+        if not self.accelerator.is_main_process:
+            return
+        path, partial = self.folder / name, self.folder / f"{name}.partial"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(path)
+        except OSError as error:
+            raise DferError(f"cannot write {path}: {error.strerror or error}; {GO_ON}") from error
 
     def _modules(self) -> dict[str, nn.Module]:
         return {"model": self.network} | ({"average": self.average} if self.average else {})
@@ -163,8 +198,8 @@ class _Run:
             "seconds": round(self.place["seconds"], 1), "parameters": self.parameters, "model": self.recipe.model.name,
             "processes": self.accelerator.num_processes, "device": str(self.accelerator.device), "version": __version__,
         }  # fmt: skip
+        self._write("train.json", json.dumps(summary, indent=1) + "\n")
         if self.accelerator.is_main_process:
-            (self.folder / "train.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
             (self.folder / "state.safetensors").unlink(missing_ok=True)
 
     def _keep_model(self) -> None:
@@ -187,6 +222,7 @@ class _Run:
         epochs = self.recipe.optim.epochs
         for epoch in range(self.place["step"] // self.batches_per_epoch, epochs):
             self._train_epoch(epoch, progress)
+            self._require_finite_weights()
             row = self._epoch_row(epoch)
             self._log(row)
             self.place |= {"loss": 0.0, "clips": 0}
@@ -271,6 +307,13 @@ class _Run:
             self.average.update_parameters(self.network)
         return value
 
+    def _require_finite_weights(self) -> None:
+        """A step can ruin the weights after a loss that was still finite; no such network is kept."""
+        if not all(weight.isfinite().all() for weight in self.network.parameters()):
+            raise DferError(
+                f"the weights are not finite after step {self.place['step']}; lower optim.lr or set optim.clip_norm"
+            )
+
     def _class_weights(self) -> Tensor | None:
         if self.recipe.loss.class_weights == "none":
             return None
@@ -315,10 +358,6 @@ class _Run:
         wanted = self.recipe.selection
         if wanted == "last":
             return False
-        if wanted not in row:
-            raise DferError(
-                f'selection = "{wanted}" needs a validation part with {wanted}; set data.validation or use "last"'
-            )
         score = -row[wanted] if wanted == "val_kl" else row[wanted]
         if self.place["best"] is not None and score <= self.place["best"]:
             return False
@@ -331,9 +370,9 @@ class _Run:
         try:
             with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
+            write_tensorboard(self.folder / "tensorboard", row)
         except OSError as error:
-            raise DferError(f"cannot write {self.folder}/metrics.jsonl: {error.strerror}") from error
-        write_tensorboard(self.folder / "tensorboard", row)
+            raise DferError(f"cannot write the log of {self.folder}: {error.strerror or error}; {GO_ON}") from error
 
     def _save_state(self) -> None:
         if self.accelerator.is_main_process:
@@ -343,6 +382,12 @@ class _Run:
                 optimizer=self.optimizer,
                 modules=self._modules(),
             )
+
+
+def _accelerator() -> Accelerator:
+    """Accelerate finds the hardware by itself; that processes on CPUs belong together it must be told."""
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return Accelerator(cpu=several and not (torch.cuda.is_available() or torch.xpu.is_available()))
 
 
 def write_tensorboard(folder: Path, row: dict[str, Any]) -> None:

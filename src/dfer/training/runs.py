@@ -7,6 +7,7 @@ runs/NAME/data.json   which manifest the run was trained on
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,8 +51,13 @@ def train_folds(
         folds: which; (None,) for a manifest with splits.
         resume: leave finished folds as they are and go on with the one that was broken off.
         progress: told of every step and epoch.
+
+    Raises:
+        DferError: the folder holds a run on another manifest, or as `fit` does.
     """
     manifest = Manifest.read(data)
+    if (folder / "data.json").exists() and manifest_of([folder]) != data.resolve():
+        raise DferError(f"{folder} holds a run on {manifest_of([folder])}, not on {data}; choose another folder")
     for fold in folds:
         fit(recipe, manifest, folder / fold_name(fold), fold=fold, resume=resume, progress=progress)
         (folder / "data.json").write_text(json.dumps({"manifest": str(data.resolve())}) + "\n", encoding="utf-8")
@@ -63,6 +69,7 @@ def evaluate_runs(
     *,
     data: Path | None = None,
     folds: Sequence[int | None] | None = None,
+    note: str = "",
 ) -> dict[str, Any]:
     """Read each run's test parts, score them and write `report.json` and `report.html`.
 
@@ -73,32 +80,35 @@ def evaluate_runs(
         out: the folder of the report.
         data: the manifest; None takes the one that the runs were trained on.
         folds: which; None takes all that the runs have.
+        note: what a reader must know before the numbers, shown first on the page.
 
     Returns:
         The report, see `dfer.evaluation.report`.
 
     Raises:
-        DferError: a run without a trained model, runs on different data, folds that are not there.
+        DferError: a run without a trained model, runs on different data or with different folds, folds that are not
+            there, a report that cannot be written.
     """
-    from dfer.evaluation.report import (
-        build_report,
-        write_report,
-    )  # training does not wait for what draws the page
+    from dfer.evaluation.report import build_report, write_report  # training does not wait for what draws the page
 
-    path = data or manifest_of(list(runs.values()))
-    manifest = Manifest.read(path)
+    manifest = Manifest.read(data or manifest_of(list(runs.values())))
+    trained = {name: trained_folds(folder) for name, folder in runs.items()}
+    if folds is None and len(set(map(tuple, trained.values()))) > 1:
+        told = "; ".join(f"{name}: {listed(map(fold_name, there)) or 'none'}" for name, there in trained.items())
+        raise DferError(f"expected runs with the same folds, found {told}; name the fold to compare with --fold")
     predictions = {name: _predict(folder, manifest, folds) for name, folder in runs.items()}
     cells = [_cell(name, folder, predictions[name]) for name, folder in runs.items()]
     chosen = gallery(predictions, count=GALLERY_CLIPS)
-    report = build_report(cells, data=_describe(manifest), protocol=_protocol(cells, runs), gallery=chosen)
+    described = _describe(manifest) | ({"note": note} if note else {})
+    report = build_report(cells, data=described, protocol=_protocol(cells, runs), gallery=chosen)
     write_report(report, out, thumbnails=_thumbnails(manifest, [clip["id"] for clip in chosen]))
     return report
 
 
 def trained_folds(folder: Path) -> list[int | None]:
-    """The folds of a run that have a model, in order."""
-    folds = [int(path.parent.name.removeprefix("fold")) for path in folder.glob("fold*/model")]
-    split: list[int | None] = [None] if (folder / "split" / "model").exists() else []
+    """The folds of a run that are trained to the end, in order."""
+    folds = [int(path.parent.name.removeprefix("fold")) for path in folder.glob("fold*/train.json")]
+    split: list[int | None] = [None] if (folder / "split" / "train.json").exists() else []
     return split + sorted(folds)
 
 
@@ -119,8 +129,8 @@ def _predict(folder: Path, manifest: Manifest, folds: Sequence[int | None] | Non
     missing = [fold_name(fold) for fold in wanted if fold not in there]
     if missing or not wanted:
         raise DferError(
-            f"{folder} has no trained model for {listed(missing) or 'any fold'}; "
-            f"there are: {listed(map(fold_name, there)) or 'none'}"
+            f"{folder} has no fully trained model for {listed(missing) or 'any fold'}; "
+            f"there are: {listed(map(fold_name, there)) or 'none'}; go on with `dfer train ... --resume`"
         )
     parts = []
     for fold in wanted:
@@ -183,7 +193,7 @@ def _protocol(cells: list[dict[str, Any]], runs: Mapping[str, Path]) -> list[str
         "WAR and UAR are taken from one set of weights and over the clips that have a single label; distances to the "
         "votes over all test clips that have votes.",
         "Numbers are pooled over folds; mean and standard deviation over folds stand beside them.",
-        f"Seed {recipe.seed}, one run a cell: differences of this size can come from the seed alone.",
+        f"Seed {recipe.seed}, one run a cell.",
     ]
 
 
@@ -192,7 +202,8 @@ def _thumbnails(manifest: Manifest, ids: list[str]) -> dict[str, list[npt.NDArra
     rows = manifest.table.set_index("id").loc[ids]
     frames: dict[str, list[npt.NDArray[np.uint8]]] = {}
     for name, path, kind in zip(ids, rows["path"], rows["kind"], strict=True):
-        clip = open_clip(manifest.resolve(path), kind)
-        count = min(THUMBNAILS, len(clip))
-        frames[name] = list(resize_square(clip.read(uniform(len(clip), count)), THUMBNAIL_SIZE))
+        with contextlib.suppress(DferError):
+            clip = open_clip(manifest.resolve(path), kind)
+            count = min(THUMBNAILS, len(clip))
+            frames[name] = list(resize_square(clip.read(uniform(len(clip), count)), THUMBNAIL_SIZE))
     return frames

@@ -7,6 +7,7 @@ not in it: see `dfer.training.randomness`.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from dfer.errors import DferError
+
+GO_ON = "make room and go on with --resume, or choose another folder with --out"
+"""What to do when a run's folder cannot be written."""
 
 
 def save_state(
@@ -42,9 +46,9 @@ def save_state(
         save_file(packed, waiting, {"place": json.dumps(place)})
         waiting.replace(path)
     except (OSError, SafetensorError) as error:
-        raise DferError(
-            f"cannot write {path}: {error}; the run so far is in the folder, go on with --resume"
-        ) from error
+        with suppress(OSError):
+            waiting.unlink(missing_ok=True)  # half a file helps nobody, least of all on a full disk
+        raise DferError(f"cannot write {path}: {error}; {GO_ON}") from error
 
 
 def load_state(path: Path, *, optimizer: torch.optim.Optimizer, modules: dict[str, nn.Module]) -> dict[str, Any]:
@@ -68,5 +72,8 @@ def load_state(path: Path, *, optimizer: torch.optim.Optimizer, modules: dict[st
                 moments.setdefault(int(index), {})[moment] = value
         optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
     except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise DferError(f"cannot resume from {path}: {error}; start again without --resume") from error
+        reason = " ".join(str(error).split())
+        raise DferError(
+            f"cannot resume from {path}: damaged or of another network ({reason:.300}); start again in another folder"
+        ) from error
     return dict(place)

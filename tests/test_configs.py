@@ -1,0 +1,90 @@
+"""Every recipe that comes with dfer loads, is documented and is run for one step."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dfer import Manifest, load_checkpoint
+from dfer.labels import DFEW, FERPLUS, EmotionSet
+from dfer.training import fit, load_recipe
+from dfer.training.config import shipped_recipes
+
+ROOT = Path(__file__).resolve().parents[1]
+RECIPES = sorted((ROOT / "configs").glob("*.toml"))
+
+TINY = ["optim.epochs=1", "optim.batch=64", "optim.warmup_epochs=0", "data.workers=0", "input.size=32", "model.width=8"]
+"""Overrides that make any recipe a matter of a second: one batch, small frames, a narrow network."""
+
+
+def toy(folder: Path, emotions: EmotionSet, frames: int) -> Manifest:
+    """Two clips of each emotion in each of two folds; noise, of 40 pixels."""
+    generator = np.random.default_rng(0)
+    rows = []
+    for index in range(4 * len(emotions)):
+        label = index % len(emotions)
+        clip = generator.integers(0, 255, (frames, 40, 40, 3)).astype(np.uint8)
+        np.save(folder / f"{index}.npy", clip)
+        votes = generator.multinomial(3, np.full(len(emotions), 1 / len(emotions))) + 7 * np.eye(len(emotions))[label]
+        row = {"id": str(index), "path": f"{index}.npy", "kind": "array", "label": emotions[label]}
+        row |= {"fold": index // len(emotions) % 2 + 1, "group": f"person {index // len(emotions)}"}
+        rows.append(row | {f"votes_{name}": count for name, count in zip(emotions, votes, strict=True)})
+    return Manifest.build(pd.DataFrame(rows), emotions=emotions, root=folder)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_loads_and_trains_for_one_step(path: Path, tmp_path: Path) -> None:
+    published = load_recipe(path)
+    overrides = [text for text in TINY if not text.startswith("model.width") or published.model.name == "m3dfel"]
+    if published.data.load_size:
+        overrides.append("data.load_size=40")
+    recipe = load_recipe(path, [*overrides, "data.validation=0"])
+    emotions = FERPLUS if path.stem.startswith("ferplus") else DFEW
+    manifest = toy(tmp_path, emotions, frames=1 if recipe.input.frames == 1 else 16)
+    fit(recipe, manifest, tmp_path / "run", fold=1)
+    log = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in log] == [1] and 0 < log[0]["train_loss"] < 10
+    _, card = load_checkpoint(tmp_path / "run" / "model")
+    assert (card.model, card.emotions, card.preprocessing["frames"]) == (
+        published.model.name, emotions, published.input.frames,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_says_what_it_is_for_and_stands_in_the_docs(path: Path) -> None:
+    assert path.read_text(encoding="utf-8").startswith("# ")
+    assert f"`{path.stem}`" in (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+
+
+def test_recipes_are_found_by_name() -> None:
+    assert sorted(shipped_recipes()) == [path.stem for path in RECIPES] and len(RECIPES) >= 6
+    assert load_recipe(Path("demo")) == load_recipe(ROOT / "configs" / "demo.toml")
+
+
+def test_a_file_in_the_working_folder_is_not_mistaken_for_a_shipped_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo.toml").write_text("seed = 7\n")
+    assert load_recipe(Path("demo.toml")).seed == 7 and load_recipe(Path("demo")).seed == 0
+
+
+def test_an_installed_package_finds_its_own_copy_of_the_recipes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "site-packages" / "dfer"
+    (package / "configs").mkdir(parents=True)
+    (package / "configs" / "demo.toml").write_text("seed = 5\n")
+    monkeypatch.setattr("dfer.training.config.__file__", str(package / "training" / "config.py"))
+    assert shipped_recipes() == {"demo": package / "configs" / "demo.toml"}
+    assert load_recipe(Path("demo")).seed == 5
+
+
+def test_the_wheel_carries_the_recipes() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    table = text.partition("[tool.hatch.build.targets.wheel.force-include]\n")[2]
+    assert table.startswith('"configs" = "dfer/configs"\n')

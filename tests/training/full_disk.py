@@ -1,0 +1,20 @@
+"""A disk that is full, for tests: the operating system lets no file grow beyond some bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+
+@contextmanager
+def full_disk(*, after: int) -> Iterator[None]:
+    """Within, a write that makes a file longer than `after` bytes fails, as on a full disk or over a quota."""
+    resource = pytest.importorskip("resource", reason="limits of a process are POSIX's")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (after, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

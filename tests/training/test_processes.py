@@ -1,0 +1,149 @@
+"""Real processes: two that train together, and one whose memory is watched."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from .toy import toy_manifest
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[2]
+
+TRAIN = """
+import json, os, sys
+from pathlib import Path
+from dfer import DferError, Manifest
+from dfer.training import fit
+from tests.training.toy import toy_recipe
+
+data, folder, batch, stop_at = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+
+class Watch:
+    def step(self, done, total, loss, clips_per_second):
+        if done == stop_at:
+            os._exit(9)
+    def epoch(self, row):
+        pass
+
+import importlib
+loop = importlib.import_module("dfer.training.fit")
+read = loop.batches
+def spy(dataset, rows, **options):
+    with open(f"{folder}.{os.environ['RANK']}.rows", "a") as file:
+        print(json.dumps(rows), file=file)
+    return read(dataset, rows, **options)
+loop.batches = spy
+
+try:
+    fit(toy_recipe(data={"subset": "all"}, optim={"batch": batch}), Manifest.read(data), folder, fold=1, resume=True,
+        progress=Watch())
+except DferError as error:
+    print("error:", error)
+    sys.exit(2)
+"""
+
+MEMORY = """
+import os, sys
+from pathlib import Path
+import psutil
+from dfer import Manifest
+from dfer.training import fit
+from tests.training.toy import toy_recipe
+
+class Watch:
+    def step(self, *_):
+        pass
+    def epoch(self, row):
+        print(row["epoch"], psutil.Process().memory_info().rss, len(os.listdir("/proc/self/fd")), flush=True)
+
+recipe = toy_recipe(data={"subset": "all"}, optim={"epochs": 15})
+fit(recipe, Manifest.read(Path(sys.argv[1])), Path(sys.argv[2]), fold=1, progress=Watch())
+"""
+
+REFUSED = """
+import sys
+from pathlib import Path
+from dfer import DferError, Manifest
+from dfer.training import fit
+from tests.training.toy import toy_recipe
+
+for batch in (1, 5):
+    try:
+        fit(toy_recipe(optim={"batch": batch}), Manifest.read(Path(sys.argv[1])), Path(sys.argv[2]), fold=1)
+    except DferError as error:
+        print(f"error: {error}", flush=True)
+"""
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+def run(script: Path, text: str, *arguments: object, launch: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    script.write_text(text, encoding="utf-8")
+    command = [sys.executable, *launch, str(script), *map(str, arguments)]
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=300)
+
+
+TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy_manifest(tmp_path_factory.mktemp("toy"), clips=24)
+
+
+def shares(folder: Path, rank: int) -> list[list[list[int]]]:
+    """For each epoch that a process began, its rows of each batch."""
+    lines = folder.with_name(f"{folder.name}.{rank}.rows").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_two_processes_share_each_batch_and_resume_together(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    # Killed in the second epoch, after the first one's state; every process exits by itself.
+    killed = run(tmp_path / "train.py", TRAIN, data, folder, 4, 5, launch=TWO)
+    assert killed.returncode != 0 and (folder / "state.safetensors").exists(), killed.stderr[-2000:]
+    assert not (folder / "train.json").exists()
+    done = run(tmp_path / "train.py", TRAIN, data, folder, 4, -1, launch=TWO)
+    assert done.returncode == 0, done.stderr[-2000:]
+    summary = json.loads((folder / "train.json").read_text())
+    assert (summary["processes"], summary["clips"]) == (2, 12)
+    log = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [(row["epoch"], row["step"]) for row in log] == [(1, 3), (2, 6), (3, 9)]
+    ours, theirs = shares(folder, 0), shares(folder, 1)
+    assert len(ours) == len(theirs) == 4  # epochs 1 and 2, then 2 again and 3
+    assert ours[1] == ours[2] and theirs[1] == theirs[2]
+    for mine, other in zip(ours, theirs, strict=True):
+        assert [(len(a), len(b)) for a, b in zip(mine, other, strict=True)] == [(2, 2)] * 3
+        together = sum(mine + other, [])  # noqa: RUF017
+        assert len(set(together)) == 12
+    weights = load_file(folder / "model" / "model.safetensors")
+    assert all(np.isfinite(value).all() for value in weights.values())
+
+
+def test_a_batch_that_two_processes_cannot_share_is_one_sentence(data: Path, tmp_path: Path) -> None:
+    refused = run(tmp_path / "train.py", REFUSED, data, tmp_path / "run", launch=TWO)
+    assert refused.returncode == 0, refused.stderr[-2000:]
+    for batch in (1, 5):
+        said = f"error: a batch of {batch} clips cannot be shared evenly by 2 processes; set optim.batch"
+        assert refused.stdout.count(said) == 2
+    assert not (tmp_path / "run").exists()
+
+
+def test_memory_and_open_files_do_not_grow_with_epochs(data: Path, tmp_path: Path) -> None:
+    done = run(tmp_path / "memory.py", MEMORY, data, tmp_path / "run")
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
+    assert len(rows) == 15
+    assert rows[-1][1] - rows[2][1] < 60 * 2**20
+    assert rows[-1][2] <= rows[2][2] + 2
