@@ -1,9 +1,10 @@
-"""What README and docs say is true: links lead somewhere, Python runs, commands and options exist, recipes are there."""
+"""What README and docs say is true: links lead somewhere, Python runs, commands, options and recipes exist."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ def test_commands_and_their_options_exist(page: Path) -> None:
 def test_recipes_and_overrides_of_the_commands_are_valid(page: Path) -> None:
     for words in commands(page):
         if words[1:2] == ["train"] and not words[2].startswith("-") and "RECIPE" not in words[2]:
-            settings = [after for word, after in zip(words, words[1:], strict=False) if word == "--set"]
+            settings = [after for word, after in pairwise(words) if word == "--set"]
             load_recipe(ROOT / words[2] if words[2].endswith(".toml") else Path(words[2]), settings)
 
 

@@ -416,6 +416,15 @@ def test_a_run_that_was_killed_anywhere_resumes_to_the_same_bits(
     assert same(weights(tmp_path / "run"), weights(whole)) and log(tmp_path / "run") == log(whole)
 
 
+def test_a_run_is_not_resumed_on_other_votes(toy: Manifest, tmp_path: Path) -> None:
+    broken_off(quick(), toy, tmp_path / "run", 4)
+    table = toy.table.copy()
+    table.loc[0, "votes_happy"] += 1
+    other = Manifest.build(table, emotions=toy.emotions, root=toy.root)
+    with pytest.raises(DferError, match="begun on other clips or targets"):
+        fit(quick(), other, tmp_path / "run", fold=1, resume=True)
+
+
 @pytest.mark.parametrize("epoch", [1, 2, 3])
 def test_a_run_killed_between_the_log_line_and_the_state_logs_no_epoch_twice(
     toy: Manifest, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int

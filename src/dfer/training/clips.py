@@ -7,8 +7,9 @@ run reads what the uninterrupted one would have read.
 
 from __future__ import annotations
 
+import hashlib
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -46,6 +47,11 @@ class Chosen:
     validation: Rows
     targets: npt.NDArray[np.float64]
     left_out: dict[str, int]
+
+    def fingerprint(self, ids: Iterable[str]) -> str:
+        """Differs when the clips, their order or their targets do; `ids` are of all rows of the manifest."""
+        text = repr([*ids, self.train.tolist(), self.validation.tolist()])
+        return hashlib.sha256(text.encode(errors="backslashreplace") + self.targets.tobytes()).hexdigest()
 
 
 class Sample(NamedTuple):

@@ -10,7 +10,6 @@ bit for bit.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
@@ -29,12 +28,13 @@ from dfer.errors import DferError, listed
 from dfer.evaluation import kl_divergence, uar, war
 from dfer.models import Card, create_model, save_checkpoint
 from dfer.training.clips import Batch, Chosen, ClipDataset, Rows, batches, choose_clips, jittered_sampler
-from dfer.training.config import Recipe, load_recipe
+from dfer.training.config import Recipe
 from dfer.training.losses import LOSSES, balanced_weights, weighted_mean
 from dfer.training.optim import learning_rate, make_optimizer, moving_average
 from dfer.training.predict import autocast, predict_probs, to_network
 from dfer.training.randomness import Purpose, stream
-from dfer.training.state import GO_ON, load_state, save_state
+from dfer.training.record import Record
+from dfer.training.state import load_state, save_state
 from dfer.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -86,6 +86,7 @@ class _Run:
         self.chosen: Chosen = choose_clips(recipe, manifest, fold)
         self.targets = torch.from_numpy(self.chosen.targets.astype(np.float32))
         self.accelerator = _accelerator()
+        self.record = Record(folder, writes=self.accelerator.is_main_process)
         self._require_selection()
         self._require_even_batches()
         self.mix = recipe.midas
@@ -106,13 +107,9 @@ class _Run:
         self.class_weights = self._class_weights()
         self.batches_per_epoch = max(1, len(self.chosen.train) // recipe.optim.batch)
         self.place: dict[str, Any] = {
-            "step": 0,
-            "loss": 0.0,
-            "clips": 0,
-            "seconds": 0.0,
-            "best": None,
-            "best_epoch": 0,
-        }
+            "step": 0, "loss": 0.0, "clips": 0, "seconds": 0.0, "best": None, "best_epoch": 0,
+            "data": self.chosen.fingerprint(manifest.table["id"]),
+        }  # fmt: skip
 
     def _require_selection(self) -> None:
         """Refuse, before an epoch is trained, to choose by a score that the validation part cannot give."""
@@ -138,52 +135,27 @@ class _Run:
 
     def begin(self, resume: bool) -> bool:
         """Prepare the folder or pick up the state; False when there is nothing left to do."""
-        state = self.folder / "state.safetensors"
         if resume:
-            self._require_same_recipe()
-            if (self.folder / "train.json").exists():
+            self.record.require_recipe(self.recipe)
+            if self.record.finished:
                 logger.info("%s is finished", self.folder)
                 return False
-            if state.exists():
-                self.place = load_state(state, optimizer=self.optimizer, modules=self._modules())
-            self._forget_lines_after(self.place["step"])
-        elif any((self.folder / name).exists() for name in ("metrics.jsonl", "state.safetensors", "train.json")):
-            raise DferError(
-                f"{self.folder} holds a run already; go on with --resume or choose another folder with --out"
-            )
+            if self.record.state.exists():
+                self._pick_up()
+            self.record.forget_after(self.place["step"])
+        else:
+            self.record.require_unused()
         self.accelerator.wait_for_everyone()  # all have compared recipes before one writes
-        self._write("recipe.toml", self.recipe.toml())
+        self.record.write_recipe(self.recipe)
         return True
 
-    def _require_same_recipe(self) -> None:
-        """Refuse to go on with what another recipe began."""
-        path = self.folder / "recipe.toml"
-        begun = any((self.folder / name).exists() for name in ("state.safetensors", "train.json"))
-        if not (begun or path.exists()):
-            return
-        former, ours = (recipe.model_dump(mode="json") for recipe in (load_recipe(path), self.recipe))
-        if former != ours:
-            raise DferError(f"{path} is another recipe than the one to resume with; use another folder")
-
-    def _forget_lines_after(self, step: int) -> None:
-        """Drop the epochs that the killed run logged after its last state: they will be run again."""
-        path = self.folder / "metrics.jsonl"
-        if path.exists():
-            lines = path.read_text(encoding="utf-8").splitlines()
-            kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
-            self._write("metrics.jsonl", "".join(f"{line}\n" for line in kept))
-
-    def _write(self, name: str, text: str) -> None:
-        """Write a file of the run's folder in one go; one process does it for all."""
-        if not self.accelerator.is_main_process:
-            return
-        path, partial = self.folder / name, self.folder / f"{name}.partial"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(path)
-        except OSError as error:
-            raise DferError(f"cannot write {path}: {error.strerror or error}; {GO_ON}") from error
+    def _pick_up(self) -> None:
+        place = load_state(self.record.state, optimizer=self.optimizer, modules=self._modules())
+        if place["data"] != self.place["data"]:
+            raise DferError(
+                f"{self.folder} was begun on other clips or targets than this manifest gives; use another folder"
+            )
+        self.place = place
 
     def _modules(self) -> dict[str, nn.Module]:
         return {"model": self.network} | ({"average": self.average} if self.average else {})
@@ -198,9 +170,7 @@ class _Run:
             "seconds": round(self.place["seconds"], 1), "parameters": self.parameters, "model": self.recipe.model.name,
             "processes": self.accelerator.num_processes, "device": str(self.accelerator.device), "version": __version__,
         }  # fmt: skip
-        self._write("train.json", json.dumps(summary, indent=1) + "\n")
-        if self.accelerator.is_main_process:
-            (self.folder / "state.safetensors").unlink(missing_ok=True)
+        self.record.finish(summary)
 
     def _keep_model(self) -> None:
         if not self.accelerator.is_main_process:
@@ -224,7 +194,7 @@ class _Run:
             self._train_epoch(epoch, progress)
             self._require_finite_weights()
             row = self._epoch_row(epoch)
-            self._log(row)
+            self.record.log(row)
             self.place |= {"loss": 0.0, "clips": 0}
             if self._is_best(row):
                 self._keep_model()
@@ -364,20 +334,10 @@ class _Run:
         self.place |= {"best": score, "best_epoch": row["epoch"]}
         return True
 
-    def _log(self, row: dict[str, Any]) -> None:
-        if not self.accelerator.is_main_process:
-            return
-        try:
-            with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-            write_tensorboard(self.folder / "tensorboard", row)
-        except OSError as error:
-            raise DferError(f"cannot write the log of {self.folder}: {error.strerror or error}; {GO_ON}") from error
-
     def _save_state(self) -> None:
         if self.accelerator.is_main_process:
             save_state(
-                self.folder / "state.safetensors",
+                self.record.state,
                 self.place,
                 optimizer=self.optimizer,
                 modules=self._modules(),
@@ -388,15 +348,3 @@ def _accelerator() -> Accelerator:
     """Accelerate finds the hardware by itself; that processes on CPUs belong together it must be told."""
     several = int(os.environ.get("WORLD_SIZE", "1")) > 1
     return Accelerator(cpu=several and not (torch.cuda.is_available() or torch.xpu.is_available()))
-
-
-def write_tensorboard(folder: Path, row: dict[str, Any]) -> None:
-    """One epoch's numbers for TensorBoard, where it is installed (`pip install dfer[tensorboard]`)."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return
-    with SummaryWriter(str(folder)) as writer:
-        for name, value in row.items():
-            if name not in ("epoch", "step"):
-                writer.add_scalar(name, value, row["step"])

@@ -22,6 +22,7 @@ from dfer.evaluation import Predictions, cell, concatenate, gallery
 from dfer.training.config import Recipe, load_recipe
 from dfer.training.fit import Progress, fit
 from dfer.training.predict import predict_fold
+from dfer.training.record import write_whole
 from dfer.video.frames import open_clip
 from dfer.video.preprocessing import resize_square
 from dfer.video.sampling import uniform
@@ -60,7 +61,7 @@ def train_folds(
         raise DferError(f"{folder} holds a run on {manifest_of([folder])}, not on {data}; choose another folder")
     for fold in folds:
         fit(recipe, manifest, folder / fold_name(fold), fold=fold, resume=resume, progress=progress)
-        (folder / "data.json").write_text(json.dumps({"manifest": str(data.resolve())}) + "\n", encoding="utf-8")
+        write_whole(folder / "data.json", json.dumps({"manifest": str(data.resolve())}) + "\n")
 
 
 def evaluate_runs(
@@ -138,7 +139,14 @@ def _predict(folder: Path, manifest: Manifest, folds: Sequence[int | None] | Non
         if not path.exists():
             predict_fold(folder / fold_name(fold), manifest, fold).write(path)
         parts.append(Predictions.read(path))
-    return concatenate(parts)
+    predictions = concatenate(parts)
+    strangers = sorted(set(predictions.ids) - set(manifest.table["id"]))
+    if strangers or predictions.emotions != manifest.emotions:
+        raise DferError(
+            f"{folder} was evaluated on other data: emotions {listed(predictions.emotions, 12)}, and {len(strangers)} "
+            f"clips that this manifest ({listed(manifest.emotions, 12)}) lacks; give its own manifest with --data"
+        )
+    return predictions
 
 
 def _cell(name: str, folder: Path, predictions: Predictions) -> dict[str, Any]:
