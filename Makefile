@@ -20,8 +20,8 @@ test: $(READY)
 	@$(RUN)/python -m pytest
 
 check: $(READY)
-	@$(RUN)/ruff check src tests benchmarks examples
-	@$(RUN)/ruff format --check src tests benchmarks examples
+	@$(RUN)/ruff check src tests benchmarks examples docs
+	@$(RUN)/ruff format --check src tests benchmarks examples docs
 	@$(RUN)/mypy
 	@$(RUN)/lint-imports --no-cache
 	@$(RUN)/codespell src tests docs configs benchmarks examples README.md CHANGELOG.md CONTRIBUTING.md
@@ -31,7 +31,7 @@ bench: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV): creating the environment and installing dfer with its dependencies."
-	@echo "This happens once and takes a few minutes (about 2 GB)."
+	@echo "This happens once and takes a few minutes (about 2 GB with the CPU build of torch)."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "dfer needs Python 3.10 or newer; say which one: make PYTHON=python3.11 ..."; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing (on Debian: apt install python3-venv)"; exit 1; }

@@ -17,7 +17,15 @@ from dfer.training.config import shipped_recipes
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = sorted((ROOT / "configs").glob("*.toml"))
 
-TINY = ["optim.epochs=1", "optim.batch=64", "optim.warmup_epochs=0", "data.workers=0", "input.size=32", "model.width=8"]
+TINY = [
+    "optim.epochs=1",
+    "optim.unmixed_epochs=0",
+    "optim.batch=64",
+    "optim.warmup_epochs=0",
+    "data.workers=0",
+    "input.size=32",
+    "model.width=8",
+]
 """Overrides that make any recipe a matter of a second: one batch, small frames, a narrow network."""
 
 

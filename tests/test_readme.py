@@ -12,6 +12,7 @@ import torch
 from typer.main import get_command
 
 from dfer.cli import app
+from dfer.datasets import read_source
 from dfer.training import load_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,3 +79,15 @@ def test_the_readmes_two_commands_are_targets_of_the_makefile() -> None:
     for target in ("demo", "test"):
         assert f"make {target}" in (ROOT / "README.md").read_text(encoding="utf-8")
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+def test_the_readmes_table_is_read_as_it_stands(tmp_path: Path) -> None:
+    (table,) = (text for text in blocks(ROOT / "README.md", "") if text.startswith("clip,"))
+    (tmp_path / "votes.csv").write_text(table, encoding="utf-8")
+    for line in table.splitlines()[1:]:
+        path = tmp_path / line.split(",")[0]
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    manifest = read_source("table", tmp_path / "votes.csv")
+    assert manifest.table["label"].tolist() == ["happy", "sad"]
+    assert [part.sum() for part in manifest.partition()] == [1, 1]

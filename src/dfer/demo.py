@@ -19,7 +19,7 @@ from dfer.augment import Midas
 from dfer.datasets import read_source
 from dfer.datasets.pack import pack
 from dfer.datasets.synthetic import synthesise
-from dfer.errors import DferError
+from dfer.errors import DferError, listed
 from dfer.training import Progress, Recipe, evaluate_runs, load_recipe, train_folds
 from dfer.version import __version__
 
@@ -80,11 +80,15 @@ def run_demo(out: Path, *, seed: int, say: Callable[[str], None], counter: Count
     with _one_thread():
         for name, cell in four_cells(recipe).items():
             say(f"3/4  training: {name}")
-            runs[name] = out / name.replace(" + ", "_").replace(" ", "_").lower()
+            runs[name] = out / _folder(name)
             with bar(name) as steps:
                 train_folds(cell, data, runs[name], folds=[FOLD], progress=steps)
     say(f"4/4  reading the test part of fold {FOLD}, once, and writing the report")
     return evaluate_runs(runs, out, note=NOTE)
+
+
+def _folder(cell: str) -> str:
+    return cell.replace(" + ", "_").replace(" ", "_").lower()
 
 
 @contextmanager
@@ -100,8 +104,13 @@ def _one_thread() -> Iterator[None]:
 
 def _clear(out: Path, seed: int) -> None:
     """Make `out` an empty folder, if nothing but a former demo is lost by it."""
-    if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
-        raise DferError(f"{out} is in use and was not made by `dfer demo`; choose another folder with --out")
+    if seed < 0:
+        raise DferError(f"expected a seed of 0 or more, got {seed}")
+    own = {MARK, "dfew", "frames", "clips.csv", "report.html", "report.json", *map(_folder, four_cells(Recipe()))}
+    foreign = sorted({entry.name for entry in out.iterdir()} - own) if out.is_dir() else []
+    if foreign or (out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file()):
+        told = f" (it holds {listed(foreign)})" if foreign else ""
+        raise DferError(f"{out} is in use and was not made by `dfer demo`{told}; choose another folder with --out")
     try:
         if out.is_dir():
             shutil.rmtree(out)

@@ -354,3 +354,12 @@ def test_dfew_emotions_keep_their_name_and_order(tmp_path: Path) -> None:
     read = Manifest.read(tmp_path / "m.parquet")
     assert list(read.emotions) == list(DFEW) and read.emotions.name == "dfew" and read.labels.tolist() == [6]
     assert manifest.FORMAT == "dfer.manifest/1"
+
+
+def test_a_clip_of_split_test_that_is_in_no_fold_is_never_trained_on() -> None:
+    rows = pd.DataFrame({
+        "id": ["a", "b", "c"], "path": ["a", "b", "c"], "kind": "video", "label": "happy",
+        "fold": [1, 2, None], "split": ["", "", "test"],
+    })  # fmt: skip
+    train, test = Manifest.build(rows, emotions=DFEW, root=Path()).partition(1)
+    assert train.tolist() == [False, True, False] and test.tolist() == [True, False, False]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -111,7 +112,9 @@ def test_a_stopped_packing_goes_on_where_it_stopped(tmp_path: Path) -> None:
     packed, _ = pack(manifest, tmp_path / "packed", size=16)
     paths = [packed.resolve(path) for path in packed.table["path"]]
     whole = [np.load(path) for path in paths]
+    packed_at = paths[0].stat().st_mtime_ns
     np.save(paths[0], 255 - whole[0])  # a mark that packing it again would wipe out
+    os.utime(paths[0], ns=(0, packed_at))
     paths[1].unlink()
     paths[2].write_bytes(paths[2].read_bytes()[:200])
     paths[3].write_bytes(b"")
@@ -192,3 +195,13 @@ def test_any_name_gives_a_file_name_that_every_system_takes(names: list[str]) ->
     one, other = map(file_name, names)
     assert re.fullmatch(r"[A-Za-z0-9_-]+(\.[0-9a-f]{10})?\.npy", one) and len(one) <= 104
     assert one.lower() != other.lower()
+
+
+def test_a_clip_whose_source_changed_is_packed_anew(tmp_path: Path) -> None:
+    for value, moment in ((10, 1_000_000_000), (200, 2_000_000_000)):
+        np.save(tmp_path / "a.npy", np.full((3, 8, 8, 3), value, np.uint8))
+        os.utime(tmp_path / "a.npy", ns=(moment, moment))
+        rows = pd.DataFrame({"id": ["a"], "path": ["a.npy"], "kind": ["array"], "label": ["happy"]})
+        manifest = Manifest.build(rows, emotions=DFEW, root=tmp_path)
+        pack(manifest, tmp_path / "packed", size=8, workers=1)
+        assert np.load(tmp_path / "packed" / "a.npy").max() == value

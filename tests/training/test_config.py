@@ -73,3 +73,9 @@ def test_a_missing_or_broken_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "broken.toml").write_text("[optim\n", encoding="utf-8")
     with pytest.raises(DferError, match="is not TOML"):
         load_recipe(tmp_path / "broken.toml")
+
+
+def test_a_run_of_midas_that_would_never_mix_is_refused() -> None:
+    with pytest.raises(DferError, match="nothing would be mixed"):
+        recipe_from({"midas": {"alpha": 0.8}, "optim": {"epochs": 5, "unmixed_epochs": 5}})
+    assert recipe_from({"optim": {"epochs": 5, "unmixed_epochs": 5}}).midas is None

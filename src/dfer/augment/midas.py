@@ -83,7 +83,7 @@ class Midas:
     softmax: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.alpha > 0:
+        if not 0 < self.alpha < float("inf"):
             raise DferError(
                 f"expected alpha > 0 in Beta(alpha, alpha), got {self.alpha}; to mix nothing, leave Midas out"
             )

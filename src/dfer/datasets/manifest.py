@@ -123,7 +123,8 @@ class Manifest:
         """The training part and the test part of a fold, or of the split where there are no folds.
 
         With folds, the training part is everything that is not in this fold's test part, so also the clips that are
-        never tested (DFEW's non-single-labelled ones). With splits it is the clips of split "train".
+        never tested (DFEW's non-single-labelled ones), but for those of split "test" in no fold. With splits it is the
+        clips of split "train".
 
         Returns:
             Two masks (N,).
@@ -136,7 +137,8 @@ class Manifest:
                 came = "none was named" if fold is None else f"fold {fold} has no clips"
                 raise DferError(f"expected one of the folds {listed(self.folds, 20)}; {came}")
             test = (self.table["fold"] == fold).fillna(False).to_numpy(dtype=bool)
-            return ~test, test
+            kept_away = (self.table["split"] == "test").to_numpy() & self.table["fold"].isna().to_numpy()
+            return ~test & ~kept_away, test
         if fold is not None:
             raise DferError(f"this manifest has no folds, so there is no fold {fold}")
         train, test = ((self.table["split"] == name).to_numpy(dtype=bool) for name in ("train", "test"))

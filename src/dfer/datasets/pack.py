@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import re
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -134,6 +135,7 @@ def _pack_one(job: Job) -> int:
     try:
         with partial.open("wb") as file:
             np.save(file, frames)
+        os.utime(partial, ns=(0, _changed(job.path)))
         partial.replace(job.out)
     finally:
         with contextlib.suppress(OSError):
@@ -142,9 +144,19 @@ def _pack_one(job: Job) -> int:
 
 
 def _packed_before(job: Job) -> int:
-    """The number of frames of a file packed before with the same size and colours, else 0."""
+    """The number of frames of a file packed before, of the same source, size and colours, else 0.
+
+    A packed clip carries its source's time of change: a source that was drawn, cut or chosen anew is packed anew.
+    """
     shape: tuple[Any, ...] = ()
-    if job.out.is_file():
+    if job.out.is_file() and job.out.stat().st_mtime_ns == _changed(job.path):
         with contextlib.suppress(ValueError):  # damaged: packed again
             shape = np.lib.format.open_memmap(job.out, mode="r").shape
     return int(shape[0]) if shape[1:] == (job.size, job.size, 1 if job.grey else 3) else 0
+
+
+def _changed(path: Path) -> int:
+    """When a source last changed, ns; a member of an archive changes with it."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path.stat().st_mtime_ns

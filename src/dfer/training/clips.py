@@ -49,9 +49,12 @@ class Chosen:
     left_out: dict[str, int]
 
     def fingerprint(self, ids: Iterable[str]) -> str:
-        """Differs when the clips, their order or their targets do; `ids` are of all rows of the manifest."""
-        text = repr([*ids, self.train.tolist(), self.validation.tolist()])
-        return hashlib.sha256(text.encode(errors="backslashreplace") + self.targets.tobytes()).hexdigest()
+        """Differs when the clips, their order or their targets do; `ids` are of all rows of the manifest.
+
+        Targets count to six digits: other machines differ in the last ones.
+        """
+        text = repr([*ids, self.train.tolist(), self.validation.tolist()]).encode(errors="backslashreplace")
+        return hashlib.sha256(text + (self.targets.round(6) + 0.0).tobytes()).hexdigest()
 
 
 class Sample(NamedTuple):
@@ -104,7 +107,10 @@ def choose_clips(recipe: Recipe, manifest: Manifest, fold: int | None) -> Chosen
     absent = [name for name, there in zip(manifest.emotions, shown, strict=True) if not there]
     if absent:
         part = "the split" if fold is None else f"fold {fold}"
-        raise DferError(f"no training clip of {part} shows {listed(absent)}; expected every emotion at least once")
+        raise DferError(
+            f"no training clip of {part} shows {listed(absent)}; expected every emotion at least once; where the data "
+            "know fewer, say so to `dfer prepare`: --option emotions=happy,sad,..."
+        )
     reasons = {reason: count for reason, count in left_out.items() if count}
     return Chosen(np.flatnonzero(kept), np.flatnonzero(validation), targets, reasons)
 

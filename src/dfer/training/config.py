@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from dfer.augment import Augment, Midas
-from dfer.errors import DferError
+from dfer.errors import DferError, listed
+from dfer.labels.emotions import nearest
 from dfer.video.preprocessing import Preprocessing
 
 if sys.version_info >= (3, 11):
@@ -33,7 +34,7 @@ Count = Annotated[int, Field(ge=1)]
 class Section(BaseModel):
     """A table of the recipe."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Data(Section):
@@ -131,6 +132,16 @@ class Recipe(Section):
     loss: Loss = Loss()
     optim: Optim = Optim()
 
+    @model_validator(mode="after")
+    def _mixes(self) -> Recipe:
+        """A run that never mixes must not be called one of MIDAS."""
+        if self.midas and self.optim.unmixed_epochs >= self.optim.epochs:
+            raise ValueError(
+                f"nothing would be mixed: optim.unmixed_epochs is {self.optim.unmixed_epochs} of "
+                f"{self.optim.epochs} optim.epochs; lower it, or set midas=off"
+            )
+        return self
+
     def toml(self) -> str:
         """The resolved recipe as TOML."""
         return tomli_w.dumps(self.model_dump(exclude_none=True))
@@ -157,7 +168,9 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DferError(f"cannot read the recipe {path}: {error.strerror}") from error
+        shipped = shipped_recipes()
+        hint = f"{nearest(path.stem, shipped)}; dfer comes with {listed(shipped, 12)}"
+        raise DferError(f"cannot read the recipe {path}: {error.strerror}{hint}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DferError(f"{path} is not TOML: {error}") from error
     for override in overrides:
@@ -195,8 +208,8 @@ def _explain(problem: Any) -> str:
     if problem["type"] not in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"{key}: {problem['msg'].removeprefix('Value error, ')}, got {problem['input']!r}"
     known = _keys_of_table(problem["loc"][:-1])
-    nearest = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
-    hint = f"did you mean {nearest[0]}?" if nearest else f"known here: {', '.join(known)}"
+    close = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
     return f"unknown key {key}; {hint}"
 
 

@@ -107,7 +107,7 @@ class _Run:
         self.class_weights = self._class_weights()
         self.batches_per_epoch = max(1, len(self.chosen.train) // recipe.optim.batch)
         self.place: dict[str, Any] = {
-            "step": 0, "loss": 0.0, "clips": 0, "seconds": 0.0, "best": None, "best_epoch": 0,
+            "step": 0, "loss": 0.0, "clips": 0, "seconds": 0.0, "best": None, "best_epoch": 0, "row": {},
             "data": self.chosen.fingerprint(manifest.table["id"]),
         }  # fmt: skip
 
@@ -160,19 +160,20 @@ class _Run:
     def _modules(self) -> dict[str, nn.Module]:
         return {"model": self.network} | ({"average": self.average} if self.average else {})
 
-    def _finish(self) -> None:
+    def _finish(self, row: dict[str, Any]) -> None:
         if self.recipe.selection == "last":
-            self._keep_model()
+            self._keep_model(row)
         summary = {
             "fold": self.fold, "clips": len(self.chosen.train), "validation": len(self.chosen.validation),
             "left_out": {**self.manifest.left_out, **self.chosen.left_out}, "epochs": self.recipe.optim.epochs,
             "kept_epoch": self.place["best_epoch"] or self.recipe.optim.epochs,
             "seconds": round(self.place["seconds"], 1), "parameters": self.parameters, "model": self.recipe.model.name,
+            "emotions": list(self.manifest.emotions), "data": self.place["data"],
             "processes": self.accelerator.num_processes, "device": str(self.accelerator.device), "version": __version__,
         }  # fmt: skip
         self.record.finish(summary)
 
-    def _keep_model(self) -> None:
+    def _keep_model(self, row: dict[str, Any]) -> None:
         if not self.accelerator.is_main_process:
             return
         card = Card(
@@ -181,6 +182,7 @@ class _Run:
             emotions=self.manifest.emotions,
             preprocessing=self.recipe.input.to_dict(),
             data={"source": self.manifest.source, "fold": self.fold, "clips": len(self.chosen.train)},
+            metrics={"epoch": row["epoch"]} | {name: row[name] for name in row if name.startswith("val_")},
             recipe=self.recipe.model_dump(mode="json", exclude_none=True),
         )
         save_checkpoint(self.folder / "model", self._judged(), card)
@@ -189,19 +191,19 @@ class _Run:
 
     def train(self, progress: Progress | None) -> None:
         """From where the run stands to its end."""
-        epochs = self.recipe.optim.epochs
-        for epoch in range(self.place["step"] // self.batches_per_epoch, epochs):
+        row = self.place["row"]
+        for epoch in range(self.place["step"] // self.batches_per_epoch, self.recipe.optim.epochs):
             self._train_epoch(epoch, progress)
             self._require_finite_weights()
             row = self._epoch_row(epoch)
             self.record.log(row)
-            self.place |= {"loss": 0.0, "clips": 0}
+            self.place |= {"loss": 0.0, "clips": 0, "row": row}
             if self._is_best(row):
-                self._keep_model()
+                self._keep_model(row)
             self._save_state()
             if progress:
                 progress.epoch(row)
-        self._finish()
+        self._finish(row)
 
     def _train_epoch(self, epoch: int, progress: Progress | None) -> None:
         total = self.batches_per_epoch * self.recipe.optim.epochs
@@ -311,6 +313,7 @@ class _Run:
             rows,
             batch=self.recipe.optim.batch,
             precision=self.recipe.optim.precision,
+            workers=self.recipe.data.workers,
         )
         scores: dict[str, float] = {}
         labels, votes = self.manifest.labels[rows], self.manifest.votes[rows]

@@ -48,7 +48,7 @@ def _computes_in_bf16(device: torch.device) -> bool:
 
 @torch.inference_mode()
 def predict_probs(
-    model: nn.Module, dataset: ClipDataset, rows: Rows, *, batch: int = BATCH, precision: str = "fp32"
+    model: nn.Module, dataset: ClipDataset, rows: Rows, *, batch: int = BATCH, precision: str = "fp32", workers: int = 0
 ) -> tuple[npt.NDArray[np.float64], list[str]]:
     """Probabilities (n, K) of the given rows, and for each the indices of its frames ("0 4 9 ...").
 
@@ -59,11 +59,11 @@ def predict_probs(
     device = next(model.parameters()).device
     probs, frames = [], []
     parts = [rows[start : start + batch].tolist() for start in range(0, len(rows), batch)]
-    for read in batches(dataset, parts):
+    for read in batches(dataset, parts, workers=workers):
         clips = to_network(read.clips.to(device).float().div_(255), dataset.preprocessing)
         with autocast(device, precision):
             logits = model(clips)
-        probs.append(torch.softmax(logits.double(), dim=1).cpu().numpy())
+        probs.append(torch.softmax(logits.float().cpu().double(), dim=1).numpy())
         frames += [" ".join(map(str, indices)) for indices in read.indices.tolist()]
     return np.concatenate(probs), frames
 

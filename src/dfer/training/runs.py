@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from dfer.datasets import Manifest
 from dfer.errors import DferError, listed
 from dfer.evaluation import Predictions, cell, concatenate, gallery
+from dfer.training.clips import choose_clips
 from dfer.training.config import Recipe, load_recipe
 from dfer.training.fit import Progress, fit
 from dfer.training.predict import predict_fold
@@ -61,7 +63,8 @@ def train_folds(
         raise DferError(f"{folder} holds a run on {manifest_of([folder])}, not on {data}; choose another folder")
     for fold in folds:
         fit(recipe, manifest, folder / fold_name(fold), fold=fold, resume=resume, progress=progress)
-        write_whole(folder / "data.json", json.dumps({"manifest": str(data.resolve())}) + "\n")
+        if os.environ.get("RANK", "0") == "0":  # of several processes of torchrun, one writes
+            write_whole(folder / "data.json", json.dumps({"manifest": str(data.resolve())}) + "\n")
 
 
 def evaluate_runs(
@@ -135,18 +138,29 @@ def _predict(folder: Path, manifest: Manifest, folds: Sequence[int | None] | Non
         )
     parts = []
     for fold in wanted:
+        _require_same_data(folder, manifest, fold)
         path = folder / fold_name(fold) / "predictions.csv"
         if not path.exists():
             predict_fold(folder / fold_name(fold), manifest, fold).write(path)
         parts.append(Predictions.read(path))
-    predictions = concatenate(parts)
-    strangers = sorted(set(predictions.ids) - set(manifest.table["id"]))
-    if strangers or predictions.emotions != manifest.emotions:
+    return concatenate(parts)
+
+
+def _require_same_data(folder: Path, manifest: Manifest, fold: int | None) -> None:
+    """Refuse a manifest that is not the one of training: its test clips may have been trained on."""
+    run = folder / fold_name(fold)
+    trained = json.loads((run / "train.json").read_text(encoding="utf-8"))
+    if trained["emotions"] != list(manifest.emotions):
         raise DferError(
-            f"{folder} was evaluated on other data: emotions {listed(predictions.emotions, 12)}, and {len(strangers)} "
-            f"clips that this manifest ({listed(manifest.emotions, 12)}) lacks; give its own manifest with --data"
+            f"the model of {run} knows {listed(trained['emotions'], 12)}; the data have "
+            f"{listed(manifest.emotions, 12)}, in this order; evaluate it on data of its own emotions"
         )
-    return predictions
+    chosen = choose_clips(load_recipe(run / "recipe.toml"), manifest, fold)
+    if chosen.fingerprint(manifest.table["id"]) != trained["data"]:
+        raise DferError(
+            f"{run} was trained on other clips, votes or folds than this manifest of {len(manifest)} clips has, so its "
+            "test part may have been trained on; give the manifest of the training with --data, or train anew"
+        )
 
 
 def _cell(name: str, folder: Path, predictions: Predictions) -> dict[str, Any]:
@@ -165,12 +179,13 @@ def _cell(name: str, folder: Path, predictions: Predictions) -> dict[str, Any]:
     return cell(
         name,
         predictions,
-        labels="hard" if recipe.labels.rule == "hard" else "soft",
+        labels="hard" if recipe.labels.rule in ("hard", "smooth") else "soft",
         mix="midas" if recipe.midas else "none",
         run=folder.name,
         curves=curves,
         training={
             "epochs": first["epochs"], "clips": first["clips"], "left_out": first["left_out"],
+            "validation": first["validation"], "frames": recipe.input.frames,
             "seconds": round(sum(part["seconds"] for part in training), 1), "parameters": first["parameters"],
             "model": first["model"], "seed": recipe.seed, "selection": recipe.selection,
         },
@@ -185,24 +200,32 @@ def _describe(manifest: Manifest) -> dict[str, Any]:
 
 
 def _protocol(cells: list[dict[str, Any]], runs: Mapping[str, Path]) -> list[str]:
-    """The protocol in words, from the recipes themselves."""
-    folder = next(iter(runs.values()))
-    fold = trained_folds(folder)[0]
-    recipe = load_recipe(folder / fold_name(fold) / "recipe.toml")
+    """The protocol in words, from what the runs recorded."""
     folds = [part["fold"] for part in cells[0]["folds"]]
-    tested = "the split's test part" if fold is None else f"the test part of fold {listed(folds, limit=10)}"
-    kept = "the last epoch's weights" if recipe.selection == "last" else f"the epoch with the best {recipe.selection}"
+    tested = "the split's test part" if folds == [0] else f"the test part of fold {listed(folds, limit=10)}"
+    training = [cell["training"] for cell in cells]
+    held = _each(training, "validation")
+    kept = {"last": "the last epoch's weights"}
+    words = _each([{"kept": kept.get(part["selection"], f"the best {part['selection']}")} for part in training], "kept")
     return [
         f"Trained on the clips outside {tested}; tested on {tested}, which was read once, after training.",
-        f"{recipe.data.validation:.0%} of the training part was cut off for validation, by person or film where that "
-        f"is known; {kept} were kept. No choice was made on the test part.",
-        f"At test, {recipe.input.frames} frames of each clip were taken uniformly, without randomness; "
+        f"Held out of training for validation: {held} clips, the source's own part where it has one, else cut by "
+        f"person or film where that is known. Kept: {words}. No choice was made on the test part.",
+        f"At test, {_each(training, 'frames')} frames of each clip were taken uniformly, without randomness; "
         "their indices are saved with the predictions.",
         "WAR and UAR are taken from one set of weights and over the clips that have a single label; distances to the "
         "votes over all test clips that have votes.",
-        "Numbers are pooled over folds; mean and standard deviation over folds stand beside them.",
-        f"Seed {recipe.seed}, one run a cell.",
+        *(
+            ["Numbers are pooled over folds; mean and standard deviation over folds stand beside them."]
+            * (len(folds) > 1)
+        ),
+        f"Seed {_each(training, 'seed')}, one run a cell, {len(runs)} in all.",
     ]
+
+
+def _each(rows: list[dict[str, Any]], key: str) -> str:
+    """What the rows say under a key: once, if they agree."""
+    return listed(dict.fromkeys(row[key] for row in rows), limit=12)
 
 
 def _thumbnails(manifest: Manifest, ids: list[str]) -> dict[str, list[npt.NDArray[np.uint8]]]:

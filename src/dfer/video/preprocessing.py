@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from dfer.errors import DferError
 from dfer.video.frames import Clip
+from dfer.video.sampling import SHORT_RULES
 
 Frames = npt.NDArray[np.uint8]
 
@@ -42,6 +43,8 @@ class Preprocessing:
     def __post_init__(self) -> None:
         for name in ("mean", "std"):  # a card in JSON has lists
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.short not in SHORT_RULES:
+            raise DferError(f"expected short to be one of {', '.join(SHORT_RULES)}, got {self.short!r}")
         if self.frames < 1 or self.size < 8:
             raise DferError(f"expected at least 1 frame of 8 pixels, got {self.frames} of {self.size}")
         for name in ("mean", "std"):

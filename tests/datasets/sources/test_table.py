@@ -101,7 +101,7 @@ def test_answers_a_row_each_are_counted(tmp_path: Path) -> None:
     manifest = read(write(tmp_path, pd.DataFrame(answers, columns=["Clip", "Rater", "Emotion"])))
     assert manifest.table["id"].tolist() == ["b", "a.mp4"] and manifest.emotions == DFEW
     assert manifest.votes.tolist() == [[0, 2, 0, 0, 0, 0, 0], [1, 0, 0, 0, 1, 0, 0]]
-    assert (manifest.labels == -1).all()
+    assert manifest.table["label"].tolist() == ["sad", ""]  # one of two is no majority
 
 
 def test_answers_without_an_emotion_are_left_out_and_counted(tmp_path: Path) -> None:
@@ -299,3 +299,13 @@ def test_the_six_real_clips_get_the_votes_that_people_gave_them(shared_data: Pat
         "SAD": [0, 1, 1, 0, 7, 0],
     }
     assert manifest.left_out == {"no clip on disk": len(one) - 6}
+
+
+def test_without_a_column_of_labels_more_than_half_of_the_votes_give_one(tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / f"{name}.mp4").touch()
+    (tmp_path / "t.csv").write_text("clip,happy,sad,neutral\na,6,4,0\nb,5,5,0\nc,0,1,2\n", encoding="utf-8")
+    assert read_source("table", tmp_path / "t.csv").table["label"].tolist() == ["happy", "", "neutral"]
+    assert read_source("table", tmp_path / "t.csv", label="none").table["label"].tolist() == ["", "", ""]
+    with pytest.raises(DferError, match="majority or none"):
+        read_source("table", tmp_path / "t.csv", label="most")

@@ -45,7 +45,7 @@ def recognise(root: Path) -> bool:
     return root.is_file() and root.suffix.lower() in (".csv", ".xlsx")
 
 
-def read(root: Path, *, emotions: str = "", clips: str = "") -> Manifest:
+def read(root: Path, *, emotions: str = "", clips: str = "", label: str = "majority") -> Manifest:
     """Read a table.
 
     Args:
@@ -53,6 +53,8 @@ def read(root: Path, *, emotions: str = "", clips: str = "") -> Manifest:
         emotions: a known set ("dfew") or names in order ("happy,sad,bored"); by default the smallest known set that
             has all that are in the table.
         clips: the folder that paths are relative to; by default the table's own.
+        label: where the table has no column of labels: "majority" gives a clip the emotion that more than half of its
+            voters chose, "none" none.
 
     Returns:
         A manifest; columns that mean nothing here are kept behind the others. Clips that are not on disk and answers
@@ -72,6 +74,7 @@ def read(root: Path, *, emotions: str = "", clips: str = "") -> Manifest:
         rows, chosen, silent = _from_answers(table, ids, found, emotions)
     else:
         rows, chosen, silent = *_from_counts(table, ids, found, emotions), 0
+    rows = _labelled(rows, chosen, label)
     folder = Path(clips) if clips else root.parent
     rows[["path", "kind"]] = _locate(rows["path"] if "path" in rows else rows["id"], folder)
     absent = rows["kind"] == ""
@@ -83,6 +86,19 @@ def read(root: Path, *, emotions: str = "", clips: str = "") -> Manifest:
     left_out = {"no clip on disk": int(absent.sum()), "answer without an emotion": silent}
     left_out = {reason: count for reason, count in left_out.items() if count}
     return Manifest.build(rows[~absent], emotions=chosen, root=folder, source="table", left_out=left_out)
+
+
+def _labelled(rows: pd.DataFrame, emotions: EmotionSet, rule: str) -> pd.DataFrame:
+    """With the emotion of the majority as the label, where the table gives none."""
+    if rule not in ("majority", "none"):
+        raise DferError(f"expected label to be majority or none, got '{rule}'")
+    columns = [f"votes_{emotion}" for emotion in emotions]
+    if rule == "none" or "label" in rows or not set(columns) <= set(rows):
+        return rows
+    counts = rows[columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)  # others are refused later
+    most, ballots = counts.max(axis=1), counts.sum(axis=1)
+    names = [emotions[k] if more else "" for k, more in zip(counts.argmax(axis=1), most > ballots / 2, strict=True)]
+    return rows.assign(label=names)
 
 
 def _open(path: Path) -> pd.DataFrame:
