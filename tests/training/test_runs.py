@@ -105,6 +105,15 @@ def test_the_report_holds_what_scikit_learn_says_of_the_saved_predictions(
     assert report["emotions"] == list(EMOTIONS) and (tmp_path / "out" / "report.html").stat().st_size > 1000
 
 
+def test_a_manifest_whose_folds_are_not_those_of_training_is_refused(run: Path, tmp_path: Path) -> None:
+    manifest = Manifest.read(manifest_of([run]))
+    table = manifest.table.assign(fold=manifest.table["fold"].mod(3) + 1)
+    other = Manifest.build(table, emotions=manifest.emotions, root=manifest.root)
+    other.write(tmp_path / "other.csv")
+    with pytest.raises(DferError, match="was trained on other clips, votes or folds"):
+        evaluate_runs({"run": run}, tmp_path / "out", data=tmp_path / "other.csv")
+
+
 def test_a_test_part_that_was_predicted_is_not_read_again(run: Path, tmp_path: Path) -> None:
     first = evaluate_runs({"run": run}, tmp_path / "one")
     for fold in ("fold1", "fold2"):
