@@ -189,7 +189,7 @@ def test_a_card_of_another_version_of_the_format_is_refused(folder: Path) -> Non
     [
         ({"model": "tiny4d"}, "did you mean 'tiny3d'"),
         ({"model": ["tiny3d"]}, "model"),
-        ({"options": {"widht": 4}}, "did you mean 'width'"),
+        ({"options": {"wldth": 4}}, "did you mean 'width'"),
         ({"options": {"width": -1}}, "cannot be built"),
         ({"options": {"num_classes": 3}}, "cannot be built"),
         ({"options": {"name": "r3d18"}}, "cannot be built"),

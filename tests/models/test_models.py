@@ -37,8 +37,8 @@ def test_an_unknown_network_is_refused_and_the_nearest_is_named() -> None:
 
 
 def test_an_unknown_option_is_refused_and_the_nearest_is_named() -> None:
-    with pytest.raises(DferError, match=r"tiny3d has no option 'widht' \(did you mean 'width'\?\); it has width, drop"):
-        create_model("tiny3d", 7, widht=8)
+    with pytest.raises(DferError, match=r"tiny3d has no option 'wldth' \(did you mean 'width'\?\); it has width, drop"):
+        create_model("tiny3d", 7, wldth=8)
 
 
 @pytest.mark.parametrize(
