@@ -48,7 +48,7 @@ def cut_validation(groups: ArrayLike, labels: ArrayLike, share: float, generator
         kind = f"one group ('{names[0]}')" if known.any() else f"{len(names)} clip(s)"
         raise DferError(
             f"cannot cut a validation part from {kind}: training would have none left; "
-            "expected at least two groups, or set the validation share to 0"
+            "expected at least two groups, or set the validation share to 0 (data.validation in a recipe)"
         )
     wanted = int(np.clip(round(share * count), 1, count - 1))
     if known.any():
