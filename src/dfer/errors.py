@@ -1,4 +1,4 @@
-"""The one error that is meant for the user, and the way culprits are listed in it.
+"""The one error that is meant for the user, and the way culprits are listed and names suggested in it.
 
 Every message says what was expected, what came, which clip or key, and what to do. The command line prints
 it in one line and exits with code 2; from Python it is an ordinary `ValueError`.
@@ -7,10 +7,15 @@ it in one line and exits with code 2; from Python it is an ordinary `ValueError`
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class DferError(ValueError):
     """Bad input, told to the user in one sentence."""
+
+
+class UnwritableError(DferError):
+    """A file that cannot be written: no fault of the input, so work on the next clip would fail as well."""
 
 
 def listed(items: Iterable[object], limit: int = 5) -> str:
@@ -22,3 +27,9 @@ def listed(items: Iterable[object], limit: int = 5) -> str:
     names = [str(item) for item in items]
     shown = ", ".join(names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """For a message: " (did you mean 'x'?)" when something known is spelt like `name`, else nothing."""
+    close = get_close_matches(name, list(known), n=1)
+    return f" (did you mean '{close[0]}'?)" if close else ""

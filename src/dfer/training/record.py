@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dfer.errors import DferError
+from dfer.files import write_text
 from dfer.training.config import Recipe, load_recipe
 from dfer.training.state import GO_ON
 
@@ -84,22 +85,7 @@ class Record:
 
     def _write(self, name: str, text: str) -> None:
         if self.writes:
-            write_whole(self.folder / name, text)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file of a run in one go, its folder too if need be.
-
-    Raises:
-        DferError: it cannot be written.
-    """
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise DferError(f"cannot write {path}: {error.strerror or error}; {GO_ON}") from error
+            write_text(self.folder / name, text, advice=GO_ON)
 
 
 def _write_tensorboard(folder: Path, row: dict[str, Any]) -> None:

@@ -7,7 +7,6 @@ not in it: see `dfer.training.randomness`.
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from dfer.errors import DferError
+from dfer.files import replacing
 
 GO_ON = "make room and go on with --resume, or choose another folder with --out"
 """What to do when a run's folder cannot be written."""
@@ -39,16 +39,13 @@ def save_state(
     tensors = {f"{name}:{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
     for index, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer:{index}:{key}": value for key, value in moments.items() if isinstance(value, Tensor)}
-    waiting = path.with_suffix(".partial")
-    try:
-        # safetensors wants each tensor by itself and contiguous; weights may be channels-last.
-        packed = {key: value.detach().clone(memory_format=torch.contiguous_format) for key, value in tensors.items()}
-        save_file(packed, waiting, {"place": json.dumps(place)})
-        waiting.replace(path)
-    except (OSError, SafetensorError) as error:
-        with suppress(OSError):
-            waiting.unlink(missing_ok=True)  # half a file helps nobody, least of all on a full disk
-        raise DferError(f"cannot write {path}: {error}; {GO_ON}") from error
+    # safetensors wants each tensor by itself and contiguous; weights may be channels-last.
+    packed = {key: value.detach().clone(memory_format=torch.contiguous_format) for key, value in tensors.items()}
+    with replacing(path, advice=GO_ON) as partial:
+        try:
+            save_file(packed, partial, {"place": json.dumps(place)})
+        except SafetensorError as error:  # how it tells of a full disk
+            raise OSError(str(error)) from error
 
 
 def load_state(path: Path, *, optimizer: torch.optim.Optimizer, modules: dict[str, nn.Module]) -> dict[str, Any]:
