@@ -20,10 +20,14 @@ import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
+import typer
 
 from dfer import DferError, Manifest, __version__, cli
 
-VERBS = ("synth", "prepare", "train", "evaluate", "demo")
+VERBS = (
+    "predict", "export", "synth", "prepare", "doctor", "raters", "split", "estimate", "train", "evaluate", "robustness",
+    "demo", "compare", "ablate",
+)  # fmt: skip
 QUICK = tuple(
     word
     for setting in ("optim.epochs=1", "optim.unmixed_epochs=0", "optim.batch=4", "input.size=16", "input.frames=4")
@@ -196,7 +200,7 @@ def test_help_names_every_verb_and_fits_in_eighty_columns() -> None:
 def test_every_verb_has_help_and_every_option_a_text(dfer: Dfer, verb: str) -> None:
     for flag in ("--help", "-h"):
         assert f"dfer {verb} [OPTIONS]" in dfer(verb, flag).out
-    command = cli.typer.main.get_command(cli.app).commands[verb]  # type: ignore[attr-defined]
+    command = typer.main.get_command(cli.app).commands[verb]  # type: ignore[attr-defined]
     assert command.help and all(parameter.help for parameter in command.params if parameter.name != "help")
 
 

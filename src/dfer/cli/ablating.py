@@ -1,0 +1,66 @@
+"""The verb on grids of recipes: `dfer ablate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dfer.cli.app import app
+from dfer.cli.comparing import show_comparison
+from dfer.cli.terminal import TrainingBar, say
+from dfer.errors import DferError, listed
+
+
+@app.command()
+def ablate(
+    recipes: Annotated[list[Path], typer.Argument(metavar="RECIPE...", help="Files or names of recipes.")],
+    data: Annotated[Path, typer.Option(help="The manifest that `dfer prepare` wrote.")],
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grid",
+            "-g",
+            help="key=value,value,...; may be repeated for more dimensions. off switches a table off, and a whole "
+            "table is a value too: midas=off,{alpha=0.4}.",
+        ),
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="Seeds, such as 0,1,2: each cell is trained once with each.")] = "0,1,2",
+    fold: Annotated[str, typer.Option(help="The number of a fold, or all.")] = "all",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a key in all cells; may be repeated.")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="The cell that the others are compared with; by default the first.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The grid's folder.")] = Path("runs/ablate"),
+) -> None:
+    """Train a grid of recipes x seeds x folds and compare its cells; run it again to go on, or twice at once."""
+    from dfer.cli.training import folds_of
+    from dfer.datasets import Manifest
+    from dfer.training import ablation
+
+    cells = ablation.grid(recipes, grid or [], set_ or [])
+    if baseline and baseline not in cells:
+        raise DferError(f"expected --baseline to be one of the cells, got '{baseline}'; there are {listed(cells, 20)}")
+    cells = {name: cells[name] for name in sorted(cells, key=lambda name: name != (baseline or next(iter(cells))))}
+    if len(cells) < 2:
+        raise DferError("expected a grid of two cells or more; name another recipe, or --grid key=value,value")
+    folds = folds_of(Manifest.read(data), fold)
+    runs = ablation.jobs(cells, out, seeds=_seeds(seeds), folds=folds)
+    count = sum(len(of_a_seed) for of_a_cell in runs.values() for of_a_seed in of_a_cell)
+    say(f"{len(cells)} cells, {count} runs in {out}")
+    with TrainingBar("ablate", every=10) as progress:
+        elsewhere = ablation.train_grid(runs, data, progress)
+    if elsewhere:
+        say(f"{len(elsewhere)} runs are still being trained by other processes; run this again for the table")
+        return
+    show_comparison(ablation.compare_grid(runs, data, out), out / "compare.html")
+
+
+def _seeds(text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdigit() for part in parts) or len(set(parts)) < len(parts):
+        raise DferError(f"expected --seeds as different whole numbers such as 0,1,2, got {text!r}")
+    return [int(part) for part in parts]

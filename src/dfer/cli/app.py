@@ -1,0 +1,89 @@
+"""The application that the verbs are hung on, and how it ends: bad input is one line on stderr and exit code 2."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich.logging import RichHandler
+from rich.text import Text
+from typer.core import TyperGroup
+
+from dfer.cli.terminal import console, errors
+from dfer.errors import DferError
+from dfer.version import __version__
+
+
+class _Verbs(TyperGroup):
+    """The verbs; Ctrl-C in any of them is exit code 130 and a line on what to do."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            goes_on = ctx.invoked_subcommand in ("train", "estimate")
+            errors.print("interrupted" + ("; --resume goes on from the last saved state" if goes_on else ""))
+            raise typer.Exit(130) from interrupt
+
+
+app = typer.Typer(
+    cls=_Verbs,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Run the command line; exit code 0, 1 (a bug), 2 (bad input, or a disk that fails) or 130 (interrupted)."""
+    # Read when torch loads. Its threads spin while they wait for each other; for this short a time it costs nothing on
+    # an idle machine, and where another process wants a core training is several times as fast as by default.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    debug = "--debug" in sys.argv
+    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    console.quiet = os.environ.get("RANK", "0") != "0"  # of several processes of torchrun, one speaks
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=errors, show_time=False, show_path=False, markup=False)],
+    )
+    for noisy in ("matplotlib", "PIL", "libav"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    try:
+        app()
+    except (DferError, OSError) as error:
+        if debug:
+            raise
+        errors.print(Text.assemble(("error:", "bold red"), f" {_one_line(error)}"), soft_wrap=True)
+        sys.exit(2)
+
+
+def _one_line(error: DferError | OSError) -> str:
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+    return " ".join(text.splitlines())
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"dfer {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version),
+    ] = False,
+    _debug: Annotated[bool, typer.Option("--debug", help="Show a traceback for every error, and log more.")] = False,
+) -> None:
+    """Dynamic facial expression recognition when people do not agree.
+
+    Your video: predict. Your data: prepare, train, evaluate. No data yet: demo, or synth and then the same three.
+    """

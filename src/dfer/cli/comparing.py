@@ -1,0 +1,103 @@
+"""The verb on saved predictions: `dfer compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from dfer.cli.app import app
+from dfer.cli.terminal import console, say
+from dfer.errors import DferError, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            help="Folders of evaluated runs, or tables of predictions; NAME=RUN,RUN,RUN puts seeds together. "
+            "The others are compared with the first.",
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder of the page; by default that of the first run.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="The manifest: intervals are then about its groups (persons, films) instead of clips."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+) -> None:
+    """Say what the saved predictions of runs support, with intervals and tests; write compare.json and compare.html."""
+    from dfer import evaluation
+
+    cells = _cells(runs)
+    groups = None if data is None else _groups(data)
+    tables = {name: [evaluation.read_run(path) for path in paths] for name, paths in cells.items()}
+    comparison = evaluation.compare(tables, groups=groups, seed=seed)
+    first = next(iter(cells.values()))[0]
+    folder = out or (first if first.is_dir() else first.parent)
+    evaluation.write_comparison(comparison, folder)
+    show_comparison(comparison, folder / "compare.html")
+
+
+def _cells(arguments: list[str]) -> dict[str, list[Path]]:
+    """Name -> the runs of a cell. A run is called as its folder, or as it was given where folders do not differ."""
+    given: list[tuple[str, list[Path]]] = []
+    for text in arguments:
+        name, equals, paths = text.partition("=")
+        if equals and not Path(text).exists():
+            given.append((name, [Path(path) for path in paths.split(",") if path]))
+        else:
+            given.append((text, [Path(text)]))
+    short = [_short(paths[0]) if len(paths) == 1 and name == str(paths[0]) else name for name, paths in given]
+    names = short if len(set(short)) == len(short) else [name for name, _ in given]
+    twice = sorted({name for name in names if names.count(name) > 1 or not name})
+    if twice or not all(paths for _, paths in given):
+        raise DferError(f"expected runs with different names, RUN or NAME=RUN,RUN; got {listed(arguments)}")
+    return dict(zip(names, (paths for _, paths in given), strict=True))
+
+
+def _short(path: Path) -> str:
+    resolved = path.resolve()
+    return resolved.stem if resolved.suffix in (".csv", ".parquet") else resolved.name
+
+
+def _groups(path: Path) -> dict[str, str]:
+    from dfer.datasets import Manifest
+
+    table = Manifest.read(path).table
+    return dict(zip(table["id"].astype(str), table["group"].fillna("").astype(str), strict=True))
+
+
+def show_comparison(comparison: Mapping[str, Any], page: Path) -> None:
+    """The main scores on the terminal, the sentence, and where the page is."""
+    from dfer.evaluation import findings
+    from dfer.evaluation.comparison import TESTED
+    from dfer.evaluation.scores import BY_KEY
+
+    scores = [BY_KEY[key] for key in TESTED]
+    clips = comparison["clips"]
+    table = Table(title=f"{clips['all']} common test clips, 95 % intervals", title_justify="left")
+    table.add_column("run")
+    for score in scores:
+        table.add_column(f"{score.name} {score.arrow}", justify="right")
+    for cell in comparison["cells"]:
+        found = [(score, cell["scores"][score.key]) for score in scores]
+        table.add_row(
+            escape(cell["name"]),
+            *(f"{score.text(it['value'])}\n{findings.between(score, it['interval'])}" for score, it in found),
+        )
+    console.print(table)
+    say(findings.conclusion(comparison))
+    for sentence in findings.caveats(comparison):
+        say(sentence)
+    say(f"page: {page}")

@@ -1,0 +1,145 @@
+"""Verbs on data: `dfer synth | prepare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from dfer.cli.app import app
+from dfer.cli.terminal import Counter, console, errors, say
+from dfer.errors import DferError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dfer.datasets import Manifest
+
+
+@app.command()
+def synth(
+    out: Annotated[Path, typer.Argument(help="The folder to write.")],
+    clips: Annotated[int, typer.Option(help="Number of clips, at least 35.")] = 600,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same pixels and votes.")] = 0,
+    size: Annotated[int, typer.Option(help="Height and width of the frames in pixels.")] = 96,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that draw; by default one a core.")] = None,
+) -> None:
+    """Draw a made-up data set of faces with votes, in DFEW's layout."""
+    from dfer.datasets.synthetic import synthesise
+
+    with Counter("drawing clips") as progress:
+        synthesise(out, clips=clips, seed=seed, size=size, workers=workers, progress=progress)
+    say(f"{clips} synthetic clips in {out}; next: dfer prepare dfew {out}")
+
+
+@app.command()
+def prepare(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="The reader: afew, crema_d, dfew, ferplus, ferv39k, mafw, ravdess, or in general folder, lists, table."
+        ),
+    ],
+    root: Annotated[Path, typer.Argument(help="The data set's folder; for table and lists, the file.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The manifest to write, .csv or .parquet; by default data/SOURCE.csv."),
+    ] = None,
+    pack: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Decode every clip once to square frames of this many pixels, kept beside the manifest; 0: don't.",
+        ),
+    ] = 0,
+    faces: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="For raw video: find, follow and align the main face of every clip, as crops of this many pixels.",
+        ),
+    ] = 0,
+    faces_as: Annotated[
+        str, typer.Option(help="What --faces writes: array (packed clips) or frames (folders of JPEG, as in DFEW).")
+    ] = "array",
+    grey: Annotated[bool, typer.Option("--grey", help="Pack grey frames instead of colour.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that pack or find faces; by default one a core.")
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", "-O", help="An option of the reader, key=value; may be repeated.")
+    ] = None,
+) -> None:
+    """Read a data set into a manifest: one table, one row a clip, with its votes, fold and person."""
+    from dfer.datasets import Manifest, read_source
+
+    options = dict(key_value(text) for text in option or [])
+    path = out or Path("data") / f"{source}.csv"
+    if path.suffix not in (".csv", ".parquet"):
+        raise DferError(f"expected --out to end in .csv or .parquet, got {path}")
+    if pack and faces:
+        raise DferError("expected --pack or --faces, got both; faces are packed as they are cut")
+    manifest = read_source(source, root, **options)
+    if pack:
+        manifest = _pack(manifest, path.with_suffix(""), pack, grey, workers)
+    if faces:
+        folder = path.with_name(f"{path.stem}_faces")
+        manifest = _cut_faces(manifest, folder, faces, faces_as, grey, workers)
+    manifest.write(path)
+    _show_manifest(Manifest.read(path), path)
+
+
+def _pack(manifest: Manifest, folder: Path, size: int, grey: bool, workers: int | None) -> Manifest:
+    from dfer.datasets.pack import pack
+
+    with Counter("packing clips") as progress:
+        packed, failures = pack(manifest, folder, size=size, grey=grey, workers=workers, progress=progress)
+    _show_failures(failures, folder, "that could not be read")
+    return packed
+
+
+def _cut_faces(manifest: Manifest, folder: Path, size: int, kind: str, grey: bool, workers: int | None) -> Manifest:
+    from dfer.datasets.face_clips import cut_faces
+
+    with Counter("finding faces") as progress:
+        cut, failures = cut_faces(manifest, folder, size=size, kind=kind, grey=grey, workers=workers, progress=progress)
+    _show_failures(failures, folder, "without a face, or that could not be read")
+    return cut
+
+
+def _show_failures(failures: pd.DataFrame, folder: Path, fault: str) -> None:
+    if len(failures):
+        lines = [f"left out {len(failures)} clips {fault}, see {folder}/failures.csv:"]
+        lines += [f"  {row.id}: {row.reason}" for row in failures.head(5).itertuples()]
+        errors.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def key_value(text: str, option: str = "--option") -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise DferError(f"expected {option} key=value, got {text!r}")
+    return key, value
+
+
+def _show_manifest(manifest: Manifest, path: Path) -> None:
+    table = Table(title=f"{len(manifest)} clips in {escape(str(path))}", title_justify="left")
+    for column in ("emotion", "single label", "votes"):
+        table.add_column(column, justify="left" if column == "emotion" else "right")
+    votes = manifest.votes
+    for index, name in enumerate(manifest.emotions):
+        share = votes[:, index][~(votes != votes).any(axis=1)].sum()
+        table.add_row(name, str(int((manifest.labels == index).sum())), f"{share:.0f}")
+    console.print(table)
+    say(f"without a single label: {int((manifest.labels < 0).sum())}")
+    if "soft_from" in manifest.table:
+        for origin, clips in manifest.table.loc[manifest.table["soft_from"] != "", "soft_from"].value_counts().items():
+            say(f"with a distribution that is no votes: {clips} ({origin})")
+    folds = [f"fold {fold}: {int((manifest.table['fold'] == fold).sum())}" for fold in manifest.folds]
+    splits = manifest.table["split"].value_counts()
+    parts = folds or [f"{name}: {count}" for name, count in splits.items() if name]
+    say("test clips, " + ", ".join(folds) if folds else "clips, " + (", ".join(parts) or "no folds, no splits"))
+    for reason, count in manifest.left_out.items():
+        say(f"left out {count}: {reason}")

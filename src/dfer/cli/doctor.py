@@ -1,0 +1,113 @@
+"""A verb on data: `dfer doctor`."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from dfer.cli.app import app
+from dfer.cli.terminal import Counter, console, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dfer.doctor import Examination
+
+COLOURS = {"fault": "bold red", "note": "yellow", "ok": "green", "unchecked": "dim"}
+
+
+@app.command()
+def doctor(
+    data: Annotated[Path, typer.Argument(help="The manifest that `dfer prepare` wrote.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write a page with findings and figures: a .html, or a folder.")
+    ] = None,
+    json_: Annotated[
+        str, typer.Option("--json", help="Write findings, with all culprits, and figures as JSON; - for stdout.")
+    ] = "",
+    decode: Annotated[bool, typer.Option("--decode", help="Decode a frame of every clip.")] = False,
+    near: Annotated[bool, typer.Option("--near", help="Decode three, and look for clips that look the same.")] = False,
+    faces: Annotated[bool, typer.Option("--faces", help="Decode three, and look for faces in them.")] = False,
+    published: Annotated[
+        str, typer.Option(help="The data set whose published figures hold, such as dfew; by default the reader's.")
+    ] = "",
+) -> None:
+    """Check a manifest against its files and the published figures; exit code 1 if it is not sound."""
+    from dfer.datasets import Manifest
+    from dfer.doctor import examine
+    from dfer.doctor.page import write_page
+    from dfer.doctor.report import as_json, write_report
+    from dfer.doctor.statistics import statistics
+
+    manifest = Manifest.read(data)
+    looks = [name for name, wanted in (("decode", decode), ("near", near), ("faces", faces)) if wanted]
+    with ExitStack() as stack:
+        examination = examine(manifest, published=published, looks=looks, watch=_watch(stack, quiet=json_ == "-"))
+    figures = statistics(manifest)
+    if json_ == "-":
+        typer.echo(as_json(examination, figures), nl=False)
+    else:
+        _show(examination, figures, data)
+    if json_ not in ("", "-"):
+        write_report(Path(json_), examination, figures)
+    if out is not None:
+        page = out if out.suffix.lower() == ".html" else out / "doctor.html"
+        write_page(page, examination, figures)
+        if json_ != "-":
+            say(f"page: {page}")
+    if not examination.sound:
+        raise typer.Exit(1)
+
+
+def _watch(stack: ExitStack, *, quiet: bool) -> Callable[[str], Callable[[int, int], None]]:
+    """A progress bar for each thing that is done; none where stdout is for JSON."""
+    if quiet:
+        return lambda _: lambda _done, _total: None
+    return lambda what: stack.enter_context(Counter(what))
+
+
+def _show(examination: Examination, figures: dict[str, Any], data: Path) -> None:
+    """Findings, faults first, then the figures of the votes."""
+    from dfer.doctor.page import MARKS, ordered, verdict
+
+    table = Table(title=Text(str(data)), title_justify="left", show_lines=False)
+    for column in ("", "check", "found, and → what to do"):
+        table.add_column(column, no_wrap=column == "check")
+    for finding in ordered(examination.findings):
+        found = f"not checked: {finding.found}" if finding.verdict == "unchecked" else finding.found
+        colour = COLOURS[finding.verdict]
+        text = Text(found, style="dim" if finding.verdict == "unchecked" else "")
+        if finding.advice:
+            text.append(f"\n→ {finding.advice}", style=colour)
+        table.add_row(Text(MARKS[finding.verdict], style=colour), finding.check, text)
+    console.print(table)
+    if figures["votes"] is not None:
+        _show_votes(figures)
+    say(verdict(examination))
+
+
+def _show_votes(figures: dict[str, Any]) -> None:
+    votes = figures["votes"]
+    raters = ["–" if votes[key] is None else f"{votes[key]:.3f}" for key in ("kappa", "alpha")]
+    table = Table(title="Votes", title_justify="left", show_header=False)
+    rows = [
+        ("votes", f"{votes['responses']:,} on {votes['clips']:,} clips"),
+        ("a clip, least / mean / most", f"{votes['least']} / {votes['mean']:.2f} / {votes['most']}"),
+        ("mean agreement", f"{votes['agreement']:.3f}"),
+        ("mean entropy / log K", f"{votes['entropy']:.3f}"),
+        ("unanimous", f"{votes['unanimous']:,}"),
+        ("majority of more than half", f"{votes['majority']:,}"),
+        ("ties", f"{votes['ties']:,}"),
+        ("Fleiss' κ, Krippendorff's α", " / ".join(raters)),
+    ]  # fmt: skip
+    for source in figures["sources"]:
+        name = f"{source['name']} = most voted"
+        rows.append((name, f"{source['same']:,} of {source['clips']:,} ({source['share']:.1%})"))
+    for name, value in rows:
+        table.add_row(Text(name), value)
+    console.print(table)

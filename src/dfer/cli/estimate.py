@@ -1,0 +1,60 @@
+"""The verb `dfer estimate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dfer.cli.app import app
+from dfer.cli.terminal import TrainingBar, say
+
+if TYPE_CHECKING:
+    from dfer.datasets import Manifest
+
+
+@app.command()
+def estimate(
+    recipe: Annotated[Path, typer.Argument(help="A recipe's file or the name of one that comes with dfer.")],
+    data: Annotated[Path, typer.Option(help="A manifest whose clips have labels.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The manifest to write, with the estimates in soft_X.")],
+    folds: Annotated[int, typer.Option(help="Of the cross-fitting: a clip's models are trained on the others.")] = 5,
+    models: Annotated[int, typer.Option(help="Trained for each fold; their answers are averaged.")] = 1,
+    weight: Annotated[float, typer.Option(help="Of the given label in the soft label, 0 to 1.")] = 0.5,
+    fold: Annotated[
+        int | None, typer.Option(help="Of a manifest with folds: whose training part; the others stay untouched.")
+    ] = None,
+    runs: Annotated[Path | None, typer.Option(help="The models' folder; by default runs/estimate_RECIPE.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a key of the recipe; may be repeated.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what was broken off.")] = False,
+) -> None:
+    """Estimate soft labels for clips that have one label and no votes, by models that never saw the clip."""
+    from dfer.datasets import Manifest
+    from dfer.datasets.manifest import check_suffix
+    from dfer.training import load_recipe
+    from dfer.training.estimate import Estimation, estimate_labels
+
+    check_suffix(out)  # not after hours of training
+    plan = Estimation(recipe.stem, folds=folds, models=models, weight=weight, fold=fold)
+    resolved, manifest = load_recipe(recipe, set_ or []), Manifest.read(data)
+    folder = runs or Path("runs") / f"estimate_{recipe.stem}"
+    with TrainingBar(recipe.stem) as progress:
+        estimated = estimate_labels(resolved, manifest, folder, plan=plan, resume=resume, progress=progress)
+    estimated.write(out)
+    _show(estimated)
+    say(f"next: dfer train {recipe} --data {out} --set labels.rule=given")
+
+
+def _show(manifest: Manifest) -> None:
+    """How many clips have an estimate, why others have none, and where the estimates come from."""
+    done, train = manifest.estimated, (manifest.table["split"] == "train").to_numpy()
+    say(f"estimated {done.sum()} clips; no estimate for {(~train).sum()} outside the training part")
+    if (train & ~done).any():
+        say(f"no estimate for {(train & ~done).sum()} of the training part that have no single label")
+    same = manifest.soft[done].argmax(axis=1) == manifest.labels[done]
+    say(f"the given label is the strongest emotion in {same.mean():.1%} of them")
+    for origin, count in manifest.table["soft_from"][done].value_counts().items():
+        say(f"{count}: {origin}")

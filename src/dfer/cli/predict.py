@@ -1,0 +1,213 @@
+"""Verbs on videos: `dfer predict | export`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from dfer.cli.app import app
+from dfer.cli.terminal import console, errors, say
+from dfer.errors import DferError, UnwritableError
+
+if TYPE_CHECKING:
+    from dfer.inference import Person, Predictor, Reading, Timeline
+    from dfer.inference.batch import Video
+    from dfer.video.stream import Span
+
+BAR = 24
+"""Characters of a bar of 100 %."""
+WORTH_A_LINE = 0.02
+"""Less likely emotions are not listed."""
+MOST_PEOPLE, MOST_SEGMENTS = 8, 12
+"""That are listed of a video, and of a person."""
+
+
+@app.command()
+def predict(
+    videos: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Videos, images, folders of them, or patterns such as 'day1/*.mp4'.", show_default=False),
+    ] = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="A file .json .csv .srt .mp4 .png .svg .pdf; a folder; or a path with {name} in it. May be repeated.",
+        ),
+    ] = None,
+    format_: Annotated[
+        list[str] | None, typer.Option("--format", help="What to write into a folder: json, csv, ... May be repeated.")
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="The folder of a checkpoint or of a run; default: the one of dfer.")
+    ] = "default",
+    camera: Annotated[int | None, typer.Option(help="Read this camera instead, until Ctrl-C or --end.")] = None,
+    start: Annotated[str, typer.Option(help="Begin here: seconds, or min:s, or h:min:s.")] = "0",
+    end: Annotated[str | None, typer.Option(help="Stop before this time.")] = None,
+    every: Annotated[float, typer.Option(min=0, help="Look at one frame in so many seconds; 0: at all.")] = 0,
+    people: Annotated[int | None, typer.Option(min=1, help="Follow at most so many people.")] = None,
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, ... as torch names it; auto: a GPU where there is one.")
+    ] = "auto",
+) -> None:
+    """Read the emotions of faces in videos: who shows what, when."""
+    from dfer.inference.batch import Video, destinations, find_videos
+    from dfer.video.stream import Span
+
+    if bool(videos) == (camera is not None):
+        raise DferError("expected videos, or a camera: dfer predict clip.mp4, or dfer predict --camera 0")
+    span = Span(seconds(start), None if end is None else seconds(end), every)
+    found = [Video(Path(f"camera_{camera}"), f"camera_{camera}")] if camera is not None else find_videos(videos or [])
+    places = destinations(found, out or [], format_ or [])
+    from dfer.inference import Predictor
+
+    predictor = Predictor.from_pretrained(model, device=device)
+    if camera is not None:
+        _finish(_watch(predictor, camera, span, people), places[found[0]], "")
+    elif len(found) == 1:
+        _read(predictor, found[0], span, people, places[found[0]])
+    else:
+        _read_all(predictor, places, span, people)
+
+
+@app.command()
+def export(
+    model: Annotated[Path, typer.Argument(help="The folder of a checkpoint or of a run.")],
+) -> None:
+    """Write a model as ONNX beside its weights, proved against torch; predict then uses it where it is faster."""
+    from dfer.inference.export import export_onnx
+    from dfer.inference.predictor import model_folder
+
+    path, difference = export_onnx(model_folder(model))
+    say(f"{path}: differs from torch by at most {difference:.1g}")
+
+
+def seconds(text: str) -> float:
+    """A time as seconds: 90, 1:30 or 0:01:30.
+
+    >>> seconds("1:30.5")
+    90.5
+    """
+    try:
+        parts = [float(part) for part in text.split(":")]
+    except ValueError:
+        parts = []
+    if not 1 <= len(parts) <= 3:
+        raise DferError(f"expected a time as seconds, min:s or h:min:s, got {text!r}")
+    return sum(part * (1, 60, 3600)[power] for power, part in enumerate(reversed(parts)))
+
+
+def _read_all(predictor: Predictor, places: dict[Video, tuple[Path, ...]], span: Span, people: int | None) -> None:
+    """One after the other; who fails is named, and the rest goes on. Exit code 1 if some failed, 2 if all."""
+    failed = 0
+    for video, paths in places.items():
+        try:
+            _read(predictor, video, span, people, paths)
+        except UnwritableError:
+            raise
+        except DferError as error:
+            failed += 1
+            errors.print(Text.assemble(("error:", "bold red"), f" {' '.join(str(error).split())}"), soft_wrap=True)
+    if failed:
+        errors.print(f"{failed} of {len(places)} videos could not be read", highlight=False)
+        raise typer.Exit(2 if failed == len(places) else 1)
+
+
+def _read(predictor: Predictor, video: Video, span: Span, people: int | None, paths: tuple[Path, ...]) -> None:
+    from dfer.video.frames import length_s
+
+    recording, begin = predictor.recording(video.path), time.monotonic()
+    length = length_s(video.path)
+    end_s = min(length or 0.0, span.end_s or length or 0.0)
+    progress = Progress(
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn(),
+        console=console, transient=True, disable=not console.is_terminal,
+    )  # fmt: skip
+    looked_at = 0.0
+    with progress:
+        task = progress.add_task(video.path.name, total=end_s - span.start_s if end_s > span.start_s else None, note="")
+        for moment in predictor.stream(video.path, span=span, people=people):
+            recording.add(moment)
+            looked_at = moment.time_s - span.start_s
+            speed = f"{looked_at:.0f} s, {looked_at / (time.monotonic() - begin):.1f}x real time"
+            progress.update(task, completed=looked_at, note=speed)
+    _finish(recording.timeline(), paths, f", {looked_at / (time.monotonic() - begin):.1f}x real time")
+
+
+def _finish(timeline: Timeline, paths: tuple[Path, ...], speed: str) -> None:
+    for path in paths:
+        timeline.save(path)
+    count = len(timeline.people)
+    told = f"{count} {'person' if count == 1 else 'people'}" if count else "no face was found"
+    arrow = " -> " + ", ".join(map(str, paths)) if paths else ""
+    say(f"{timeline.video}: {timeline.duration_s:.1f} s, {told}{speed}{arrow}")
+    if not paths:
+        _show(timeline)
+
+
+def _show(timeline: Timeline) -> None:
+    """Who showed what, when."""
+    longest = sorted(timeline.people, key=lambda person: -int(person.seen.sum()))
+    for person in sorted(longest[:MOST_PEOPLE], key=lambda person: person.id):
+        say(f"\nperson {person.id}, {_spans(person)}")
+        console.print(_bars(timeline.emotions.emotions, person.overall.tolist()))
+        for segment in person.segments[:MOST_SEGMENTS]:
+            say(
+                f"  {segment.start_s:7.1f} to {segment.end_s:.1f} s  {segment.emotion}, "
+                f"most at {segment.apex_s:.1f} s ({segment.score:.0%})"
+            )
+        if len(person.segments) > MOST_SEGMENTS:
+            say(f"          and {len(person.segments) - MOST_SEGMENTS} more")
+    if len(longest) > MOST_PEOPLE:
+        say(f"\nand {len(longest) - MOST_PEOPLE} people who are seen for less long")
+
+
+def _spans(person: Person) -> str:
+    times = person.times[person.seen]
+    return f"seen from {times[0]:.1f} to {times[-1]:.1f} s"
+
+
+def _bars(emotions: tuple[str, ...], probs: list[float]) -> Text:
+    """A line for each emotion that is worth one, the most likely first."""
+    from dfer.inference.colours import colours
+
+    shade, wide = colours(emotions), max(map(len, emotions))
+    text = Text()
+    for share, emotion in sorted(zip(probs, emotions, strict=True), reverse=True):
+        if share >= WORTH_A_LINE:
+            bar = "█" * max(1, round(share * BAR))
+            text.append(f"  {emotion:{wide}}  ")
+            text.append(f"{bar:{BAR}}", shade[emotion])
+            text.append(f" {share:4.0%}\n")
+    text.rstrip()
+    return text
+
+
+def _watch(predictor: Predictor, camera: int, span: Span, people: int | None) -> Timeline:
+    """Bars that move, until the camera or the user stops."""
+    recording = predictor.recording(camera)
+    moments = predictor.stream(camera, span=span, people=people)
+    try:
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            for moment in moments:
+                recording.add(moment)
+                live.update(_live(moment.faces, predictor, moment.time_s), refresh=console.is_terminal)
+    except KeyboardInterrupt:
+        moments.close()
+    return recording.timeline()
+
+
+def _live(faces: tuple[Reading, ...], predictor: Predictor, time_s: float) -> Any:
+    told = f"{time_s:.1f} s  " + ("Ctrl-C ends" if faces else "no face; Ctrl-C ends")
+    parts: list[Any] = [Text(told, style="dim")]
+    for face in faces[:MOST_PEOPLE]:
+        parts += [Text(f"person {face.id}"), _bars(predictor.emotions.emotions, face.probs.tolist())]
+    return Group(*parts)

@@ -1,0 +1,105 @@
+"""A verb on answers: `dfer raters`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from dfer.cli.app import app
+from dfer.cli.data import key_value
+from dfer.cli.terminal import console, say
+from dfer.errors import DferError, listed
+
+if TYPE_CHECKING:
+    from dfer.labels.annotators import Consensus
+
+SHOWN = 20
+"""Raters in the table on the terminal; the page has them all."""
+
+
+@app.command()
+def raters(
+    answers: Annotated[Path, typer.Argument(help="A .csv or .xlsx with a row an answer: clip, rater, emotion.")],
+    data: Annotated[Path | None, typer.Option(help="A manifest whose clips get the soft labels.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The manifest with soft labels, .csv or .parquet; with --data.")
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="majority, dawid_skene, one_coin, mace, glad, or distribution.")
+    ] = "dawid_skene",
+    page: Annotated[Path | None, typer.Option(help="Write a page about the raters, .html.")] = None,
+    emotions: Annotated[
+        str, typer.Option(help="What could be answered: a known set, or names in order; by default the smallest set.")
+    ] = "",
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="What a column is called: clip=NAME, rater=NAME or emotion=NAME; may be repeated."),
+    ] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(help="Read the rows with this value only: COLUMN=VALUE; may be repeated.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of a model that draws its starts: mace.")] = 0,
+) -> None:
+    """Judge the raters, and make soft labels of their answers."""
+    from dfer.datasets.answers import read_answers
+    from dfer.labels.annotators import consensus
+
+    if (data is None) != (out is None):
+        raise DferError("--data and --out go together: the manifest that is read, and the copy that gets soft labels")
+    if page is not None and page.suffix.lower() != ".html":
+        raise DferError(f"expected --page to end in .html, got {page}")
+    columns = dict(key_value(text, "--column") for text in column or [])
+    rows = dict(key_value(text, "--where") for text in where or [])
+    found = read_answers(answers, emotions=emotions, columns=columns, where=rows)
+    agreed = consensus(found, model, seed=seed)
+    _show(agreed)
+    if data is not None and out is not None:
+        _write(agreed, data, out)
+    if page is not None:
+        from dfer.doctor.raters import write_raters_page
+
+        write_raters_page(page, agreed, source=answers.name)
+        say(f"page: {page}")
+
+
+def _show(agreed: Consensus) -> None:
+    """The raters, worst first, and what was not read."""
+    from dfer.labels.annotators import MODELS
+    from dfer.labels.raters import worst_first
+
+    ordered = worst_first(agreed.raters)
+    told = f", the {SHOWN} worst" if len(ordered) > SHOWN else ""
+    title = f"{len(ordered)} raters, {len(agreed.clips)} clips, {agreed.model}{told}"
+    table = Table(title=title, title_justify="left")
+    for name in ("rater", "answers", "agreement", "chance", "kappa", "skill"):
+        table.add_column(name, justify="left" if name == "rater" else "right")
+    for name in ("leans to", "takes most often", "careless"):
+        table.add_column(name)
+    for row in ordered.head(SHOWN).to_dict("records"):
+        numbers = [row[name] for name in ("agreement", "chance", "kappa", "skill")]
+        shown = [f"{value:.2f}" if value == value else "–" for value in numbers]  # NaN differs from itself
+        words = [row[name] for name in ("leans_to", "takes", "careless")]
+        table.add_row(escape(row["rater"]), str(row["answers"]), *shown, *map(escape, words))
+    console.print(table)
+    say("agreement: mean share of the others who said the same; kappa: beyond chance; skill: " + MODELS[agreed.model])
+    suspects = ordered[ordered["careless"] != ""]
+    say(f"careless: {len(suspects)} of {len(ordered)}" + (f" ({listed(suspects['rater'])})" if len(suspects) else ""))
+    for reason, count in agreed.left_out.items():
+        say(f"left out {count}: {reason}")
+
+
+def _write(agreed: Consensus, data: Path, out: Path) -> None:
+    from dfer.datasets import Manifest
+    from dfer.datasets.answers import join
+
+    joined = join(Manifest.read(data), agreed)
+    joined.manifest.write(out)
+    with_soft = len(joined.manifest) - len(joined.without_answers)
+    say(f"{with_soft} of {len(joined.manifest)} clips in {out} have soft labels; train with labels.rule=given")
+    for what, names in (("clips without answers", joined.without_answers), ("clips that it lacks", joined.unknown)):
+        if names:
+            say(f"{what}: {len(names)} ({listed(names)})")

@@ -1,0 +1,71 @@
+"""The terminal: what is said on stdout, what goes wrong on stderr, and bars for long jobs. Only the verbs use it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+console = Console()
+errors = Console(stderr=True)
+
+
+def say(text: str) -> None:
+    """A line on stdout as it is."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def progress_bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console, transient=not console.is_terminal, disable=not console.is_terminal,
+    )  # fmt: skip
+
+
+class Counter:
+    """A progress bar as the callback `(done, total)` that the library's long jobs call."""
+
+    def __init__(self, what: str) -> None:
+        self.bar, self.what = progress_bar(), what
+        self.task = self.bar.add_task(what, total=None, note="")
+
+    def __enter__(self) -> Counter:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def __call__(self, done: int, total: int) -> None:
+        self.bar.update(self.task, completed=done, total=total)
+
+
+class TrainingBar:
+    """Steps, loss, clips a second and time left; a line every so many epochs. The `Progress` of `dfer.training.fit`."""
+
+    def __init__(self, what: str, *, every: int = 1) -> None:
+        self.bar, self.every = progress_bar(), every
+        self.task = self.bar.add_task(what, total=None, note="")
+
+    def __enter__(self) -> TrainingBar:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def step(self, done: int, total: int, loss: float, clips_per_second: float) -> None:
+        """See `dfer.training.fit.Progress`."""
+        self.bar.update(self.task, completed=done, total=total, note=f"loss {loss:.3f}  {clips_per_second:.0f} clips/s")
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """See `dfer.training.fit.Progress`."""
+        if row["epoch"] % self.every:
+            return
+        scores = "  ".join(f"{name} {row[name]:.3f}" for name in ("val_war", "val_uar", "val_kl") if name in row)
+        self.bar.console.print(
+            f"epoch {row['epoch']:>3}  loss {row['train_loss']:.3f}  {scores}  {row['seconds']:.0f} s",
+            highlight=False,
+        )

@@ -1,0 +1,178 @@
+"""Verbs on runs: `dfer train | evaluate | demo`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from dfer.cli.app import app
+from dfer.cli.terminal import Counter, TrainingBar, console, say
+from dfer.errors import DferError, listed
+
+if TYPE_CHECKING:
+    from dfer.datasets import Manifest
+
+
+@app.command()
+def train(
+    recipe: Annotated[
+        Path, typer.Argument(help="A recipe's file, or the name of one that comes with dfer, such as demo.")
+    ],
+    data: Annotated[Path, typer.Option(help="The manifest that `dfer prepare` wrote.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder; by default runs/RECIPE.")] = None,
+    fold: Annotated[str, typer.Option(help="The number of a fold, or all.")] = "all",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Override a key of the recipe, such as optim.lr=1e-4; may be repeated."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run that was broken off; finished folds stay as they are.")
+    ] = False,
+) -> None:
+    """Train by a recipe, one model a fold; the test part stays closed."""
+    from dfer.datasets import Manifest
+    from dfer.training import load_recipe, train_folds
+
+    resolved = load_recipe(recipe, set_ or [])
+    folder = out or Path("runs") / recipe.stem
+    folds = folds_of(Manifest.read(data), fold)
+    with TrainingBar(recipe.stem) as progress:
+        train_folds(resolved, data, folder, folds=folds, resume=resume, progress=progress)
+    say(f"{len(folds)} model{'s' if len(folds) > 1 else ''} trained in {folder}; next: dfer evaluate {folder}")
+
+
+def folds_of(manifest: Manifest, wanted: str) -> list[int | None]:
+    if not manifest.folds:
+        if wanted not in ("all", "split"):
+            raise DferError(f"this manifest has a train and a test split, no folds; leave --fold {wanted} out")
+        return [None]
+    if wanted == "all":
+        return list(manifest.folds)
+    if not wanted.isdigit() or int(wanted) not in manifest.folds:
+        raise DferError(f"expected --fold all or one of {listed(manifest.folds, limit=20)}, got {wanted}")
+    return [int(wanted)]
+
+
+@app.command()
+def evaluate(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs; the report puts them side by side.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder of the report; by default that of the (first) run.")
+    ] = None,
+    fold: Annotated[
+        str | None, typer.Option(help="The number of a fold, or all; by default those that are trained.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="The manifest, if it is not where training found it.")] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(help="A column of the manifest, such as age: scores for each group, too; may be repeated."),
+    ] = None,
+) -> None:
+    """Read the test part once, score it, and write report.json and report.html."""
+    from dfer.training.runs import evaluate_runs
+
+    names, path, folds = _named_runs(runs, data, fold)
+    report = evaluate_runs(names, out or runs[0], data=path, folds=folds, by=by or ())
+    show_report(report, (out or runs[0]) / "report.html")
+
+
+@app.command()
+def robustness(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs; the others are compared with the first.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder of the page; by default that of the (first) run.")
+    ] = None,
+    fold: Annotated[
+        str | None, typer.Option(help="The number of a fold, or all; by default those that are trained.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="The manifest, if it is not where training found it.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="A corruption, such as motion_blur; may be repeated; by default all eight.")
+    ] = None,
+) -> None:
+    """Read the test part through blur, noise, darkness ...; write robustness.json and robustness.html."""
+    from dfer.evaluation.robustness import conclusion
+    from dfer.training.robustness import corrupted_runs
+    from dfer.video.corruptions import CORRUPTIONS, known_corruption
+
+    names, path, folds = _named_runs(runs, data, fold)
+    chosen = [known_corruption(name) for name in only or CORRUPTIONS]
+    with Counter("corrupted test parts") as progress:
+        result = corrupted_runs(names, out or runs[0], data=path, folds=folds, names=chosen, progress=progress)
+    table = Table(title=f"{result['clips']} test clips, {len(chosen)} corruptions", title_justify="left")
+    table.add_column("run")
+    for name in ("WAR clean", "WAR corrupted ↑", "KL clean", "KL corrupted ↓", "corruption error ↓"):
+        table.add_column(name, justify="right")
+    for run in result["runs"]:
+        wars = [_number(run[part]["war"], 100, 1) for part in ("clean", "mean")]
+        distances = [_number(run[part]["kl"], 1, 3) for part in ("clean", "mean")]
+        table.add_row(escape(run["name"]), *wars, *distances, _number(run["corruption_error"], 1, 3))
+    console.print(table)
+    say(conclusion(result))
+    say(f"page: {(out or runs[0]) / 'robustness.html'}")
+
+
+def _named_runs(
+    runs: list[Path], data: Path | None, fold: str | None
+) -> tuple[dict[str, Path], Path, list[int | None] | None]:
+    """Runs by name, their manifest, and the folds that were asked for."""
+    from dfer.training.runs import manifest_of
+
+    for run in runs:
+        if not run.is_dir():
+            raise DferError(f"expected the folder of a run of `dfer train`, got {run}")
+    path = data or manifest_of(runs)
+    folds = None
+    if fold is not None:
+        from dfer.datasets import Manifest
+
+        folds = folds_of(Manifest.read(path), fold)
+    names = {run.resolve().name: run for run in runs}
+    if len(names) < len(runs):
+        raise DferError(f"expected runs with different names, got {listed(runs)}")
+    return names, path, folds
+
+
+@app.command()
+def demo(
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder of the demo; a former demo in it is replaced.")
+    ] = Path("runs/demo"),
+    seed: Annotated[int, typer.Option(help="The same seed gives the same table.")] = 0,
+) -> None:
+    """The whole method in some minutes: draw clips, train {hard, soft} x {plain, MIDAS}, report."""
+    from dfer.demo import run_demo
+
+    report = run_demo(
+        out,
+        seed=seed,
+        say=say,
+        counter=Counter,
+        bar=partial(TrainingBar, every=10),
+    )
+    show_report(report, out / "report.html")
+
+
+def show_report(report: dict[str, Any], path: Path) -> None:
+    """The report's main table on the terminal, and where the page is."""
+    table = Table(title="Test scores (pooled over folds)", title_justify="left")
+    table.add_column("cell")
+    for name in ("clips", "WAR ↑", "UAR ↑", "KL ↓", "JS ↓", "ECE ↓"):
+        table.add_column(name, justify="right")
+    for cell in report["cells"]:
+        percent = [_number(cell[key], 100, 1) for key in ("war", "uar")]
+        plain = [_number(cell[key], 1, 3) for key in ("kl", "js", "ece")]
+        table.add_row(escape(cell["name"]), str(cell["n"]), *percent, *plain)
+    console.print(table)
+    if note := report["data"].get("note"):
+        say(note)
+    say(f"report: {path}")
+
+
+def _number(value: float | None, factor: float, digits: int) -> str:
+    return "–" if value is None else f"{value * factor:.{digits}f}"

@@ -1,0 +1,97 @@
+"""`dfer compare` on saved predictions: folders, tables, seeds, groups, and every kind of bad input as one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dfer.datasets import Manifest, read_source
+
+from .evaluation.toy import toy_predictions
+from .test_cli import here
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three runs of two folds each, as `dfer evaluate` leaves them."""
+    for seed, name in enumerate(("plain", "mixed", "again")):
+        run = toy_predictions(seed, folds=2)
+        for fold in (1, 2):
+            run.select(run.fold == fold).write(tmp_path / name / f"fold{fold}" / "predictions.csv")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_folders_are_compared_and_the_page_lies_in_the_first(runs: Path) -> None:
+    done = here("compare", "plain", "mixed")
+    assert done.code == 0, done.err
+    assert "90 common test clips" in done.out and "One run of each" in done.out
+    assert "page: plain/compare.html" in done.out
+    told = json.loads((runs / "plain" / "compare.json").read_text(encoding="utf-8"))
+    assert [cell["name"] for cell in told["cells"]] == ["plain", "mixed"]
+    assert told["conclusion"] in " ".join(done.out.split())
+    assert (runs / "plain" / "compare.html").is_file()
+
+
+def test_tables_and_seeds_are_named_and_put_where_one_says(runs: Path) -> None:
+    toy_predictions(3, folds=2).write(runs / "table.parquet")
+    done = here("compare", "base=plain,again", "mixed", "table.parquet", "-o", "out", "--seed", "3")
+    assert done.code == 0, done.err
+    told = json.loads((runs / "out" / "compare.json").read_text(encoding="utf-8"))
+    assert [(cell["name"], cell["seeds"]) for cell in told["cells"]] == [("base", 2), ("mixed", 1), ("table", 1)]
+    assert told["seed"] == 3
+
+
+def test_runs_whose_folders_are_called_alike_keep_their_paths(runs: Path) -> None:
+    (runs / "other").mkdir()
+    (runs / "mixed").rename(runs / "other" / "plain")
+    done = here("compare", "plain", "other/plain")
+    assert done.code == 0, done.err
+    told = json.loads((runs / "plain" / "compare.json").read_text(encoding="utf-8"))
+    assert [cell["name"] for cell in told["cells"]] == ["plain", "other/plain"]
+
+
+def test_a_folder_with_an_equals_sign_is_a_folder(runs: Path) -> None:
+    (runs / "mixed").rename(runs / "lr=0.1")
+    assert here("compare", "plain", "lr=0.1").code == 0
+    told = json.loads((runs / "plain" / "compare.json").read_text(encoding="utf-8"))
+    assert [cell["name"] for cell in told["cells"]] == ["plain", "lr=0.1"]
+
+
+def manifest_of_people(folder: Path, *, groups: bool) -> Manifest:
+    """A manifest that lists the toy's clips, ten of each of nine people."""
+    rows = [f"clip {k},clip{k}.npy,happy" + (f",person{k % 9}" * groups) for k in range(90)]
+    for k in range(90):
+        np.save(folder / f"clip{k}.npy", np.zeros((2, 4, 4, 3), np.uint8))
+    (folder / "list.csv").write_text("\n".join(["id,path,label" + ",group" * groups, *rows]))
+    return read_source("table", folder / "list.csv")
+
+
+def test_groups_of_the_manifest_are_drawn_whole(runs: Path) -> None:
+    manifest_of_people(runs, groups=True).write(runs / "people.csv")
+    done = here("compare", "plain", "mixed", "--data", "people.csv")
+    assert done.code == 0, done.err
+    assert "drawing the 9 persons or films anew" in done.out
+    manifest_of_people(runs, groups=False).write(runs / "nobody.csv")
+    assert here("compare", "plain", "mixed", "--data", "nobody.csv").is_refusal("knows no group")
+
+
+def test_bad_input_is_one_line(runs: Path) -> None:
+    assert here("compare", "plain").is_refusal("two runs or more to compare, got 1")
+    assert here("compare", "plain", "nowhere").is_refusal("found nothing at nowhere")
+    assert here("compare", "plain", "plain").is_refusal("runs with different names")
+    assert here("compare", "plain", "b=").is_refusal("runs with different names")
+    assert here("compare", "plain", "=mixed").is_refusal("runs with different names")
+    assert here("compare", "plain", "mixed", "--data", "nothing.csv").is_refusal("nothing.csv")
+    (runs / "empty").mkdir()
+    assert here("compare", "plain", "empty").is_refusal("make them with `dfer evaluate empty`")
+    table = runs / "mixed" / "fold1" / "predictions.csv"
+    table.write_text(table.read_text().replace(",0.", ",-0.", 1))
+    assert here("compare", "plain", "mixed").is_refusal(r"fold1/predictions\.csv: 1 of 45 .* negative .*: clips clip 0")
+    table.write_bytes(table.read_bytes()[:-40])
+    assert here("compare", "plain", "mixed").is_refusal("predictions")
+    (runs / "file").write_text("in the way")
+    assert here("compare", "plain", "again", "-o", "file").is_refusal("cannot write")

@@ -1,0 +1,79 @@
+"""`dfer raters`: what it says, writes and refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dfer import EmotionSet, Manifest
+
+from .test_cli import here
+
+NAMES = ("happy", "sad", "neutral", "angry", "surprise", "disgust", "fear")
+
+
+@pytest.fixture
+def answers(tmp_path: Path) -> Path:
+    """Six raters of 40 clips, one of whom guesses; an empty answer and one given twice."""
+    generator = np.random.default_rng(0)
+    truth = generator.integers(0, 7, (40, 1))
+    said = np.where(generator.random((40, 6)) < 0.8, truth, generator.integers(0, 7, (40, 6)))
+    said[:, 5] = generator.integers(0, 7, 40)
+    rows = [(clip + 1, f"r{rater}", NAMES[said[clip, rater]]) for clip, rater in np.ndindex(40, 6)]
+    rows += [(1, "r0", NAMES[said[0, 0]]), (2, "r9", "")]
+    path = tmp_path / "answers.csv"
+    pd.DataFrame(rows, columns=["clip", "rater", "emotion"]).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """The same clips, but for the last, and another one."""
+    ids = [f"{number:05d}" for number in [*range(1, 40), 99]]
+    rows = pd.DataFrame({"id": ids, "path": ids, "kind": "video", "label": "sad"})
+    Manifest.build(rows, emotions=EmotionSet("dfew", NAMES), root=tmp_path).write(tmp_path / "data.csv")
+    return tmp_path / "data.csv"
+
+
+def test_raters_are_judged_and_clips_get_soft_labels(answers: Path, data: Path, tmp_path: Path) -> None:
+    out, page = tmp_path / "soft.csv", tmp_path / "raters.html"
+    done = here("raters", answers, "--data", data, "-o", out, "--page", page)
+    assert done.code == 0, done.err
+    for line in (
+        "6 raters, 40 clips, dawid_skene",
+        "careless: 1 of 6 (r5)",
+        "left out 1: answer without an emotion",
+        "left out 1: earlier answer of a rater to the same clip",
+        "39 of 40 clips in",
+        "clips without answers: 1 (00099)",
+        "clips that it lacks: 1 (40)",
+    ):
+        assert line in done.out
+    soft = Manifest.read(out)
+    assert set(soft.table["soft_from"]) == {"raters: dawid_skene", ""}
+    assert np.allclose(soft.soft[:39].sum(axis=1), 1) and np.isnan(soft.soft[39]).all()
+    assert "6 raters, 1 of them careless" in page.read_text(encoding="utf-8")
+
+
+def test_without_data_the_raters_are_shown_and_nothing_is_written(answers: Path, tmp_path: Path) -> None:
+    before = sorted(tmp_path.iterdir())
+    done = here("raters", answers, "--model", "distribution")
+    assert done.code == 0 and "weight of an answer" in done.out and sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--model", "dawidskene"), r"no rater model 'dawidskene' \(did you mean 'dawid_skene'\?\)"),
+        (("--data", "data.csv"), "--data and --out go together"),
+        (("--page", "raters.txt"), "--page to end in .html"),
+        (("--column", "rater"), "expected --column key=value, got 'rater'"),
+        (("--where", "kind=2"), "there is no 'kind'"),
+        (("--emotions", "happy,sad"), "answers that are none of the emotions happy, sad"),
+    ],
+)
+def test_bad_input_is_one_line(answers: Path, options: tuple[str, ...], message: str) -> None:
+    assert here("raters", answers, *options).is_refusal(message)
