@@ -321,7 +321,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_former_checkpoint(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(DferError, match=r"cannot write the checkpoint .*No space left on device"):
+    with pytest.raises(DferError, match=r"cannot write .*No space left on device"):
         save_checkpoint(folder, trained(seed=1), card())
     model, _ = load_checkpoint(folder)
     assert torch.equal(model(shown()), trained()(shown()))
@@ -329,5 +329,5 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_former_checkpoint(
 
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
-    with pytest.raises(DferError, match="cannot write the checkpoint"):
+    with pytest.raises(DferError, match=r"cannot write .*Not a directory"):
         save_checkpoint(tmp_path / "file" / "model", trained(), card())

@@ -2,12 +2,15 @@
 
 x̃(t) = λ x_i(t) + (1 - λ) x_j(t) for every frame t = 1..T,   ỹ = λ y_i + (1 - λ) y_j,   λ ~ Beta(α, α)
 
-One λ serves all frames of a clip and its soft label; frames are paired index to index.
+One λ serves all frames of a clip and its soft label; frames are paired index to index. The switches of `Midas` lead to
+the relatives that an ablation compares it with: other blends (`dfer.augment.blend`), other partners
+(`dfer.augment.pairing`), mixing inside the network, mixing votes instead of shares.
 
 References:
     Kawamura, Hayashi, Takemura, Nagahara: "MIDAS: Mixing Ambiguous Data with Soft Labels for Dynamic Facial
     Expression Recognition", WACV 2024 (arXiv 2503.00202); extension arXiv 2506.20867 (α = 0.8).
     Zhang et al.: "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
+    Verma et al.: "Manifold Mixup", ICML 2019 (`layer = "hidden"`).
 """
 
 from __future__ import annotations
@@ -19,7 +22,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dfer.errors import DferError
+from dfer.augment.blend import BLENDS
+from dfer.augment.pairing import PAIRINGS
+from dfer.errors import DferError, listed
 
 
 class Mixed(NamedTuple):
@@ -29,6 +34,12 @@ class Mixed(NamedTuple):
     targets: Tensor
     lam: Tensor
     partner: Tensor
+
+    def carry(self, values: Tensor) -> Tensor:
+        """Other values of the batch, (B, ...) floating point, mixed as the clips were."""
+        own = torch.arange(len(self.lam), device=values.device) % len(values)  # with `keep_real` there are 2B rows
+        weight = self.lam.to(values).view(-1, *[1] * (values.ndim - 1))
+        return torch.lerp(values[self.partner], values[own], weight)
 
 
 def midas(clips: Tensor, targets: Tensor, lam: Tensor, partner: Tensor) -> Mixed:
@@ -52,9 +63,7 @@ def midas(clips: Tensor, targets: Tensor, lam: Tensor, partner: Tensor) -> Mixed
             f"expected one lam and one partner for each of {len(clips)} clips, "
             f"got shapes {tuple(lam.shape)} and {tuple(partner.shape)}"
         )
-    weight = lam.to(targets)[:, None]
-    mixed_targets = torch.lerp(targets[partner], targets, weight)
-    return Mixed(_mix_clips(clips, lam, partner), mixed_targets, lam, partner)
+    return Mixed(_mix_clips(clips, lam, partner), _mix_targets(targets, lam, partner), lam, partner)
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,11 @@ class Midas:
         keep_real: put the B real clips before the B mixed ones (as MixAugment does), so that 2B come out.
         softmax: temperature of a softmax over the mixed label; None (off) leaves the convex combination, which
             is the published equation. A review of the extension speaks of such a softmax.
+        blend: which pixels are mixed: "mixup", all alike, is MIDAS; others are keys of `dfer.augment.blend.BLENDS`.
+        pairing: whom a clip is mixed with, a key of `dfer.augment.pairing.PAIRINGS`; "random" is MIDAS.
+        layer: "input" mixes clips; "hidden" leaves them, for a network that mixes its features (manifold mixup).
+        counts: mix the counts of votes, not their shares: a clip with twice the voters weighs twice as much in the
+            label. The same thing where all clips have as many voters.
 
     Example:
         >>> clips, targets = torch.rand(4, 3, 8, 16, 16), torch.eye(7)[:4]
@@ -81,6 +95,10 @@ class Midas:
     prob: float = 1.0
     keep_real: bool = False
     softmax: float | None = None
+    blend: Literal["mixup", "fade", "spatial", "temporal", "cuboid"] = "mixup"
+    pairing: Literal["random", "similar", "different", "ambiguous", "rare"] = "random"
+    layer: Literal["input", "hidden"] = "input"
+    counts: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha < float("inf"):
@@ -93,35 +111,66 @@ class Midas:
             raise DferError(f"expected prob in [0, 1], got {self.prob}")
         if self.softmax is not None and not self.softmax > 0:
             raise DferError(f"expected a softmax temperature > 0, or None for no softmax, got {self.softmax}")
+        for name, value, known in (("blend", self.blend, ("mixup", *BLENDS)), ("pairing", self.pairing, PAIRINGS)):
+            if value not in known:
+                raise DferError(f"expected {name} to be one of {listed(known)}, got {value!r}")
+        if self.layer not in ("input", "hidden"):
+            raise DferError(f'expected layer="input" or layer="hidden", got {self.layer!r}')
+        if self.layer == "hidden" and (self.blend != "mixup" or self.keep_real):
+            raise DferError('layer="hidden" mixes features, which have no pixels: it needs blend="mixup", no keep_real')
 
-    def __call__(self, clips: Tensor, targets: Tensor, *, generator: torch.Generator | None = None) -> Mixed:
+    def __call__(
+        self, clips: Tensor, targets: Tensor, *, generator: torch.Generator | None = None, ballots: Tensor | None = None
+    ) -> Mixed:
         """Mix a batch of any size, see `midas`; one clip has only itself for a partner and stays as it is.
 
         Args:
-            clips: (B, ...), usually (B, C, T, H, W), floating point or uint8.
+            clips: (B, ...), usually (B, C, T, H, W), floating point or uint8; a blend other than "mixup" needs 5-D.
             targets: (B, K), rows that sum to one.
             generator: where λ and partners come from; None is torch's global one.
+            ballots: (B,) how many people voted on each clip, needed with `counts`.
 
         Returns:
-            `Mixed` of B rows; of 2B with `keep_real`.
+            `Mixed` of B rows; of 2B with `keep_real`. `lam` is the share of the clip, as it was really mixed.
         """
         _check(clips, targets)
-        lam, partner = self._draw(len(clips), generator)
-        mixed = midas(clips, targets, lam.to(clips.device), partner.to(clips.device))
+        lam, partner = self._draw(targets, generator)
+        weights = None if self.blend == "mixup" else self._weights(lam, clips, generator)
+        if weights is not None:
+            lam = weights.expand(-1, 1, *clips.shape[2:]).mean(dim=(1, 2, 3, 4))
+        lam, partner = lam.to(clips.device), partner.to(clips.device)
+        shown = clips if self.layer == "hidden" else _mix_clips(clips, lam, partner, weights)
+        mixed = Mixed(shown, _mix_targets(targets, self._label_share(lam, partner, ballots), partner), lam, partner)
         if self.softmax is not None:
             mixed = mixed._replace(targets=torch.softmax(mixed.targets / self.softmax, dim=1))
         return _with_real(clips, targets, mixed) if self.keep_real else mixed
 
-    def _draw(self, size: int, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-        """λ (B,) float32 and partners (B,) int64: a permutation of the batch."""
-        device = torch.device("cpu") if generator is None else generator.device
+    def _draw(self, targets: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        """λ (B,) float32 and partners (B,) int64."""
+        drawing = torch.default_generator if generator is None else generator
         # torch's own Beta takes no generator, so one torch draw seeds numpy's.
-        seed = int(torch.randint(2**62, (), generator=generator, device=device))
+        seed = int(torch.randint(2**62, (), generator=drawing, device=drawing.device))
         numpy = np.random.default_rng(seed)
-        draws = size if self.per == "clip" else 1
+        draws = len(targets) if self.per == "clip" else 1
         lam = np.where(numpy.random(draws) < self.prob, numpy.beta(self.alpha, self.alpha, draws), 1.0)
-        partner = torch.randperm(size, generator=generator, device=device)
-        return torch.from_numpy(lam.astype(np.float32)).expand(size), partner
+        partner = PAIRINGS[self.pairing](targets.detach().to(drawing.device), drawing)
+        return torch.from_numpy(lam.astype(np.float32)).expand(len(targets)), partner
+
+    def _weights(self, lam: Tensor, clips: Tensor, generator: torch.Generator | None) -> Tensor:
+        """The clip's own share of each pixel, to broadcast to the clips."""
+        if clips.ndim != 5:
+            raise DferError(f'blend="{self.blend}" expects clips (B, C, T, H, W), got shape {tuple(clips.shape)}')
+        frames, height, width = clips.shape[2:]
+        return BLENDS[self.blend](lam, (frames, height, width), generator or torch.default_generator)
+
+    def _label_share(self, lam: Tensor, partner: Tensor, ballots: Tensor | None) -> Tensor:
+        """The clip's own share of the label."""
+        if not self.counts:
+            return lam
+        if ballots is None or ballots.shape != lam.shape or not (ballots > 0).all():
+            raise DferError("counts=True expects ballots, (B,) of at least one: how many people voted on each clip")
+        own = lam * ballots.to(lam)
+        return own / (own + (1 - lam) * ballots.to(lam)[partner])
 
 
 def _check(clips: Tensor, targets: Tensor) -> None:
@@ -136,9 +185,14 @@ def _check(clips: Tensor, targets: Tensor) -> None:
         raise DferError(f"expected clips that are floating point or uint8, got {clips.dtype}")
 
 
-def _mix_clips(clips: Tensor, lam: Tensor, partner: Tensor) -> Tensor:
-    if clips.is_cuda or clips.requires_grad:
-        weight = lam.view(-1, *[1] * (clips.ndim - 1))
+def _mix_targets(targets: Tensor, lam: Tensor, partner: Tensor) -> Tensor:
+    return torch.lerp(targets[partner], targets, lam.to(targets)[:, None])
+
+
+def _mix_clips(clips: Tensor, lam: Tensor, partner: Tensor, weights: Tensor | None = None) -> Tensor:
+    """By λ, or by a weight for each pixel where there are `weights`."""
+    if weights is not None or clips.is_cuda or clips.requires_grad:
+        weight = lam.view(-1, *[1] * (clips.ndim - 1)) if weights is None else weights
         real = clips.float() if clips.dtype == torch.uint8 else clips
         mixed = torch.lerp(real[partner], real, weight.to(real))
         return mixed.round().to(clips.dtype) if clips.dtype == torch.uint8 else mixed

@@ -13,11 +13,11 @@ from typing import Any
 
 from torch import nn
 
-from dfer.errors import DferError, listed
-from dfer.labels.emotions import nearest
+from dfer.errors import DferError, listed, nearest
 from dfer.models.checkpoint import Card, load_checkpoint, require_emotions, save_checkpoint
 from dfer.models.frame_gru import FrameGru
 from dfer.models.m3dfel import M3dfel
+from dfer.models.manifold import mixed_inside
 from dfer.models.r3d18 import r3d18
 from dfer.models.tiny3d import Tiny3d
 
@@ -28,7 +28,9 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "tiny3d": Tiny3d,
 }
 
-__all__ = ["Card", "create_model", "list_models", "load_checkpoint", "require_emotions", "save_checkpoint"]
+__all__ = [
+    "Card", "create_model", "list_models", "load_checkpoint", "mixed_inside", "require_emotions", "save_checkpoint",
+]  # fmt: skip
 
 
 def list_models() -> list[str]:

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from dfer.errors import DferError
+from dfer.files import replacing
 from dfer.labels import EmotionSet
 from dfer.models.weights import fit_weights
 from dfer.version import __version__
@@ -38,6 +39,7 @@ class Card:
         data: what it was trained on.
         metrics: what it scored, and on what.
         recipe: the whole recipe.
+        calibration: {"temperature": t} where one was fitted: probabilities are softmax(logits / t).
         version: of dfer.
     """
 
@@ -48,6 +50,7 @@ class Card:
     data: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
+    calibration: dict[str, float] = field(default_factory=dict)
     version: str = __version__
 
 
@@ -61,16 +64,13 @@ def save_checkpoint(folder: str | Path, model: nn.Module, card: Card) -> None:
     text = _to_json(card)
     state: dict[str, Tensor] = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     weights, card_file = folder / "model.safetensors", folder / "card.json"
-    new_weights, new_card = folder / "model.safetensors.partial", folder / "card.json.partial"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file(state, new_weights)
+    with replacing(card_file) as new_card, replacing(weights) as new_weights:  # the weights take their place first
         new_card.write_text(text, encoding="utf-8")
+        try:
+            save_file(state, new_weights)
+        except SafetensorError as error:  # how it tells of a full disk
+            raise OSError(str(error)) from error
         card_file.unlink(missing_ok=True)  # without a card it is no checkpoint: old weights never meet the new card
-        new_weights.replace(weights)
-        new_card.replace(card_file)
-    except (OSError, SafetensorError) as error:
-        raise DferError(f"cannot write the checkpoint {folder}: {error}") from error
 
 
 def load_checkpoint(folder: str | Path) -> tuple[nn.Module, Card]:

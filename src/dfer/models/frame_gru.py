@@ -74,6 +74,10 @@ class FrameGru(nn.Module):
         self.head = nn.Linear(features, num_classes)
         self.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    def stages(self) -> list[nn.Module]:
+        """Where features may be mixed, see `dfer.models.manifold`."""
+        return [*list(self.encoder)[3:], self.head]
+
     def forward(self, clips: Tensor) -> Tensor:
         """Clips (B, C, T, H, W) -> logits (B, K)."""
         require_clips(clips, self.in_channels)

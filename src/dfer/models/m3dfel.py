@@ -81,6 +81,10 @@ class M3dfel(nn.Module):
         self.pool = nn.Conv1d(bag, 1, 3, padding=1)
         self.fc = nn.Linear(2 * features, num_classes)
 
+    def stages(self) -> list[nn.Module]:
+        """Where features may be mixed, see `dfer.models.manifold`."""
+        return [*self.backbone.stages()[:-1], self.lstm, self.fc]
+
     def forward(self, clips: Tensor) -> Tensor:
         """Clips (B, C, bag x instance_length, H, W) -> logits (B, K)."""
         require_clips(clips, self.in_channels)

@@ -76,6 +76,10 @@ class R3d(nn.Module):
                 nn.init.zeros_(module.bias)
         self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
+    def stages(self) -> list[nn.Module]:
+        """Where features may be mixed, see `dfer.models.manifold`."""
+        return [*(self.get_submodule(f"layer{stage + 1}") for stage in range(len(DEPTHS))), self.fc]
+
     def forward(self, clips: Tensor) -> Tensor:
         """Clips (B, C, T, H, W) -> logits (B, K)."""
         require_clips(clips, self.in_channels)

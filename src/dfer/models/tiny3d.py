@@ -70,6 +70,10 @@ class Tiny3d(nn.Module):
         self.head = nn.Linear(6 * width, num_classes)
         self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
+    def stages(self) -> list[nn.Module]:
+        """Where features may be mixed, see `dfer.models.manifold`."""
+        return [*self.blocks, self.head]
+
     def forward(self, clips: Tensor) -> Tensor:
         """Clips (B, C, T, H, W) -> logits (B, K)."""
         require_clips(clips, self.in_channels)
