@@ -19,6 +19,7 @@ HEADERS = {
     "mafw": "anger disgust fear happiness neutral sadness surprise contempt anxiety helplessness disappointment",
     "crema_d": "A D F H N S",
     "ferplus": "neutral happiness surprise sadness anger disgust fear contempt",
+    "ravdess": "neutral calm happy sad angry fearful disgust surprised",
 }
 
 

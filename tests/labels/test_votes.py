@@ -26,7 +26,13 @@ VOTES = np.array([[6, 4, 0], [1, 2, 7], [10, 0, 0]])
 TABLES = arrays(np.int64, st.tuples(st.integers(1, 6), st.integers(2, 8)), elements=st.integers(0, 20)).filter(
     lambda votes: bool((votes.sum(axis=1) > 0).all())
 )
-OPTIONS = {"smooth": {"ties": "drop"}, "hard": {"ties": "drop"}}
+
+
+def options_of(rule: str, votes: np.ndarray) -> dict[str, object]:
+    """What a rule needs in order to take any votes."""
+    even = np.full(votes.shape, 1 / max(votes.shape[1], 1))
+    ties = {"ties": "drop"}
+    return {"smooth": ties, "hard": ties, "weighted": {"weights": even}, "given": {"soft": even}}.get(rule, {})
 
 
 def test_frequency_is_the_share_of_votes() -> None:
@@ -199,14 +205,14 @@ def test_labels_out_of_range_have_no_one_hot_row(labels: list, message: str) -> 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_an_empty_table_gives_an_empty_table(rule: str) -> None:
-    assert soft_labels(np.zeros((0, 7)), rule).shape == (0, 7)
+    assert soft_labels(np.zeros((0, 7)), rule, **options_of(rule, np.zeros((0, 7)))).shape == (0, 7)
 
 
 @pytest.mark.parametrize("rule", RULES)
 @given(votes=TABLES)
 def test_rows_sum_to_one_or_are_discarded_whole_and_the_votes_are_not_touched(rule: str, votes: np.ndarray) -> None:
     before = votes.copy()
-    soft = soft_labels(votes, rule, **OPTIONS.get(rule, {}))
+    soft = soft_labels(votes, rule, **options_of(rule, votes))
     discarded = np.isnan(soft).any(axis=1)
     assert np.isnan(soft[discarded]).all()
     assert np.allclose(soft[~discarded].sum(axis=1), 1) and (soft[~discarded] >= 0).all()
@@ -217,7 +223,7 @@ def test_rows_sum_to_one_or_are_discarded_whole_and_the_votes_are_not_touched(ru
 @given(votes=TABLES, data=st.data())
 def test_permuting_the_emotions_permutes_the_columns(rule: str, votes: np.ndarray, data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(votes.shape[1])))
-    options = OPTIONS.get(rule, {})
+    options = options_of(rule, votes)
     there, here = soft_labels(votes[:, order], rule, **options), soft_labels(votes, rule, **options)
     assert np.allclose(there, here[:, order], equal_nan=True)
 

@@ -18,18 +18,19 @@ from dfer.labels.emotions import (
     FERV39K,
     KNOWN,
     MAFW,
+    RAVDESS,
     EmotionSet,
     emotion_set,
     map_columns,
 )
+from dfer.labels.interrater import fleiss_kappa, krippendorff_alpha
+from dfer.labels.rules import RULES, soft_labels
 from dfer.labels.votes import (
-    RULES,
     check_votes,
     hard_labels,
     one_hot,
     single_label,
     smooth_labels,
-    soft_labels,
     without_lone_votes,
 )
 
@@ -40,6 +41,7 @@ __all__ = [
     "FERV39K",
     "KNOWN",
     "MAFW",
+    "RAVDESS",
     "RULES",
     "STRATA",
     "EmotionSet",
@@ -49,7 +51,9 @@ __all__ = [
     "emotion_set",
     "emotions_with_votes",
     "entropy",
+    "fleiss_kappa",
     "hard_labels",
+    "krippendorff_alpha",
     "map_columns",
     "margin",
     "one_hot",

@@ -1,26 +1,25 @@
 """Label spaces as data: ordered names of emotions, and the way from one space to another by name.
 
 Conventions: an emotion is known by its canonical name (lower case: happy, sad, neutral, angry, surprise,
-disgust, fear, contempt, anxiety, helplessness, disappointment); a position means nothing without its
+disgust, fear, contempt, anxiety, helplessness, disappointment, calm); a position means nothing without its
 `EmotionSet`. Spellings that mean the same in every data set ("happiness", "Anger") are understood by every
 set; abbreviations that mean something in one source only ("A" in CREMA-D) are aliases of that set alone.
 
 References: orders and spellings follow each source's own files: DFEW (Jiang et al., ACM MM 2020), FERV39k
 (Wang et al., CVPR 2022), MAFW (Liu et al., ACM MM 2022), CREMA-D (Cao et al., IEEE TAFFC 2014), FER+
-(Barsoum et al., ICMI 2016).
+(Barsoum et al., ICMI 2016), RAVDESS (Livingstone and Russo, PLoS ONE 2018).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dfer.errors import DferError, listed
+from dfer.errors import DferError, listed, nearest
 
 SPELLINGS: dict[str, str] = {
     "happiness": "happy", "joy": "happy", "joyful": "happy",
@@ -184,12 +183,6 @@ def emotion_set(name: str) -> EmotionSet:
     return known
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """For a message: " (did you mean 'x'?)" when something known is spelt like `name`, else nothing."""
-    close = get_close_matches(name, list(known), n=1)
-    return f" (did you mean '{close[0]}'?)" if close else ""
-
-
 def _fold(name: str) -> str:
     return name.strip().casefold()
 
@@ -230,5 +223,8 @@ CREMA_D = EmotionSet(
 FERPLUS = EmotionSet("ferplus", ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt"))
 """Columns of fer2013new.csv; its further columns unknown and NF (not a face) name no emotion."""
 
-KNOWN: dict[str, EmotionSet] = {known.name: known for known in (DFEW, FERV39K, MAFW, CREMA_D, FERPLUS)}
+RAVDESS = EmotionSet("ravdess", ("neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise"))
+"""Emotion codes 01..08 of its file names."""
+
+KNOWN: dict[str, EmotionSet] = {known.name: known for known in (DFEW, FERV39K, MAFW, CREMA_D, FERPLUS, RAVDESS)}
 """The known label spaces by name."""

@@ -1,8 +1,7 @@
-"""From votes to targets: named rules for soft labels, and explicit policies for hard ones.
+"""Votes: what they may be, the one emotion that they single out, and hard labels as rows.
 
 Conventions: `votes (N, K)` are counts, one row a clip, one column an emotion; they are kept as they are and
-turned into targets at the last moment. A soft label is a float64 row that sums to one; a hard label is a
-position, -1 where there is none. A row that a rule discards is all NaN, so that it cannot pass for a target.
+turned into targets at the last moment, by the rules of `rules`. A hard label is a position, -1 where there is none.
 
 References:
     Barsoum, Zhang, Canton Ferrer and Zhang, "Training deep networks for facial expression recognition with
@@ -12,16 +11,14 @@ References:
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dfer.errors import DferError, listed
-from dfer.labels.emotions import nearest
+from dfer.errors import DferError, listed, nearest
 
 Floats = NDArray[np.float64]
 Ids = Sequence[object] | NDArray[Any] | None
@@ -49,128 +46,12 @@ def check_votes(votes: ArrayLike, ids: Ids = None, *, allow_fractional: bool = F
         raise DferError(f"expected votes (N, K), a row a clip and a column an emotion, got {table.shape}")
     if ids is not None and len(ids) != len(table):
         raise DferError(f"{len(table)} rows of votes came with {len(ids)} ids")
-    _refuse(np.isnan(table), "votes are NaN", "give every emotion a count, or leave these clips out", ids)
-    _refuse(np.isinf(table), "votes are infinite", "counts are finite", ids)
-    _refuse(table < 0, "votes are negative", "counts start at 0", ids)
+    refuse(np.isnan(table), "votes are NaN", "give every emotion a count, or leave these clips out", ids)
+    refuse(np.isinf(table), "votes are infinite", "counts are finite", ids)
+    refuse(table < 0, "votes are negative", "counts start at 0", ids)
     if not allow_fractional:
-        _refuse(table % 1 != 0, "votes are fractional", "counts are whole, unless allow_fractional=True", ids)
+        refuse(table % 1 != 0, "votes are fractional", "counts are whole, unless allow_fractional=True", ids)
     return table
-
-
-def soft_labels(
-    votes: ArrayLike,
-    rule: str = "frequency",
-    *,
-    ids: Ids = None,
-    allow_fractional: bool = False,
-    **options: Any,
-) -> Floats:
-    """Targets by a named rule.
-
-    Args:
-        votes: (N, K) counts.
-        rule: a key of `RULES`: frequency, dirichlet, softmax, ferplus, smooth or hard.
-        ids: N names of clips for messages.
-        allow_fractional: accept published distributions or weighted votes.
-        **options: the rule's own options, as its function documents them.
-
-    Returns:
-        (N, K) float64; rows sum to one, a row that the rule discards is all NaN.
-
-    Raises:
-        DferError: votes that cannot be, a clip without a vote, or a rule or option that does not exist.
-
-    >>> soft_labels([[6, 4, 0]]).tolist()
-    [[0.6, 0.4, 0.0]]
-    >>> soft_labels([[6, 4, 0]], "dirichlet", strength=2.0, prior=[0.5, 0.25, 0.25]).round(3).tolist()
-    [[0.583, 0.375, 0.042]]
-    """
-    if rule not in RULES:
-        raise DferError(f"no soft-label rule '{rule}'{nearest(str(rule), RULES)}; known: {listed(RULES, 12)}")
-    parameters = inspect.signature(RULES[rule]).parameters
-    known = [name for name in parameters if name not in ("votes", "ids")]
-    for option in options:
-        if option not in known:
-            raise DferError(
-                f"soft-label rule '{rule}' has no option '{option}'{nearest(option, known)}; "
-                f"it has {listed(known, 12) or 'none'}"
-            )
-    table = check_votes(votes, ids, allow_fractional=allow_fractional)
-    _refuse_empty(table, options.get("other"), ids)
-    return RULES[rule](table, **({"ids": ids} if "ids" in parameters else {}), **options)
-
-
-def frequency(votes: Floats) -> Floats:
-    """The share of each emotion: n_k / N."""
-    shares: Floats = votes / votes.sum(axis=1, keepdims=True)
-    return shares
-
-
-def dirichlet(votes: Floats, *, strength: float = 1.0, prior: str | Sequence[float] | Floats = "uniform") -> Floats:
-    """Additive smoothing: (n_k + strength prior_k) / (N + strength), the posterior mean of a Dirichlet prior.
-
-    Args:
-        votes: (N, K) counts.
-        strength: what the prior weighs, in votes; 0 is `frequency`.
-        prior: "uniform" (1/K each), "class" (each emotion's share of all votes in this table: give it the
-            training part alone), or K shares that sum to one.
-    """
-    _in_range("strength", strength, 0.0, np.inf)
-    return frequency(votes + strength * _prior(votes, prior))
-
-
-def softmax(votes: Floats, *, temperature: float = 1.0, of: str = "counts") -> Floats:
-    """exp(x_k / temperature), normalised, where x are the counts or the shares of the votes.
-
-    It matters which: ten equal votes of seven emotions become 1.000 of counts, but 0.312 of shares.
-
-    Args:
-        votes: (N, K) counts.
-        temperature: above 0; higher is flatter.
-        of: "counts" or "frequency".
-    """
-    _in_range("temperature", temperature, 1e-6, np.inf)
-    _one_of("of", of, ("counts", "frequency"))
-    raw = votes if of == "counts" else frequency(votes)
-    return frequency(np.exp((raw - raw.max(axis=1, keepdims=True)) / temperature))
-
-
-def ferplus(votes: Floats, *, other: ArrayLike | None = None) -> Floats:
-    """FER+: lone votes are outliers; a clip whose top answer is no emotion is discarded; shares of the rest.
-
-    Its authors' reader trims further when it trains on distributions (it stops at the most voted emotions
-    that hold three quarters of the votes, three at most); here every emotion with two votes stays.
-
-    Args:
-        votes: (N, K) counts.
-        other: (N, M) ballots that name no emotion (FER+: unknown, not a face); of equal tops an emotion wins.
-    """
-    kept, kept_other = without_lone_votes(votes, other)
-    top_other = kept_other.max(axis=1, initial=0.0)
-    total = kept.sum(axis=1, keepdims=True)
-    discarded = (kept.max(axis=1) < top_other) | (total[:, 0] == 0)
-    return np.where(discarded[:, None], np.nan, kept / np.where(total > 0, total, 1.0))
-
-
-def smooth(votes: Floats, *, epsilon: float = 0.1, ties: str = "error", ids: Ids = None) -> Floats:
-    """Label smoothing of the most voted emotion; `ties` as in `hard_labels`, "drop" discards the row."""
-    return smooth_labels(hard(votes, ties=ties, ids=ids), epsilon)
-
-
-def hard(votes: Floats, *, ties: str = "error", ids: Ids = None) -> Floats:
-    """One-hot of the most voted emotion; `ties` as in `hard_labels`, "drop" discards the row."""
-    return one_hot(hard_labels(votes, ties, ids=ids), votes.shape[1])
-
-
-RULES: dict[str, Callable[..., Floats]] = {
-    "frequency": frequency,
-    "dirichlet": dirichlet,
-    "softmax": softmax,
-    "ferplus": ferplus,
-    "smooth": smooth,
-    "hard": hard,
-}
-"""Soft-label rules by name; each takes votes that `check_votes` has passed, and its own options."""
 
 
 def hard_labels(votes: ArrayLike, ties: str = "error", *, ids: Ids = None) -> NDArray[np.int64]:
@@ -188,12 +69,12 @@ def hard_labels(votes: ArrayLike, ties: str = "error", *, ids: Ids = None) -> ND
     Raises:
         DferError: votes that cannot be, a clip without a single vote, a tie under "error", an unknown policy.
     """
-    _one_of("ties", ties, ("error", "drop", "first"))
+    one_of("ties", ties, ("error", "drop", "first"))
     table = check_votes(votes, ids, allow_fractional=True)
-    _refuse_empty(table, None, ids)
+    refuse_empty(table, None, ids)
     tied = _tied(table)
     if ties == "error":
-        _refuse(tied[:, None], "the most voted emotion is tied", "choose ties='drop' or ties='first'", ids)
+        refuse(tied[:, None], "the most voted emotion is tied", "choose ties='drop' or ties='first'", ids)
     labels = table.argmax(axis=1)
     return np.where(tied & (ties == "drop"), -1, labels).astype(np.int64)
 
@@ -218,10 +99,10 @@ def single_label(
     >>> single_label([[6, 4, 0], [5, 4, 1], [0, 0, 0]]).tolist()
     [0, -1, -1]
     """
-    _in_range("share", share, 0.0, 1.0)
+    in_range("share", share, 0.0, 1.0)
     table = check_votes(votes, allow_fractional=True)
     top = table.max(axis=1)
-    ballots = table.sum(axis=1) + _other(other, len(table)).sum(axis=1)
+    ballots = table.sum(axis=1) + other_ballots(other, len(table)).sum(axis=1)
     held = top / np.where(ballots > 0, ballots, 1.0)
     enough = held >= share if inclusive else held > share
     return np.where(enough & (top > 0) & ~_tied(table), table.argmax(axis=1), -1).astype(np.int64)
@@ -230,7 +111,7 @@ def single_label(
 def without_lone_votes(votes: ArrayLike, other: ArrayLike | None = None) -> tuple[Floats, Floats]:
     """Votes and other ballots with every answer that only one person gave set to zero (FER+'s outliers)."""
     table = check_votes(votes, allow_fractional=True)
-    ballots = _other(other, len(table))
+    ballots = other_ballots(other, len(table))
     return np.where(table > 1, table, 0.0), np.where(ballots > 1, ballots, 0.0)
 
 
@@ -253,25 +134,12 @@ def one_hot(labels: ArrayLike, num_classes: int) -> Floats:
 
 def smooth_labels(targets: ArrayLike, epsilon: float) -> Floats:
     """(1 - epsilon) target + epsilon / K for targets (N, K), soft or one-hot; epsilon from 0 to 1."""
-    _in_range("epsilon", epsilon, 0.0, 1.0)
+    in_range("epsilon", epsilon, 0.0, 1.0)
     rows = np.asarray(targets, dtype=np.float64)
     return np.asarray((1.0 - epsilon) * rows + epsilon / rows.shape[1])
 
 
-def _prior(votes: Floats, prior: str | Sequence[float] | Floats) -> Floats:
-    """The K shares that `prior` stands for."""
-    classes = votes.shape[1]
-    if isinstance(prior, str):
-        _one_of("prior", prior, ("uniform", "class"))
-        pooled = np.ones(classes) if prior == "uniform" or not len(votes) else votes.sum(axis=0)
-        return np.asarray(pooled / pooled.sum())
-    shares = np.asarray(prior, dtype=np.float64)
-    if shares.shape != (classes,) or not (shares >= 0).all() or not np.isclose(shares.sum(), 1.0):
-        raise DferError(f"prior must be 'uniform', 'class' or {classes} shares of sum one, got {prior!r}")
-    return shares
-
-
-def _other(other: ArrayLike | None, rows: int) -> Floats:
+def other_ballots(other: ArrayLike | None, rows: int) -> Floats:
     """Ballots that name no emotion as (N, M), M = 0 when there are none."""
     if other is None:
         return np.zeros((rows, 0))
@@ -281,10 +149,10 @@ def _other(other: ArrayLike | None, rows: int) -> Floats:
     return ballots
 
 
-def _refuse_empty(votes: Floats, other: ArrayLike | None, ids: Ids) -> None:
+def refuse_empty(votes: Floats, other: ArrayLike | None, ids: Ids) -> None:
     """Raises when nobody voted on a clip."""
-    ballots = np.hstack([votes, _other(other, len(votes))])
-    _refuse(ballots.sum(axis=1, keepdims=True) == 0, "there are no votes", "leave these clips out", ids)
+    ballots = np.hstack([votes, other_ballots(other, len(votes))])
+    refuse(ballots.sum(axis=1, keepdims=True) == 0, "there are no votes", "leave these clips out", ids)
 
 
 def _tied(votes: Floats) -> NDArray[np.bool_]:
@@ -292,7 +160,7 @@ def _tied(votes: Floats) -> NDArray[np.bool_]:
     return np.asarray((votes == votes.max(axis=1, keepdims=True)).sum(axis=1) > 1)
 
 
-def _refuse(wrong: NDArray[np.bool_], fault: str, advice: str, ids: Ids) -> None:
+def refuse(wrong: NDArray[np.bool_], fault: str, advice: str, ids: Ids) -> None:
     """Raises when a cell of `wrong` (N, any) is true, naming its clips."""
     rows = np.flatnonzero(wrong.any(axis=1)).tolist()
     if rows:
@@ -300,11 +168,13 @@ def _refuse(wrong: NDArray[np.bool_], fault: str, advice: str, ids: Ids) -> None
         raise DferError(f"{fault} in {len(rows)} of {len(wrong)} clips ({listed(names)}): {advice}")
 
 
-def _in_range(name: str, value: float, low: float, high: float) -> None:
+def in_range(name: str, value: float, low: float, high: float) -> None:
+    """Raises when an option is no finite number in [low, high]."""
     if not isinstance(value, Real) or not low <= value <= high or np.isinf(value):
         raise DferError(f"{name} must be a finite number from {low:g} to {high:g}, got {value!r}")
 
 
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+def one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    """Raises when an option is none of the known words; the message gives the nearest."""
     if value not in known:
         raise DferError(f"{name} must be one of {listed(known)}, got '{value}'{nearest(str(value), known)}")
