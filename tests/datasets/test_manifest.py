@@ -205,7 +205,7 @@ def test_selecting_keeps_the_rows_that_are_asked_for_and_all_else() -> None:
         ("fold", ["one", 1, 2, 3], r"1 clips have something in fold that is not a number: '00001'"),
         ("frames", [0, 1, 2, 3], r"1 clips have no frames; leave them out: '00001'"),
         ("label", ["happy", "angry", "", ""], r"1 clips have a label that is none of happy, sad: '00002'"),
-        ("label", ["happy", "", "", "sad"], r"1 clips have neither a label nor votes: '00003'"),
+        ("label", ["happy", "", "", "sad"], r"1 clips have neither a label nor votes nor a soft label: '00003'"),
         ("votes_sad", [4, -5, None, 1], r"negative in 1 of 3 clips \(00002\)"),
         ("votes_sad", [4, 0.5, None, 1], r"fractional in 1 of 3 clips \(00002\)"),
         ("votes_sad", [4, None, None, 1], r"NaN in 1 of 3 clips \(00002\)"),
@@ -363,3 +363,94 @@ def test_a_clip_of_split_test_that_is_in_no_fold_is_never_trained_on() -> None:
     })  # fmt: skip
     train, test = Manifest.build(rows, emotions=DFEW, root=Path()).partition(1)
     assert train.tolist() == [False, True, False] and test.tolist() == [True, False, False]
+
+
+SOFT: dict[str, list[Any]] = {
+    "soft_happy": [None, 0.25, 1, None],
+    "soft_sad": [None, 0.75, 0, None],
+    "soft_from": [None, "published distribution", "an ensemble", ""],
+    "weight_happy": [71.5, 0, None, None],
+    "weight_sad": [40, 1e3, None, 88.25],
+}
+
+
+def test_distributions_and_weights_are_arrays_of_their_own_and_no_votes() -> None:
+    nothing = [np.nan, np.nan]
+    built = build(**SOFT)
+    assert np.array_equal(built.soft, [nothing, [0.25, 0.75], [1, 0], nothing], equal_nan=True)
+    assert np.array_equal(built.weights, [[71.5, 40], [0, 1000], nothing, [np.nan, 88.25]], equal_nan=True)
+    assert np.array_equal(built.votes, build().votes, equal_nan=True)
+    assert built.table["soft_from"].tolist() == ["", "published distribution", "an ensemble", ""]
+
+
+def test_without_such_columns_there_is_no_distribution_and_no_weight() -> None:
+    built = build()
+    assert built.soft.shape == built.weights.shape == (4, 2)
+    assert np.isnan(built.soft).all() and np.isnan(built.weights).all() and "soft_from" not in built.table
+
+
+def test_distributions_and_weights_come_behind_the_votes_in_the_order_of_the_emotions() -> None:
+    shuffled = {name: SOFT[name] for name in ("weight_sad", "soft_from", "soft_sad", "weight_happy", "soft_happy")}
+    columns = build(**shuffled).table.columns.tolist()
+    assert columns[8:] == ["votes_happy", "votes_sad", *SOFT, "other_unknown"]
+
+
+@suffixes
+def test_distributions_and_weights_survive_the_disk_to_the_last_digit(tmp_path: Path, suffix: str) -> None:
+    rows = np.random.default_rng(0).dirichlet([0.2] * len(DFEW), 500)
+    table = pd.DataFrame(rows, columns=[f"soft_{name}" for name in DFEW])
+    table[[f"weight_{name}" for name in DFEW]] = rows[::-1] * 100
+    table = table.assign(id=[str(k) for k in range(500)], path="x", kind="video", soft_from="an ensemble")
+    written = Manifest.build(table, emotions=DFEW, root=tmp_path)
+    written.write(tmp_path / f"m{suffix}")
+    read = Manifest.read(tmp_path / f"m{suffix}")
+    assert_same(read, written)
+    assert np.array_equal(read.soft, rows) and np.array_equal(read.weights, rows[::-1] * 100)
+
+
+@suffixes
+def test_clips_of_which_none_has_a_distribution_keep_the_empty_columns(tmp_path: Path, suffix: str) -> None:
+    written = build(tmp_path, **SOFT).select(np.array([True, False, False, True]))
+    written.write(tmp_path / f"m{suffix}")
+    assert_same(Manifest.read(tmp_path / f"m{suffix}"), written)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"soft_sad": [None, None, 0, None]}, r"1 clips have a soft label for some emotions only: '00002'"),
+        ({"soft_happy": [None, -0.25, 1, None], "soft_sad": [None, 1.25, 0, None]}, r"soft label below 0: '00002'"),
+        ({"soft_sad": [None, 0.75001, 0, None]}, r"1 clips have a soft label that does not sum to one; .*'00002'"),
+        ({"soft_sad": [None, 6, 4, None]}, r"2 clips have a soft label that does not sum to one; .*'00002', '00003'"),
+        ({"soft_sad": [None, np.inf, 0, None]}, r"1 clips have a soft label that does not sum to one"),
+        ({"soft_sad": [None, "most", 0, None]}, r"1 clips have something in soft_sad that is not a number: '00002'"),
+        ({"soft_from": ["", " ", "x", ""]}, r"1 clips have a soft label of unknown origin; .*'00002'"),
+        ({"soft_from": ["x", "x", "x", ""]}, r"1 clips have something in soft_from but no soft label: '00001'"),
+        ({"soft_angry": [None, 0, 0, None]}, r"expected soft for happy, sad; found the columns soft_angry"),
+        ({"weight_sad": [40, -1, None, 2]}, r"1 clips have a weight below 0 or infinite: '00002'"),
+        ({"weight_sad": [np.inf, 1, None, 2]}, r"1 clips have a weight below 0 or infinite: '00001'"),
+        ({"weight_angry": [1, 1, 1, 1]}, r"expected weight for happy, sad; found the columns weight_angry"),
+    ],
+)
+def test_distributions_and_weights_that_cannot_be_are_refused(changes: dict[str, list[Any]], fault: str) -> None:
+    with pytest.raises(DferError, match=fault):
+        build(**(SOFT | changes))
+
+
+@pytest.mark.parametrize("name", SOFT)
+def test_a_family_of_columns_that_lacks_one_is_refused(name: str) -> None:
+    with pytest.raises(DferError, match=rf"of all emotions or of none; missing: {name}"):
+        build(**{column: cells for column, cells in SOFT.items() if column != name})
+
+
+def test_a_distribution_is_enough_for_a_clip_and_a_weight_is_not() -> None:
+    rows = {"id": ["a"], "path": ["a"], "kind": ["video"]}
+    soft = {"soft_happy": [0.5], "soft_sad": [0.5], "soft_from": ["an ensemble"]}
+    built = Manifest.build(pd.DataFrame(rows | soft), emotions=TWO, root=Path())
+    assert built.labels.tolist() == [-1] and np.isnan(built.votes).all()
+    with pytest.raises(DferError, match=r"have neither a label nor votes nor a soft label: 'a'"):
+        Manifest.build(pd.DataFrame(rows | {"weight_happy": [1], "weight_sad": [1]}), emotions=TWO, root=Path())
+
+
+def test_a_sum_that_is_one_but_for_rounding_passes() -> None:
+    build(**(SOFT | {"soft_sad": [None, 0.7500009, 0, None]}))

@@ -1,6 +1,6 @@
 """The Manifest: one table, one row a clip, with all that is known about it; its emotions and root travel with it.
 
-Columns, always all there and in this order:
+Columns, always all there and in this order (their types, and what is refused, are in `columns`):
     id        unique name of the clip
     path      relative to the root ("/" on every system), or absolute; `faces.zip/dir/0001.png` lies in an archive
     kind      video | frames (a folder of images) | image | array (a packed clip, .npy)
@@ -10,38 +10,41 @@ Columns, always all there and in this order:
     label     the one emotion that the source itself gives, "" none (such as DFEW's non-single-labelled clips)
     frames    number of frames, empty: unknown
     votes_X   how many people voted for emotion X; all empty: no votes
+
+Two families follow where a source gives them, for all of its emotions or for none:
+    soft_X    how much of the clip belongs to emotion X: a distribution that is no count of votes; sums to one, or is
+              empty; `soft_from` says where it comes from ("published distribution")
+    weight_X  how strongly those who voted for X saw it, in the source's own unit; empty: unknown
+
 Others are kept behind them (CSV gives them back as text); `other_X` are ballots that name no emotion, such as FER+'s
 "unknown".
 
 On disk: CSV whose first line is a comment, `# dfer.manifest/1 {"emotions": ...}`, with emotions, root, source and
 counts of clips left out as JSON (`pandas.read_csv(path, skiprows=1)` reads the rest), or Parquet with the same JSON
-in its metadata. Counts are kept as they are: a soft label is made from them at the last moment.
+in its metadata. Counts are kept as they are: a soft label is made from them at the last moment. A distribution that
+somebody else made stays in its own columns, so that it can never pass for votes.
 """
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from dfer.datasets.columns import ESTIMATED, check, completed, family
 from dfer.errors import DferError, listed
-from dfer.labels import EmotionSet, check_votes
+from dfer.files import replacing
+from dfer.labels import EmotionSet
 
 FORMAT = "dfer.manifest/1"
-KINDS = ("video", "frames", "image", "array")
-SPLITS = ("train", "val", "test", "")
-COLUMNS = ("id", "path", "kind", "group", "fold", "split", "label", "frames")
-TEXT = ("id", "path", "kind", "group", "split", "label")
-WHOLE = ("fold", "frames")
 SUFFIXES = (".csv", ".parquet")
 
 Mask = NDArray[np.bool_]
@@ -53,7 +56,7 @@ class Manifest:
 
     Attributes:
         table: one row a clip, index 0..N-1.
-        emotions: the K emotions of `label` and `votes_*`.
+        emotions: the K emotions of `label`, `votes_*`, `soft_*` and `weight_*`.
         root: what relative paths are relative to, absolute.
         source: the reader that made it, such as "dfew".
         left_out: reason -> how many clips of the source are not in the table.
@@ -78,7 +81,7 @@ class Manifest:
         """A valid manifest from a table that may lack columns.
 
         Args:
-            rows: at least `id`, `path` and `kind`, and for each clip a `label` or `votes_*`.
+            rows: at least `id`, `path` and `kind`, and for each clip a `label`, `votes_*` or `soft_*`.
             emotions: their emotions, in order.
             root: what relative paths are relative to.
             source: the reader's name.
@@ -87,10 +90,12 @@ class Manifest:
         Raises:
             DferError: what is wrong, and in which clips.
         """
-        table = _completed(rows, emotions)
-        manifest = cls(table, emotions, _absolute(root), source, dict(left_out or {}))
-        manifest._validate()
-        return manifest
+        table = completed(rows, emotions)
+        if not len(table):
+            told = "".join(f"; left out {count}: {reason}" for reason, count in (left_out or {}).items())
+            raise DferError(f"there is no clip in this manifest{told}")
+        check(table, emotions)
+        return cls(table, emotions, _absolute(root), source, dict(left_out or {}))
 
     def __len__(self) -> int:
         return len(self.table)
@@ -98,7 +103,23 @@ class Manifest:
     @property
     def votes(self) -> NDArray[np.float64]:
         """(N, K) counts; the row of a clip without votes is all NaN."""
-        return self.table[[f"votes_{name}" for name in self.emotions]].to_numpy(dtype=np.float64)
+        return family(self.table, "votes", self.emotions)
+
+    @property
+    def soft(self) -> NDArray[np.float64]:
+        """(N, K) distributions that are no counts, of origin `soft_from`; all NaN where a clip has none."""
+        return family(self.table, "soft", self.emotions)
+
+    @property
+    def estimated(self) -> Mask:
+        """(N,) whether the distribution in `soft` is what models made of the clip, and nobody's answer."""
+        origin = self.table.get("soft_from", pd.Series("", index=self.table.index))
+        return np.asarray(origin.str.startswith(ESTIMATED).to_numpy(dtype=bool))
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """(N, K) how strongly those who voted for an emotion saw it, in the source's unit; NaN where unknown."""
+        return family(self.table, "weight", self.emotions)
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -145,35 +166,9 @@ class Manifest:
         if not (train.any() and test.any()):
             raise DferError(
                 f"nothing to train on apart from something to test on: {train.sum()} clips have split train, "
-                f"{test.sum()} have split test, none has a fold; fill the manifest's fold or split column"
+                f"{test.sum()} have split test, none has a fold; `dfer split` cuts folds or a split"
             )
         return train, test
-
-    def _validate(self) -> None:
-        """Raises a DferError that says what is wrong and in which clips, or does nothing."""
-        table, ids, known = self.table, self.table["id"], ", ".join(self.emotions)
-        if not len(table):
-            told = "".join(f"; left out {count}: {reason}" for reason, count in self.left_out.items())
-            raise DferError(f"there is no clip in this manifest{told}")
-        _refuse(ids, ids == "", "have no id; give each clip a name")
-        _refuse(ids, ids.duplicated(keep=False), "have an id that is not unique")
-        _refuse(ids, table["path"] == "", "have no path")
-        for name in ("id", "path", "group"):  # readers of CSV end a text there
-            _refuse(ids, table[name].str.contains("\0", regex=False), f"have a null character in {name}")
-        _refuse(ids, ~table["kind"].isin(KINDS), f"are of a kind that is none of {', '.join(KINDS)}")
-        _refuse(ids, ~table["split"].isin(SPLITS), "are in a split that is none of train, val, test")
-        _refuse(ids, (table["fold"] < 1).fillna(False), "are in a fold below 1; folds are counted from 1")
-        _refuse(ids, (table["frames"] < 1).fillna(False), "have no frames; leave them out")
-        _refuse(ids, ~table["label"].isin(["", *self.emotions]), f"have a label that is none of {known}")
-        given: Mask = ~np.asarray(np.isnan(self.votes).all(axis=1))
-        named = ids.to_numpy()[given]
-        if len(named):
-            votes = check_votes(self.votes[given], named)
-            _refuse(named, votes.sum(axis=1) == 0, f"have not one vote for any of {known}; leave them out")
-            others = table.filter(regex="^other_").to_numpy(dtype=np.float64)[given]
-            if others.shape[1]:
-                check_votes(others, named)
-        _refuse(ids, ~given & (table["label"] == "").to_numpy(), "have neither a label nor votes")
 
     def write(self, path: Path) -> None:
         """Write as .csv or .parquet, in one go: what goes wrong on the way leaves no half a file.
@@ -185,19 +180,10 @@ class Manifest:
             DferError: another suffix, or a place that cannot be written (read-only, full).
         """
         path = _absolute(path)
-        if path.suffix not in SUFFIXES:
-            raise DferError(f"expected the name of a manifest to end in .csv or .parquet, got {path}")
-        partial = path.with_name(f".{path.name}.partial")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            head = json.dumps(self._head(path.parent), ensure_ascii=False)
+        check_suffix(path)
+        head = json.dumps(self._head(path.parent), ensure_ascii=False)
+        with replacing(path) as partial:
             (_write_parquet if path.suffix == ".parquet" else _write_csv)(self.table, partial, head)
-            partial.replace(path)
-        except OSError as error:
-            raise DferError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
-        finally:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
 
     def _head(self, folder: Path) -> dict[str, Any]:
         """What the first line holds."""
@@ -231,54 +217,15 @@ class Manifest:
             raise DferError(f"{path} is damaged ({error!r:.200}); write it anew with `dfer prepare`") from error
 
 
+def check_suffix(path: Path) -> None:
+    """Raises when no manifest can be written under this name."""
+    if path.suffix not in SUFFIXES:
+        raise DferError(f"expected the name of a manifest to end in .csv or .parquet, got {path}")
+
+
 def _absolute(path: Path) -> Path:
     """Without "..", and links as they are: a linked folder moves with its link."""
     return Path(os.path.normpath(Path(path).absolute()))
-
-
-def _completed(rows: pd.DataFrame, emotions: EmotionSet) -> pd.DataFrame:
-    """All columns, in order, each of its type: text, Int64, or float64 for counts."""
-    table = rows.reset_index(drop=True)
-    missing = [name for name in ("id", "path", "kind") if name not in table]
-    if missing or table.columns.has_duplicates:
-        twice = listed(table.columns[table.columns.duplicated()])
-        raise DferError(f"expected columns id, path and kind, each once; missing: {listed(missing)}, twice: {twice}")
-    votes = [f"votes_{name}" for name in emotions]
-    strangers = [name for name in table if str(name).startswith("votes_") and name not in votes]
-    if strangers:
-        raise DferError(f"expected votes for {', '.join(emotions)}; found the columns {listed(strangers)}")
-    wanted = [*COLUMNS, *votes]
-    table = table.reindex(columns=[*wanted, *(name for name in table if name not in wanted)])
-    for name in TEXT:  # "" for an empty cell
-        table[name] = table[name].astype(object).where(table[name].notna(), "").astype(str)
-    for name in WHOLE:
-        numbers = _numbers(table, name)
-        _refuse(table["id"], numbers.notna() & (numbers % 1 != 0), f"have a {name} that is not a whole number")
-        table[name] = numbers.astype("Int64")
-    others = table.filter(regex="^other_").columns
-    for name in [*votes, *others]:
-        table[name] = _numbers(table, name).astype(np.float64)
-    for name in table.columns.difference([*wanted, *others], sort=False):
-        if table[name].dtype == object:  # Parquet has no column of numbers and text
-            table[name] = table[name].map(str, na_action="ignore")
-    return table
-
-
-def _numbers(table: pd.DataFrame, name: Any) -> pd.Series[Any]:
-    """A column as numbers, empty cells as NaN."""
-    given = table[name]
-    if not pd.api.types.is_numeric_dtype(given):
-        given = given.mask(given.astype(str).str.strip() == "")
-    numbers: pd.Series[Any] = pd.to_numeric(given, errors="coerce")
-    _refuse(table["id"], numbers.isna() & given.notna(), f"have something in {name} that is not a number")
-    return numbers
-
-
-def _refuse(ids: Iterable[Any], wrong: ArrayLike, fault: str) -> None:
-    """Raises when some of `wrong` (N,) is true, naming the clips."""
-    culprits = np.asarray(ids, dtype=object)[np.asarray(wrong, dtype=bool)]
-    if len(culprits):
-        raise DferError(f"{len(culprits)} clips {fault}: {listed(map(repr, dict.fromkeys(culprits)))}")
 
 
 def _write_csv(table: pd.DataFrame, path: Path, head: str) -> None:

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import os
 import re
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
@@ -22,13 +23,16 @@ import numpy as np
 import pandas as pd
 
 from dfer.datasets.manifest import Manifest
-from dfer.errors import DferError
+from dfer.errors import DferError, UnwritableError
+from dfer.files import replacing
 from dfer.video.frames import open_clip
 from dfer.video.preprocessing import resize_square, to_grey
 
 UNREADABLE = "clip cannot be read"
 CHUNK = 32
-"""Clips a task: few enough for a smooth progress bar, enough to make handing them over cheap."""
+"""Clips a task, at most: few enough for a smooth progress bar, enough to make handing them over cheap."""
+FEWEST_CHUNKS = 64
+"""Fewer clips a task where there are few, so that every process has something to do."""
 
 
 class Job(NamedTuple):
@@ -40,6 +44,26 @@ class Job(NamedTuple):
     out: Path
     size: int
     grey: bool
+    write: Callable[[Job], int]
+    """Writes the clip and returns how many frames it has; a plain function, that other processes can call too."""
+
+
+class Failure(NamedTuple):
+    """Why a clip was left out: the reason that is counted, and the message that names the clip."""
+
+    reason: str
+    message: str
+
+
+class LeftOutError(DferError):
+    """A clip that can be read but is left out, for a reason that is counted."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(reason, message)
+        self.reason, self.message = reason, message
+
+    def __str__(self) -> str:
+        return self.message
 
 
 def pack(
@@ -64,27 +88,42 @@ def pack(
     """
     names = [file_name(name) for name in manifest.table["id"]]
     jobs = [
-        Job(clip, manifest.resolve(path), kind, folder / name, size, grey)
+        Job(clip, manifest.resolve(path), kind, folder / name, size, grey, _pack_one)
         for clip, path, kind, name in zip(*(manifest.table[key] for key in ("id", "path", "kind")), names, strict=True)
     ]
+    return write_clips(manifest, jobs, workers=workers, progress=progress)
+
+
+def write_clips(
+    manifest: Manifest, jobs: list[Job], *, kind: str = "array", workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Manifest, pd.DataFrame]:  # fmt: skip
+    """Do the jobs of all clips of a manifest, in its order, in several processes; see `pack`.
+
+    Args:
+        manifest: whose clips are written.
+        jobs: one a clip, all into one folder.
+        kind: what is written, as in the manifest's column.
+        workers: processes; None: one a core.
+        progress: called with (done, total).
+    """
+    folder = jobs[0].out.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
         done = _run(jobs, workers, progress)
-        failures = pd.DataFrame(
-            [{"id": name, "reason": told} for name, told in done.items() if isinstance(told, str)],
-            columns=["id", "reason"],
-        )
+        failed = {name: told for name, told in done.items() if isinstance(told, Failure)}
+        rows = [{"id": name, "reason": told.message} for name, told in failed.items()]
+        failures = pd.DataFrame(rows, columns=["id", "reason"])
         failures.to_csv(folder / "failures.csv", index=False)
     except OSError as error:
         raise DferError(
             f"cannot write packed clips to {folder}: {error.strerror or error}; what was packed stays, run it again"
         ) from error
-    table = manifest.table.assign(path=names, kind="array", frames=manifest.table["id"].map(done))
+    frames = manifest.table["id"].map({name: told for name, told in done.items() if name not in failed})
+    table = manifest.table.assign(path=[job.out.name for job in jobs], kind=kind, frames=frames)
     table = table[~table["id"].isin(failures["id"])]
-    left_out = dict(manifest.left_out)
-    if len(failures):
-        left_out[UNREADABLE] = left_out.get(UNREADABLE, 0) + len(failures)
-    packed = Manifest.build(table, emotions=manifest.emotions, root=folder, source=manifest.source, left_out=left_out)
+    counts = Counter(manifest.left_out) + Counter(told.reason for told in failed.values())
+    packed = Manifest.build(table, emotions=manifest.emotions, root=folder, source=manifest.source, left_out=counts)
     return packed, failures
 
 
@@ -96,12 +135,13 @@ def file_name(name: str) -> str:
     return f"{safe}.{hashlib.sha256(name.encode()).hexdigest()[:10]}.npy"
 
 
-def _run(jobs: list[Job], workers: int | None, progress: Callable[[int, int], None] | None) -> dict[str, int | str]:
-    """id -> number of frames, or the reason why the clip cannot be read."""
-    chunks = [jobs[start : start + CHUNK] for start in range(0, len(jobs), CHUNK)]
-    done: dict[str, int | str] = {}
+def _run(jobs: list[Job], workers: int | None, progress: Callable[[int, int], None] | None) -> dict[str, int | Failure]:
+    """id -> number of frames, or why the clip is left out."""
+    size = max(1, min(CHUNK, len(jobs) // FEWEST_CHUNKS))
+    chunks = [jobs[start : start + size] for start in range(0, len(jobs), size)]
+    done: dict[str, int | Failure] = {}
     with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
-        futures: list[Future[dict[str, int | str]]] = [pool.submit(_pack_chunk, chunk) for chunk in chunks]
+        futures: list[Future[dict[str, int | Failure]]] = [pool.submit(_pack_chunk, chunk) for chunk in chunks]
         try:
             for future in as_completed(futures):
                 done |= future.result()
@@ -113,49 +153,45 @@ def _run(jobs: list[Job], workers: int | None, progress: Callable[[int, int], No
     return done
 
 
-def _pack_chunk(jobs: list[Job]) -> dict[str, int | str]:
+def _pack_chunk(jobs: list[Job]) -> dict[str, int | Failure]:
     cv2.setNumThreads(1)
-    done: dict[str, int | str] = {}
+    done: dict[str, int | Failure] = {}
     for job in jobs:
         try:
-            done[job.id] = _pack_one(job)
+            done[job.id] = job.write(job)
+        except UnwritableError:
+            raise
         except DferError as error:
-            done[job.id] = str(error)
+            done[job.id] = Failure(getattr(error, "reason", UNREADABLE), str(error))
     return done
 
 
 def _pack_one(job: Job) -> int:
-    former = _packed_before(job)
+    former = packed_before(job)
     if former:
         return former
     clip = open_clip(job.path, job.kind)
     frames = resize_square(clip.read(np.arange(len(clip))), job.size)
     frames = to_grey(frames) if job.grey else frames
-    partial = job.out.with_suffix(".partial")
-    try:
-        with partial.open("wb") as file:
-            np.save(file, frames)
-        os.utime(partial, ns=(0, _changed(job.path)))
-        partial.replace(job.out)
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+    with replacing(job.out, advice="what was packed stays, run it again") as partial:
+        np.save(partial, frames)
+        os.utime(partial, ns=(0, changed(job.path)))
     return len(frames)
 
 
-def _packed_before(job: Job) -> int:
+def packed_before(job: Job) -> int:
     """The number of frames of a file packed before, of the same source, size and colours, else 0.
 
     A packed clip carries its source's time of change: a source that was drawn, cut or chosen anew is packed anew.
     """
     shape: tuple[Any, ...] = ()
-    if job.out.is_file() and job.out.stat().st_mtime_ns == _changed(job.path):
+    if job.out.is_file() and job.out.stat().st_mtime_ns == changed(job.path):
         with contextlib.suppress(ValueError):  # damaged: packed again
             shape = np.lib.format.open_memmap(job.out, mode="r").shape
     return int(shape[0]) if shape[1:] == (job.size, job.size, 1 if job.grey else 3) else 0
 
 
-def _changed(path: Path) -> int:
+def changed(path: Path) -> int:
     """When a source last changed, ns; a member of an archive changes with it."""
     while not path.exists() and path != path.parent:
         path = path.parent

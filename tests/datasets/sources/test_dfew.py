@@ -457,11 +457,12 @@ def test_a_missing_root_another_data_set_and_an_empty_folder_are_refused_with_a_
 
 
 def test_an_unknown_reader_or_option_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
-    with pytest.raises(DferError, match=r"no reader 'dfw' \(did you mean 'dfew'\?\); there are dfew, ferplus"):
+    with pytest.raises(DferError, match=r"no reader 'dfw' \(did you mean 'dfew'\?\); there are mafw, dfew, .*table"):
         read_source("dfw", tmp_path)
     with pytest.raises(DferError, match=r"dfew has no option 'clip' \(did you mean 'clips'\?\); it has clips, groups"):
         read_source("dfew", tmp_path, clip="original")
-    assert set(SOURCES) == {"dfew", "ferplus", "folder", "table"}
+    published = {"afew", "crema_d", "dfew", "ferplus", "ferv39k", "mafw", "ravdess"}
+    assert set(SOURCES) == published | {"folder", "lists", "table"}
 
 
 def test_a_simulated_data_set_of_three_thousand_clips_is_read_whole(

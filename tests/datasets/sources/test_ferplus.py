@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import shutil
 import zipfile
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -194,9 +197,12 @@ def test_the_real_images_are_all_there_and_every_row_is_accounted_for(shared_dat
             images += sum(name.endswith(".png") for name in archive.namelist())
             for name, _, *ballots in csv.reader(io.TextIOWrapper(archive.open(f"{part}/label.csv"), "utf-8")):
                 rows.append((name.removesuffix(".png"), [int(count) for count in ballots]))
-    voted = {name: ballots for name, ballots in rows if sum(ballots[:8])}
+    tested, doubles = pixels(shared_data, "FER2013Valid"), pixels(shared_data, "FER2013Train")
+    doubles = {name: content for name, content in doubles.items() if content in set(tested.values())}
+    voted = {name: ballots for name, ballots in rows if sum(ballots[:8]) and name not in doubles}
     assert images == 28558 + 3579 == len(rows)
-    assert manifest.left_out == {"no vote for an emotion": len(rows) - len(voted)}
+    without = len(rows) - len(voted) - len(doubles)
+    assert manifest.left_out == {"no vote for an emotion": without, "double of an image of the test part": len(doubles)}
     assert manifest.table["id"].tolist() == list(voted)
     columns = [f"votes_{emotion}" for emotion in FERPLUS] + ["other_unknown", "other_not_face"]
     assert np.array_equal(manifest.table[columns], list(voted.values()))
@@ -204,6 +210,38 @@ def test_the_real_images_are_all_there_and_every_row_is_accounted_for(shared_dat
     assert first.shape == (1, 48, 48, 3) and first.std() > 0
     train, test = manifest.partition()
     assert (train | test).all() and train.sum() + test.sum() == len(manifest)
+
+
+def pixels(shared_data: Path, part: str) -> dict[str, bytes]:
+    """The decoded picture of each image of a part, as a digest."""
+    with zipfile.ZipFile(shared_data / f"ferplus/{part}.zip") as archive:
+        coded = {Path(name).stem: archive.read(name) for name in archive.namelist() if name.endswith(".png")}
+    decoded = {
+        name: cv2.imdecode(np.frombuffer(code, np.uint8), cv2.IMREAD_GRAYSCALE).tobytes()
+        for name, code in coded.items()
+    }
+    return {name: hashlib.md5(content).digest() for name, content in decoded.items()}
+
+
+def test_what_is_tested_is_not_trained_on_and_doubles_are_one_group(tmp_path: Path) -> None:
+    root = write_ferplus(tmp_path / "fer")
+    train, val, test = (root / part for part in ("FER2013Train", "FER2013Valid", "FER2013Test"))
+    shutil.copy(test / "fer0000005.png", train / "fer0000000.png")
+    shutil.copy(test / "fer0000005.png", val / "fer0000003.png")
+    manifest = read(root)
+    assert manifest.table["id"].tolist() == ["fer0000001", "fer0000004", "fer0000005"]
+    assert manifest.left_out["double of an image of the test part"] == 2
+    shutil.copy(val / "fer0000004.png", train / "fer0000001.png")
+    manifest = read(root)
+    assert manifest.left_out["double of an image of the validation part"] == 1
+    assert manifest.table["id"].tolist() == ["fer0000004", "fer0000005"]
+
+
+def test_doubles_within_a_part_stay_and_share_a_group(tmp_path: Path) -> None:
+    root = write_ferplus(tmp_path / "fer")
+    shutil.copy(root / "FER2013Train/fer0000001.png", root / "FER2013Train/fer0000000.png")
+    groups = read(root).table.set_index("id")["group"]
+    assert groups["fer0000000"] == groups["fer0000001"] and groups.nunique() == len(groups) - 1 and (groups != "").all()
 
 
 def test_the_real_vote_table_with_its_repeated_and_nameless_rows_is_read(shared_data: Path, tmp_path: Path) -> None:
@@ -214,7 +252,7 @@ def test_the_real_vote_table_with_its_repeated_and_nameless_rows_is_read(shared_
     part.to_csv(tmp_path / "fer2013new.csv", index=False)
     (tmp_path / "images").mkdir()
     for name in part["Image name"].dropna():
-        (tmp_path / "images" / name).touch()
+        (tmp_path / "images" / name).write_text(name)
     manifest = read(tmp_path)
     assert manifest.left_out == {
         "row without an image name": 173,

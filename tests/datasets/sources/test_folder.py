@@ -100,9 +100,9 @@ def test_a_root_without_classes_clips_or_anything_is_refused(tmp_path: Path) -> 
         read(tmp_path)
     with pytest.raises(DferError, match=r"nowhere does not exist"):
         read(tmp_path / "nowhere")
-    (tmp_path / "file.txt").touch()
-    with pytest.raises(DferError, match=r"file\.txt cannot be read: Not a directory"):
-        read(tmp_path / "file.txt")
+    (tmp_path / "film.mp4").touch()
+    with pytest.raises(DferError, match=r"film\.mp4 cannot be read: Not a directory"):
+        read(tmp_path / "film.mp4")
 
 
 def test_a_published_data_set_and_a_table_are_refused_with_a_hint(tmp_path: Path) -> None:

@@ -259,7 +259,7 @@ def test_what_is_no_table_of_clips_is_refused(tmp_path: Path, name: str, data: b
 
 def test_answers_that_all_name_no_emotion_are_refused(tmp_path: Path) -> None:
     table = pd.DataFrame({"clip": ["a", "b"], "rater": [1, 1], "emotion": ["", ""]})
-    with pytest.raises(DferError, match=r"2 clips have neither a label nor votes: 'a', 'b'"):
+    with pytest.raises(DferError, match=r"2 clips have neither a label nor votes nor a soft label: 'a', 'b'"):
         read(write(tmp_path, table))
 
 

@@ -7,18 +7,27 @@ words. Options are text, as the command line gives them.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 from dfer.datasets.manifest import Manifest
-from dfer.datasets.sources import dfew, ferplus, folder, table
-from dfer.errors import DferError, listed
-from dfer.labels.emotions import nearest
+from dfer.datasets.sources import afew, crema_d, dfew, ferplus, ferv39k, folder, lists, mafw, ravdess, table
+from dfer.errors import DferError, listed, nearest
 
-SOURCES: dict[str, ModuleType] = {"dfew": dfew, "ferplus": ferplus, "folder": folder, "table": table}
+SOURCES: dict[str, ModuleType] = {
+    "mafw": mafw,  # before dfew, which has an annotation.xlsx too
+    "dfew": dfew,
+    "ferv39k": ferv39k,
+    "afew": afew,
+    "crema_d": crema_d,
+    "ravdess": ravdess,
+    "ferplus": ferplus,
+    "folder": folder,
+    "table": table,
+    "lists": lists,
+}
 """The readers by name; published data sets before the general ones, which fit more."""
-GENERAL = ("folder", "table")
+GENERAL = ("folder", "table", "lists")
 
 
 def read_source(name: str, root: Path, **options: str) -> Manifest:
@@ -33,9 +42,8 @@ def read_source(name: str, root: Path, **options: str) -> Manifest:
         DferError: no such reader, option or folder; another data set than the reader's; anything wrong in it.
     """
     if name not in SOURCES:
-        raise DferError(f"no reader '{name}'{nearest(name, SOURCES)}; there are {listed(SOURCES)}")
-    read: Callable[..., Manifest] = SOURCES[name].read
-    known = list(inspect.signature(read).parameters)[1:]
+        raise DferError(f"no reader '{name}'{nearest(name, SOURCES)}; there are {listed(SOURCES, 12)}")
+    known = list(inspect.signature(SOURCES[name].read).parameters)[1:]
     for option in options:
         if option not in known:
             hint = nearest(option, known)
@@ -45,7 +53,7 @@ def read_source(name: str, root: Path, **options: str) -> Manifest:
         raise DferError(f"{root} does not exist; the reader {name} expects {SOURCES[name].EXPECTED}")
     try:
         _check_recognised(name, root)
-        return read(root, **options)
+        return _read(name, root, options)
     except OSError as error:
         raise DferError(f"{error.filename or root} cannot be read: {error.strerror or error}") from error
     except UnicodeEncodeError as error:
@@ -54,12 +62,34 @@ def read_source(name: str, root: Path, **options: str) -> Manifest:
 
 def _check_recognised(name: str, root: Path) -> None:
     """Raises when the folder is another data set's, or does not look like this one's."""
-    fitting = [other for other, module in SOURCES.items() if module.recognise(root)]
-    # the general readers say better themselves what they miss, and may be told emotions that nobody else knows
-    if name in fitting or (not fitting and name in GENERAL):
+    if SOURCES[name].recognise(root):
         return
-    hint = f"; it looks like {fitting[0]}: `dfer prepare {fitting[0]} {root}`" if fitting else ""
-    raise DferError(f"{root} does not look like {name}: expected {SOURCES[name].EXPECTED}; found {_found(root)}{hint}")
+    fitting = _others(name, root)
+    # the general readers say better themselves what they miss, and may be told emotions that nobody else knows
+    if not fitting and name in GENERAL:
+        return
+    expected, hint = SOURCES[name].EXPECTED, _looks_like(fitting, root)
+    raise DferError(f"{root} does not look like {name}: expected {expected}; found {_found(root)}{hint}")
+
+
+def _read(name: str, root: Path, options: dict[str, str]) -> Manifest:
+    """Reads; what goes wrong is told with the data set that it looks like as well, such as MAFW read as DFEW."""
+    try:
+        manifest: Manifest = SOURCES[name].read(root, **options)
+        return manifest
+    except DferError as error:
+        published = [other for other in _others(name, root) if other not in GENERAL]
+        raise DferError(f"{error}{_looks_like(published, root)}") from error
+
+
+def _others(name: str, root: Path) -> list[str]:
+    """The other readers whose data set a folder looks like."""
+    return [other for other, module in SOURCES.items() if other != name and module.recognise(root)]
+
+
+def _looks_like(names: list[str], root: Path) -> str:
+    """For a message: the first of the names and its command, or nothing."""
+    return f"; it looks like {names[0]}: `dfer prepare {names[0]} {root}`" if names else ""
 
 
 def _found(root: Path) -> str:

@@ -79,7 +79,7 @@ def read(root: Path, *, clips: str = "auto", groups: str = "") -> Manifest:
             f"none of the {len(table)} labelled clips is on disk under {root}; labelled: {listed(table.index)}; "
             f"on disk: {listed(files.index)}"
         )
-    counts = {reason: count for reason, count in (counts | _passed_over(rows, lists)).items() if count}
+    counts = {reason: count for reason, count in (counts | passed_over(rows, lists)).items() if count}
     rows = rows.assign(id=[f"{number:05d}" for number in rows.index], group=_groups(root, found, groups, rows.index))
     return Manifest.build(rows, emotions=DFEW, root=root, source="dfew", left_out=counts)
 
@@ -138,7 +138,7 @@ def _smells_like(given: pd.Series[Any], labels: pd.Series[Any]) -> str:
     return "the annotation seems to be joined by row instead of by clip number, or to be of other clips"
 
 
-def _passed_over(rows: pd.DataFrame, lists: pd.DataFrame) -> dict[str, int]:
+def passed_over(rows: pd.DataFrame, lists: pd.DataFrame) -> dict[str, int]:
     """Notes of single-labelled clips that are trained on though a fold's lists do not name them."""
     single = rows["label"] != ""
     notes = {}

@@ -20,8 +20,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from dfer.datasets.sources.on_disk import count_frames
 from dfer.errors import DferError, listed
-from dfer.video.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_key
+from dfer.video.frames import VIDEO_SUFFIXES, natural_key
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ def find_clips(root: Path, folders: dict[str, list[Path]], wanted: str) -> tuple
     layout = there[0] if wanted == "auto" else wanted
     if len(there) > 1 and wanted == "auto":
         logger.info("taking the clips of %s; also there: %s", layout, listed(there[1:]))
-    rows = [row for place in folders[names[layout]] for row in _clips_of(root, place)]
+    rows = [row for place in folders[names[layout]] for row in numbered_clips(root, place)]
     table = pd.DataFrame(rows, columns=["number", "path", "kind", "frames"]).set_index("number")
     copies = table.index.duplicated()
     return layout, table[~copies].astype({"frames": "Int64"}), int(copies.sum())
@@ -117,7 +118,7 @@ def _holds_clips(folder: os.DirEntry[str]) -> bool:
         return any(Path(entry.name).stem.isdecimal() for entry in itertools.islice(entries, PEEK))
 
 
-def _clips_of(root: Path, place: Path) -> Iterator[tuple[int, str, str, float]]:
+def numbered_clips(root: Path, place: Path) -> Iterator[tuple[int, str, str, float]]:
     """Number, path, kind and number of frames (NaN: unknown) of the clips in a folder."""
     prefix = place.relative_to(root).as_posix()
     with os.scandir(place) as scan:
@@ -127,11 +128,6 @@ def _clips_of(root: Path, place: Path) -> Iterator[tuple[int, str, str, float]]:
         if not stem.isdecimal():
             continue
         if entry.is_dir():
-            yield int(stem), f"{prefix}/{entry.name}", "frames", _count_frames(entry.path)
+            yield int(stem), f"{prefix}/{entry.name}", "frames", count_frames(entry.path)
         elif suffix.lower() in VIDEO_SUFFIXES:
             yield int(stem), f"{prefix}/{entry.name}", "video", np.nan
-
-
-def _count_frames(folder: str) -> int:
-    with os.scandir(folder) as entries:
-        return sum(entry.name.lower().endswith(IMAGE_SUFFIXES) and entry.name[0] != "." for entry in entries)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dfer.datasets.sources.list_files import read_list
 from dfer.errors import DferError, listed
 from dfer.labels import DFEW, check_votes
 
@@ -87,7 +88,7 @@ def read_lists(lists: Sequence[tuple[str, int, Path]]) -> pd.DataFrame:
             )
         logger.warning("the lists count labels from 0, unlike the official ones, which count from 1; read as such")
     rows["label"] = rows["label"].map(dict(enumerate(DFEW, start=min(base, 1))))
-    _check_folds(rows)
+    check_folds(rows)
     return rows
 
 
@@ -113,27 +114,16 @@ def read_table(path: Path, **options: Any) -> pd.DataFrame:
 
 def _read_list(path: Path) -> pd.DataFrame:
     """Columns number and label, from whichever base."""
-    if path.suffix.lower() == ".txt":
-        text = path.read_text(encoding="utf-8-sig", errors="replace")  # folders of paths are not looked at
-        lines = [line.rsplit(maxsplit=2) for line in text.splitlines() if line.strip()]
-        table = pd.DataFrame([line for line in lines if len(line) == 3], columns=[0, "frames", 1], dtype=str)
-        wrong = len(lines) - len(table) or not lines
-    else:
-        table = read_table(path, dtype=str, header=None)
-        wrong = table.shape[1] < 2
-    if not wrong and pd.to_numeric(table.iloc[0][[0, 1]], errors="coerce").isna().all():
-        table = table.iloc[1:]  # the header
-    if wrong or not len(table):
-        raise DferError(f"{path}: expected the columns video_name,label, or lines of path, frames and label")
-    labels = pd.to_numeric(table[1], errors="coerce")
-    _refuse(~labels.isin(range(8)), f"{path}: expected labels from 1 to 7 (or from 0 to 6)", table[1])
-    numbers = clip_numbers(table[0], path)
+    table = read_list(path)
+    labels = pd.to_numeric(table["label"], errors="coerce")
+    _refuse(~labels.isin(range(8)), f"{path}: expected labels from 1 to 7 (or from 0 to 6)", table["label"])
+    numbers = clip_numbers(table["clip"], path)
     _refuse_twice(numbers, path)
     return pd.DataFrame({"number": numbers, "label": labels.to_numpy(dtype=int)})
 
 
-def _check_folds(rows: pd.DataFrame) -> None:
-    """Raises when a clip has two labels, is tested twice, or is trained and tested on in one fold."""
+def check_folds(rows: pd.DataFrame) -> None:
+    """Raises when a clip (`number`) has two labels, is tested twice, or is in two parts of a fold (empty: none)."""
     labels = rows.groupby("number")["label"].nunique()
     if (labels > 1).any():
         wrong = labels.index[labels > 1]
@@ -142,13 +132,12 @@ def _check_folds(rows: pd.DataFrame) -> None:
     twice = sorted(set(tested[tested.duplicated()]))
     if twice:
         raise DferError(f"test folds overlap: {len(twice)} clips are in the test lists of two folds: {listed(twice)}")
-    both = rows[rows.duplicated(["fold", "number"])]
+    both = rows[rows.duplicated(["fold", "number"], keep=False)]
     if len(both):
-        folds = sorted(set(both["fold"]))
-        raise DferError(
-            f"{len(both)} clips are in the train and the test list of one fold (fold {listed(folds)}): "
-            f"{listed(sorted(set(both['number'])))}"
-        )
+        clips, folds = sorted(set(both["number"])), sorted(set(both["fold"].dropna()))
+        parts = " and the ".join(sorted(set(both["part"]), reverse=True))
+        of_fold = f" of one fold (fold {listed(folds)})" if folds else ""
+        raise DferError(f"{len(clips)} clips are in the {parts} list{of_fold}: {listed(clips)}")
 
 
 def _check_label_has_most_votes(votes: np.ndarray, positions: np.ndarray, numbers: pd.Index[Any], path: Path) -> None:

@@ -8,6 +8,11 @@ The parts may be folders or archives of the same names (`FER2013Train.zip`), or 
 fer2013new.csv. Boxes are not read: every one is the whole image of 48 x 48 pixels. The published
 tables are not the same: they differ for 1,073 images of FER2013Train, and fer2013new.csv names four images twice.
 
+Many images stand in FER2013 more than once, byte for byte, also across its parts: of the 3,579 of FER2013Valid 279 lie
+in FER2013Train as well. An image of the test part is not trained on: its doubles elsewhere are left out and counted, as
+are those of the validation part in the training part. `group` is the image's content, so that no validation part that
+is cut later holds a double of what is trained on.
+
 The last two counts, "unknown" and "NF" (not a face), name no emotion: they become `other_unknown` and `other_not_face`,
 which the rule `ferplus` needs. `label` follows the published majority rule: answers of one person alone are dropped as
 outliers, then an emotion needs more than half of what is left.
@@ -18,6 +23,8 @@ crowd-sourced label distribution", ICMI 2016.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import io
 import logging
 import zipfile
@@ -78,11 +85,40 @@ def read(root: Path, *, test: str = "") -> Manifest:
     reasons = rows["reason"][rows["reason"] != ""].value_counts()
     left_out = {str(reason): int(count) for reason, count in reasons.items()}
     rows = rows[rows["reason"] == ""].drop(columns="reason")
+    rows = rows.assign(group=_contents(root, rows["path"]))
+    rows, doubles = _without_doubles(rows)
+    left_out |= doubles
     check_votes(rows[BALLOTS], rows["id"].tolist())
     votes, other = without_lone_votes(rows[EMOTIONS], rows[BALLOTS[len(EMOTIONS) :]])
     labels = single_label(votes, share=0.5, inclusive=False, other=other)
     rows = rows.assign(kind="image", label=["" if position < 0 else FERPLUS[position] for position in labels])
     return Manifest.build(rows, emotions=FERPLUS, root=root, source="ferplus", left_out=left_out)
+
+
+def _contents(root: Path, paths: pd.Series[str]) -> list[str]:
+    """What each image is, as a short hash of its file."""
+    archives: dict[str, zipfile.ZipFile] = {}
+    hashes = []
+    with contextlib.ExitStack() as opened:
+        for path in paths:
+            archive, inside, member = path.partition(".zip/")
+            if inside and archive not in archives:
+                archives[archive] = opened.enter_context(zipfile.ZipFile(root / f"{archive}.zip"))
+            content = archives[archive].read(member) if inside else (root / path).read_bytes()
+            hashes.append(hashlib.sha256(content).hexdigest()[:16])
+    return hashes
+
+
+def _without_doubles(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Without images of the training or validation part that the test part has too, and so on; how many they were."""
+    counts = {}
+    for kept, others, told in (("test", ("train", "val"), "test"), ("val", ("train",), "validation")):
+        held = rows["group"].isin(rows["group"][rows["split"] == kept])
+        double = held & rows["split"].isin(others)
+        if double.any():
+            counts[f"double of an image of the {told} part"] = int(double.sum())
+        rows = rows[~double]
+    return rows, counts
 
 
 def _choose_test(wanted: str, there: list[str]) -> str:

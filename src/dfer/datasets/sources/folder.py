@@ -13,10 +13,11 @@ from pathlib import Path
 import pandas as pd
 
 from dfer.datasets.manifest import Manifest
-from dfer.errors import DferError, listed
+from dfer.datasets.sources.on_disk import KINDS
+from dfer.errors import DferError, listed, nearest
 from dfer.labels import KNOWN, EmotionSet, emotion_set
-from dfer.labels.emotions import SPELLINGS, nearest
-from dfer.video.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_key
+from dfer.labels.emotions import SPELLINGS
+from dfer.video.frames import IMAGE_SUFFIXES, natural_key
 
 logger = logging.getLogger(__name__)
 
@@ -75,9 +76,7 @@ def kind_of(path: Path) -> str:
     if path.is_dir():
         shown = (entry for entry in path.iterdir() if entry.name[0] != ".")
         return "frames" if any(entry.suffix.lower() in IMAGE_SUFFIXES for entry in shown) else ""
-    suffix = path.suffix.lower()
-    kinds = dict.fromkeys(VIDEO_SUFFIXES, "video") | dict.fromkeys(IMAGE_SUFFIXES, "image") | {".npy": "array"}
-    return kinds.get(suffix, "")
+    return KINDS.get(path.suffix.lower(), "")
 
 
 def choose_emotions(wanted: str, names: Iterable[str]) -> EmotionSet:

@@ -18,9 +18,8 @@ import pandas as pd
 
 from dfer.datasets.manifest import Manifest
 from dfer.datasets.sources.folder import SPLIT_NAMES, choose_emotions, kind_of, known
-from dfer.errors import DferError, listed
+from dfer.errors import DferError, listed, nearest
 from dfer.labels import EmotionSet
-from dfer.labels.emotions import nearest
 
 logger = logging.getLogger(__name__)
 
@@ -64,12 +63,12 @@ def read(root: Path, *, emotions: str = "", clips: str = "", label: str = "major
         DferError: a table that cannot be read or has neither shape, an unknown emotion, rows of one clip that
             contradict each other, or no clip on disk.
     """
-    table = _open(root)
-    found = {what: _find(table, names) for what, names in NAMES.items()}
+    table = open_table(root)
+    found = {what: find_column(table, names) for what, names in NAMES.items()}
     if found["id"] is None:
         names = listed(NAMES["id"], 12)
         raise DferError(f"{root}: expected a column that names the clip ({names}); found {listed(table, 12)}")
-    ids = table[found["id"]].map(_text)
+    ids = table[found["id"]].map(cell_text)
     if found["emotion"] is not None and (found["rater"] is not None or _is_anonymous(table, ids, found)):
         rows, chosen, silent = _from_answers(table, ids, found, emotions)
     else:
@@ -101,7 +100,7 @@ def _labelled(rows: pd.DataFrame, emotions: EmotionSet, rule: str) -> pd.DataFra
     return rows.assign(label=names)
 
 
-def _open(path: Path) -> pd.DataFrame:
+def open_table(path: Path) -> pd.DataFrame:
     """The table, every cell as it was typed."""
     try:
         if path.suffix.lower() == ".xlsx":
@@ -117,14 +116,14 @@ def _open(path: Path) -> pd.DataFrame:
     return table
 
 
-def _text(value: object) -> str:
+def cell_text(value: object) -> str:
     """A cell as text, "" if it is empty."""
     if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
         return ""
     return str(value).strip()
 
 
-def _find(table: pd.DataFrame, names: tuple[str, ...]) -> Any:
+def find_column(table: pd.DataFrame, names: tuple[str, ...]) -> Any:
     """The table's own name of the first column that is called one of `names`, or None."""
     own = {str(name).strip().lower(): name for name in reversed(table.columns)}
     return next((own[name] for name in names if name in own), None)
@@ -135,7 +134,7 @@ def _about(table: pd.DataFrame, ids: pd.Series[str], found: dict[str, Any]) -> p
     rows = pd.DataFrame({"id": ids})
     for what in ABOUT:
         if found[what] is not None:
-            rows[what] = table[found[what]].map(_text)
+            rows[what] = table[found[what]].map(cell_text)
     if "split" in rows:
         rows["split"] = rows["split"].map(lambda name: SPLIT_NAMES.get(name.lower(), name))
     return rows
@@ -151,7 +150,7 @@ def _from_answers(
     table: pd.DataFrame, ids: pd.Series[str], found: dict[str, Any], emotions: str
 ) -> tuple[pd.DataFrame, EmotionSet, int]:
     """One row a clip with its answers counted, and how many answers name no emotion."""
-    said = table[found["emotion"]].map(_text)
+    said = table[found["emotion"]].map(cell_text)
     chosen = choose_emotions(emotions, sorted(set(said) - {""}))
     if found["label"] == found["emotion"]:
         found = found | {"label": None}
@@ -161,7 +160,7 @@ def _from_answers(
         wrong = differing.index[differing[what]]
         raise DferError(f"rows of one clip differ in their {what}, in {len(wrong)} clips: {listed(wrong)}")
     if found["rater"] is not None:
-        twice = pd.DataFrame({"clip": ids, "rater": table[found["rater"]].map(_text)})[said != ""]
+        twice = pd.DataFrame({"clip": ids, "rater": table[found["rater"]].map(cell_text)})[said != ""]
         twice = twice[twice.duplicated()]
         if len(twice):
             clips = listed(dict.fromkeys(twice["clip"]))

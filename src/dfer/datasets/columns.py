@@ -1,0 +1,142 @@
+"""The columns of a Manifest: their order and types, and what cannot be in them. `manifest` says what each one means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from dfer.errors import DferError, listed
+from dfer.labels import EmotionSet, check_votes
+
+KINDS = ("video", "frames", "image", "array")
+SPLITS = ("train", "val", "test", "")
+COLUMNS = ("id", "path", "kind", "group", "fold", "split", "label", "frames")
+TEXT = ("id", "path", "kind", "group", "split", "label")
+WHOLE = ("fold", "frames")
+ESTIMATED = "estimated: "
+"""How `soft_from` begins where models made the distribution: nobody voted for it."""
+TOLERANCE = 1e-6
+"""How far a distribution may sum from one."""
+
+
+def completed(rows: pd.DataFrame, emotions: EmotionSet) -> pd.DataFrame:
+    """All columns, in order, each of its type: text, Int64, or float64 for counts, distributions and weights.
+
+    Args:
+        rows: at least `id`, `path` and `kind`.
+        emotions: the K emotions of votes_*, soft_* and weight_*.
+
+    Raises:
+        DferError: columns that are missing, twice there or of another emotion, and cells that are no number.
+    """
+    table = rows.reset_index(drop=True)
+    missing = [name for name in ("id", "path", "kind") if name not in table]
+    if missing or table.columns.has_duplicates:
+        twice = listed(table.columns[table.columns.duplicated()])
+        raise DferError(f"expected columns id, path and kind, each once; missing: {listed(missing)}, twice: {twice}")
+    votes, soft, weights = (_family(table, name, emotions) for name in ("votes", "soft", "weight"))
+    origin = ["soft_from"] if soft else []
+    wanted = [*COLUMNS, *votes, *soft, *origin, *weights]
+    table = table.reindex(columns=[*wanted, *(name for name in table if name not in wanted)])
+    for name in [*TEXT, *origin]:  # "" for an empty cell
+        table[name] = table[name].astype(object).where(table[name].notna(), "").astype(str)
+    for name in WHOLE:
+        numbers = _numbers(table, name)
+        _refuse(table["id"], numbers.notna() & (numbers % 1 != 0), f"have a {name} that is not a whole number")
+        table[name] = numbers.astype("Int64")
+    others = table.filter(regex="^other_").columns
+    for name in [*votes, *soft, *weights, *others]:
+        table[name] = _numbers(table, name).astype(np.float64)
+    for name in table.columns.difference([*wanted, *others], sort=False):
+        if table[name].dtype == object:  # Parquet has no column of numbers and text
+            table[name] = table[name].map(str, na_action="ignore")
+    return table
+
+
+def family(table: pd.DataFrame, prefix: str, emotions: EmotionSet) -> NDArray[np.float64]:
+    """(N, K) the columns prefix_X in the order of the emotions; all NaN where the table has no such columns."""
+    return table.reindex(columns=[f"{prefix}_{name}" for name in emotions]).to_numpy(dtype=np.float64)
+
+
+def check(table: pd.DataFrame, emotions: EmotionSet) -> None:
+    """Raises a DferError that says what is wrong in a `completed` table and in which clips, or does nothing."""
+    ids, known = table["id"], ", ".join(emotions)
+    _refuse(ids, ids == "", "have no id; give each clip a name")
+    _refuse(ids, ids.duplicated(keep=False), "have an id that is not unique")
+    _refuse(ids, table["path"] == "", "have no path")
+    for name in ("id", "path", "group"):  # readers of CSV end a text there
+        _refuse(ids, table[name].str.contains("\0", regex=False), f"have a null character in {name}")
+    _refuse(ids, ~table["kind"].isin(KINDS), f"are of a kind that is none of {', '.join(KINDS)}")
+    _refuse(ids, ~table["split"].isin(SPLITS), "are in a split that is none of train, val, test")
+    _refuse(ids, (table["fold"] < 1).fillna(False), "are in a fold below 1; folds are counted from 1")
+    _refuse(ids, (table["frames"] < 1).fillna(False), "have no frames; leave them out")
+    _refuse(ids, ~table["label"].isin(["", *emotions]), f"have a label that is none of {known}")
+    voted, distributed = _check_votes(table, emotions), _check_soft(table, emotions)
+    weights = family(table, "weight", emotions)
+    _refuse(ids, ((weights < 0) | np.isinf(weights)).any(axis=1), "have a weight below 0 or infinite")
+    nothing = ~voted & ~distributed & (table["label"] == "").to_numpy()
+    _refuse(ids, nothing, "have neither a label nor votes nor a soft label")
+
+
+def _check_votes(table: pd.DataFrame, emotions: EmotionSet) -> NDArray[np.bool_]:
+    """(N,) which clips have votes; raises when they cannot be."""
+    votes = family(table, "votes", emotions)
+    given: NDArray[np.bool_] = ~np.asarray(np.isnan(votes).all(axis=1))
+    named = table["id"].to_numpy()[given]
+    if len(named):
+        counts = check_votes(votes[given], named)
+        _refuse(named, counts.sum(axis=1) == 0, f"have not one vote for any of {', '.join(emotions)}; leave them out")
+        others = table.filter(regex="^other_").to_numpy(dtype=np.float64)[given]
+        if others.shape[1]:
+            check_votes(others, named)
+    return given
+
+
+def _check_soft(table: pd.DataFrame, emotions: EmotionSet) -> NDArray[np.bool_]:
+    """(N,) which clips have a distribution; raises when it is none or nothing says where it comes from."""
+    ids, soft = table["id"], family(table, "soft", emotions)
+    given: NDArray[np.bool_] = ~np.asarray(np.isnan(soft).all(axis=1))
+    _refuse(ids, given & np.isnan(soft).any(axis=1), "have a soft label for some emotions only")
+    _refuse(ids, (soft < 0).any(axis=1), "have a soft label below 0")
+    wrong = given & ~(np.abs(soft.sum(axis=1) - 1) <= TOLERANCE)
+    _refuse(ids, wrong, "have a soft label that does not sum to one; divide it by its sum")
+    if "soft_from" in table:
+        told = (table["soft_from"].str.strip() != "").to_numpy()
+        _refuse(ids, given & ~told, "have a soft label of unknown origin; say in soft_from where it comes from")
+        _refuse(ids, told & ~given, "have something in soft_from but no soft label")
+    return given
+
+
+def _family(table: pd.DataFrame, prefix: str, emotions: EmotionSet) -> list[str]:
+    """The columns prefix_X of the emotions, none where the table has none at all; votes are always there."""
+    wanted = [f"{prefix}_{name}" for name in emotions]
+    allowed = [*wanted, "soft_from"] if prefix == "soft" else wanted
+    found = [name for name in table if str(name).startswith(f"{prefix}_")]
+    strangers = [name for name in found if name not in allowed]
+    if strangers:
+        raise DferError(f"expected {prefix} for {', '.join(emotions)}; found the columns {listed(strangers)}")
+    lacking = [name for name in allowed if name not in found]
+    if prefix != "votes" and found and lacking:
+        raise DferError(f"expected the {prefix}_ columns of all emotions or of none; missing: {listed(lacking)}")
+    return wanted if found or prefix == "votes" else []
+
+
+def _numbers(table: pd.DataFrame, name: Any) -> pd.Series[Any]:
+    """A column as numbers, empty cells as NaN."""
+    given = table[name]
+    if not pd.api.types.is_numeric_dtype(given):
+        given = given.mask(given.astype(str).str.strip() == "")
+    numbers: pd.Series[Any] = pd.to_numeric(given, errors="coerce")
+    _refuse(table["id"], numbers.isna() & given.notna(), f"have something in {name} that is not a number")
+    return numbers
+
+
+def _refuse(ids: Iterable[Any], wrong: ArrayLike, fault: str) -> None:
+    """Raises when some of `wrong` (N,) is true, naming the clips."""
+    culprits = np.asarray(ids, dtype=object)[np.asarray(wrong, dtype=bool)]
+    if len(culprits):
+        raise DferError(f"{len(culprits)} clips {fault}: {listed(map(repr, dict.fromkeys(culprits)))}")
