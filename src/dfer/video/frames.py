@@ -13,10 +13,9 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -164,29 +163,20 @@ class ArrayClip:
         return np.asarray(self.array[indices])
 
 
-@dataclass(frozen=True)
-class _Frame:
-    seconds: float
-    pixels: Frames
-
-
 class VideoClip:
     """A video file, decoded from its beginning: seeking is not exact in every format."""
 
     def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise DferError(f"{path}: expected a video file, found {'a folder' if path.exists() else 'nothing'}")
-        if not path.stat().st_size:
-            raise DferError(f"{path}: the file is empty")
+        check_file(path)
         self.path = path
         kept: list[Frames] | None = []
         seconds, size = [], 0
-        for frame in decode(path):
-            seconds.append(frame.seconds)
-            size += frame.pixels.nbytes
+        for shown in decode(path):
+            seconds.append(shown.time_s)
+            size += shown.pixels.nbytes
             kept = None if size > KEPT_BYTES else kept
             if kept is not None:
-                kept.append(frame.pixels)
+                kept.append(shown.pixels)
         if not seconds:
             raise DferError(f"{path}: the video has no frame")
         self.times = np.array(seconds)
@@ -201,36 +191,123 @@ class VideoClip:
             return np.stack([self._kept[index] for index in indices.tolist()])
         wanted = set(indices.tolist())
         found = {}
-        for index, frame in enumerate(decode(self.path)):
+        for index, shown in enumerate(decode(self.path)):
             if index in wanted:
-                found[index] = frame.pixels
+                found[index] = shown.pixels
             if index == max(wanted):
                 break
         return np.stack([found[index] for index in indices.tolist()])
 
 
-def decode(path: Path) -> Iterator[_Frame]:
-    """The frames of a video's first video stream with their times, upright, one at a time."""
+def check_file(path: Path) -> None:
+    """Raises a DferError where there is no file that could be a video, or nothing in it."""
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "a pipe or device" if path.exists() else "nothing"
+        raise DferError(f"{path}: expected a video file, found {what}")
+    if not path.stat().st_size:
+        raise DferError(f"{path}: the file is empty")
+
+
+class Shown:
+    """A frame as the decoder gives it and when it is shown, seconds; its pixels are made when they are asked for."""
+
+    def __init__(self, picture: Any) -> None:
+        self.time_s = float(picture.time)
+        self._picture = picture
+
+    @cached_property
+    def pixels(self) -> Frames:
+        """(H, W, 3) uint8 RGB, upright."""
+        pixels: Frames = np.asarray(self._picture.to_ndarray(format="rgb24"), dtype=np.uint8)
+        return np.ascontiguousarray(np.rot90(pixels, k=round(self._picture.rotation / 90)))
+
+
+def length_s(path: Path) -> float | None:
+    """How long a video says that it is, seconds, for a look ahead; None where it does not say, or is no video."""
     import av
 
-    count, size = 0, None
     try:
         with av.open(str(path)) as container:
+            return container.duration / av.time_base if container.duration else None
+    except (av.FFmpegError, OSError):
+        return None
+
+
+def decode(path: Path, *, start_s: float = 0.0, tolerant: bool = False) -> Iterator[Shown]:
+    """The frames of a video's first video stream, one at a time.
+
+    Args:
+        path: the file.
+        start_s: frames may be left out before this time, where the file allows to jump there.
+        tolerant: go on after damaged data, and end where it cannot be gone on, with a warning that counts.
+    """
+    import av
+
+    count, size, damaged = 0, None, 0
+    try:
+        container = av.open(str(path))
+        jumped = start_s > 0 and _jump(container, start_s)
+        if start_s > 0 and not jumped:
+            container.close()  # a jump that failed leaves some formats in the middle of nowhere
+            container = av.open(str(path))
+        with container:
             if not container.streams.video:
                 raise DferError(f"{path}: the file has no video stream")
             stream = container.streams.video[0]
-            for frame in container.decode(stream):
-                if frame.time is None:
+            for picture in _pictures(container, stream, tolerant):
+                if picture is None:
+                    damaged += 1
+                    continue
+                if picture.time is None:
                     raise DferError(f"{path}: frame {count} has no time stamp")
-                size = size or (frame.width, frame.height)
-                if (frame.width, frame.height) != size:
+                size = size or (picture.width, picture.height)
+                if (picture.width, picture.height) != size:
                     raise DferError(f"{path}: expected frames of one size, found {size} and, in frame {count}, another")
-                pixels: Frames = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
-                yield _Frame(float(frame.time), np.rot90(pixels, k=round(frame.rotation / 90)))
+                yield Shown(picture)
                 count += 1
-            if count < stream.frames:
+            if damaged:
+                logger.warning("%s: left out %d damaged pieces between its %d frames", path, damaged, count)
+            elif count < stream.frames and not jumped:
                 told = "%s: %d of its %d frames are there; it is cut off, or made of few that stay long"
                 logger.warning(told, path, count, stream.frames)
     except (av.FFmpegError, OSError) as error:
         told = f"after {count} frames" if count else "not a video that can be opened"
         raise DferError(f"{path}: decoding failed, {told}: {error.strerror or error}") from error
+
+
+def _pictures(container: Any, stream: Any, tolerant: bool) -> Iterator[Any]:
+    """What the decoder makes of each packet; None for one that it cannot decode."""
+    import av
+
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+            pictures = packet.decode() if packet is not None else []
+        except av.InvalidDataError:
+            if not tolerant:
+                raise
+            yield None
+            continue
+        yield from pictures
+        if packet is None:
+            return
+
+
+def _jump(container: Any, start_s: float) -> bool:
+    """Go to the last frame before `start_s` from which decoding can begin; False if the file cannot.
+
+    What follows is tried first: in some formats a jump lands too late.
+    """
+    import av
+
+    if not container.streams.video:
+        return False
+    stream = container.streams.video[0]
+    try:
+        container.seek(int(start_s / stream.time_base), stream=stream)
+        first = next(container.decode(stream), None)
+        container.seek(int(start_s / stream.time_base), stream=stream)
+    except av.FFmpegError:
+        return False
+    return first is not None and first.time is not None and first.time <= start_s

@@ -1,0 +1,58 @@
+"""Made-up people whose places are known: patches of coloured noise on grey noise, and a detector of colours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from dfer.video.detection import Face, Frames
+
+SIDE = 60
+"""Height and width of a patch, pixels."""
+COLOURS = ("red", "green", "blue")
+
+
+def picture(places: Mapping[str, tuple[float, float]], *, height: int = 180, width: int = 320, seed: int = 0) -> Frames:
+    """A frame with patches at (x, y), their top left corners; the last one named lies in front."""
+    grey = smooth(height, width, seed)
+    frame = np.repeat(grey[..., None], 3, axis=2)
+    for colour, (x, y) in places.items():
+        left, top = round(x), round(y)
+        channel = COLOURS.index(colour)
+        patch = np.zeros((SIDE, SIDE, 3), np.uint8)
+        patch[..., channel] = 120 + smooth(SIDE, SIDE, 7 + channel) // 2
+        rows, columns = slice(max(top, 0), max(top + SIDE, 0)), slice(max(left, 0), max(left + SIDE, 0))
+        place = frame[rows, columns]
+        place[...] = patch[max(-top, 0) :, max(-left, 0) :][: place.shape[0], : place.shape[1]]
+    return frame
+
+
+def smooth(height: int, width: int, seed: int) -> Frames:
+    """Noise with structures of some pixels, which can be followed."""
+    import cv2
+
+    noise = np.random.default_rng(seed).uniform(0, 255, (height // 4, width // 4)).astype(np.float32)
+    return np.clip(cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC), 0, 255).astype(np.uint8)
+
+
+class ColourDetector:
+    """Finds the patches of which at least half can be seen, with the truth but for some trembling."""
+
+    def __init__(self, *, tremble: float = 0.0, score: float = 0.99) -> None:
+        self.calls = 0
+        self.score = score
+        self.tremble, self.generator = tremble, np.random.default_rng(0)
+
+    def __call__(self, frame: Frames) -> list[Face]:
+        self.calls += 1
+        faces = []
+        for channel in range(3):
+            others = np.delete(frame, channel, axis=2).max(axis=2).astype(int)
+            mask = frame[..., channel] - others > 100
+            if mask.sum() < SIDE**2 / 2:
+                continue
+            rows, columns = np.nonzero(mask.any(axis=1))[0], np.nonzero(mask.any(axis=0))[0]
+            corner = np.array([columns[0], rows[0]]) + self.generator.normal(0, 1, 2) * self.tremble
+            faces.append(Face(np.array([*corner, np.ptp(columns) + 1, np.ptp(rows) + 1]), self.score))
+        return faces

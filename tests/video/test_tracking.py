@@ -1,0 +1,183 @@
+"""Who is who: people whose places are known, and real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pytest
+
+from dfer.video.alignment import landmarks_in
+from dfer.video.detection import Face, Frames
+from dfer.video.tracking import FORGET_S, HOLD_S, NEVER, Person, Sighting, Tracker, _memory_costs, colours, overlap
+
+from .people import ColourDetector, picture
+
+Places = Mapping[str, tuple[float, float]]
+FPS = 25
+HERE = (40.0, 60.0)
+
+
+def follow(scenes: Iterable[Places], tracker: Tracker | None = None, *, seed: int = 0) -> list[dict[int, np.ndarray]]:
+    """The ids and boxes after each scene, 25 a second."""
+    tracker = tracker or Tracker(ColourDetector())
+    seen = []
+    for index, places in enumerate(scenes):
+        seen.append({one.id: one.box.copy() for one in tracker.step(picture(places, seed=seed), index / FPS)})
+    return seen
+
+
+def test_a_face_that_moves_keeps_its_number_and_its_box_stays_on_it() -> None:
+    scenes = [{"red": (20 + 2 * k, 40 + k)} for k in range(60)]
+    for scene, seen in zip(scenes, follow(scenes), strict=True):
+        assert list(seen) == [0]
+        assert seen[0] == pytest.approx([*scene["red"], 60, 60], abs=2)
+
+
+def test_faces_are_detected_five_times_a_second_and_followed_in_between() -> None:
+    detector = ColourDetector()
+    follow([{"red": (20 + k, 40)} for k in range(50)], Tracker(detector))
+    assert detector.calls == 10
+
+
+def test_following_trembles_less_than_the_detector() -> None:
+    boxes = follow([{"red": HERE}] * 100, Tracker(ColourDetector(tremble=3)))
+    path = np.array([seen[0][:2] for seen in boxes])
+    assert np.abs(np.diff(path, axis=0)).max() < 1.5, "detections are up to 9 pixels apart"
+    assert path[25:].mean(axis=0) == pytest.approx(HERE, abs=1.5)
+
+
+def test_numbers_are_given_once_in_the_order_of_appearance_the_largest_first() -> None:
+    late = [{"red": HERE}] * 10 + [{"red": HERE, "blue": (200, 60)}] * 10
+    seen = follow(late)
+    assert [list(one) for one in (seen[0], seen[-1])] == [[0], [0, 1]]
+
+
+def test_people_who_cross_keep_their_numbers() -> None:
+    scenes = [{"red": (20 + 3 * k, 60), "blue": (230 - 3 * k, 65)} for k in range(70)]
+    seen = follow(scenes)
+    for k in (0, 69):
+        assert seen[k][0][0] == pytest.approx(scenes[k]["blue" if seen[0][0][0] > 100 else "red"][0], abs=4)
+        assert set(seen[k]) == {0, 1}
+    assert set().union(*seen) == {0, 1}
+
+
+def test_a_face_that_is_hidden_is_not_shown_and_found_again_by_its_number() -> None:
+    both, hidden = {"red": HERE, "blue": (200, 60)}, {"blue": (200, 60)}
+    seen = follow([both] * 10 + [hidden] * 30 + [both] * 10)
+    red = next(number for number, box in seen[0].items() if box[0] < 100)
+    assert all(red not in one for one in seen[17:40]), "gone at the latest when detection is due"
+    assert red in seen[-1] and set().union(*seen) == {0, 1}
+
+
+def test_someone_else_in_the_same_place_is_someone_else() -> None:
+    seen = follow([{"red": HERE}] * 10 + [{}] * 10 + [{"blue": HERE}] * 10)
+    assert list(seen[0]) == [0] and list(seen[-1]) == [1]
+
+
+def test_a_lost_face_is_forgotten_after_some_seconds() -> None:
+    away = round(FPS * (FORGET_S + 0.5))
+    assert list(follow([{"red": HERE}] * 5 + [{}] * away + [{"red": HERE}] * 5)[-1]) == [1]
+
+
+def test_a_face_that_leaves_the_picture_is_gone_within_a_fifth_of_a_second() -> None:
+    seen = follow([{"red": (220 + 4 * k, 60)} for k in range(40)])
+    assert all(not one for one in seen[25 + 6 :])
+
+
+def test_a_cut_ends_everyone() -> None:
+    tracker = Tracker(ColourDetector())
+    follow([{"red": HERE}] * 5, tracker)
+    after = tracker.step(picture({"red": HERE}, seed=99), 0.2)
+    assert [person.id for person in after] == [1] and not tracker.lost
+
+
+def test_a_black_frame_shows_nobody() -> None:
+    tracker = Tracker(ColourDetector())
+    follow([{"red": HERE}] * 4, tracker)
+    assert tracker.step(np.zeros((180, 320, 3), np.uint8), 0.16) == []
+
+
+def test_places_are_limited_and_kept_by_whoever_is_there_first() -> None:
+    scenes = [{"red": HERE}] * 10 + [{"red": HERE, "blue": (200, 60)}] * 10 + [{"blue": (200, 60)}] * 20
+    seen = follow(scenes, Tracker(ColourDetector(), people=1))
+    assert set().union(*seen) == {0}
+    assert all(box[0] < 100 for one in seen for box in one.values())
+
+
+def test_frames_that_lie_far_apart_are_detected_each_and_still_matched() -> None:
+    detector = ColourDetector()
+    tracker = Tracker(detector)
+    ids = [[person.id for person in tracker.step(picture({"red": (20 + 15 * k, 60)}), k * 1.0)] for k in range(8)]
+    assert ids == [[0]] * 8 and detector.calls == 8
+
+
+class Script:
+    """A detector that plays what it is told, the last entry for ever."""
+
+    def __init__(self, *shows: list[Face]) -> None:
+        self.shows = list(shows)
+
+    def __call__(self, frame: Frames) -> list[Face]:
+        return self.shows.pop(0) if len(self.shows) > 1 else self.shows[0]
+
+
+def face(score: float, x: float = 40) -> Face:
+    return Face(np.array([x, 60.0, 60.0, 60.0]), score)
+
+
+def ids_of(detector: Script, frames: int) -> list[list[int]]:
+    tracker = Tracker(detector)
+    return [[one.id for one in tracker.step(picture({"red": HERE}), k / FPS)] for k in range(frames)]
+
+
+def test_a_doubtful_face_is_shown_when_it_is_found_twice() -> None:
+    assert ids_of(Script([], [face(0.92)]), 8) == [[]] * 6 + [[0]] * 2, "found at 0.2 s, confirmed one frame later"
+    assert ids_of(Script([], [face(0.92)], []), 8) == [[]] * 8, "a flicker"
+    assert ids_of(Script([], [face(0.99)]), 8) == [[]] * 5 + [[0]] * 3, "sure enough at once"
+    assert ids_of(Script([face(0.92)]), 1) == [[0]], "the one frame of an image"
+    assert ids_of(Script([face(0.5)]), 8) == [[]] * 8
+
+
+def test_a_face_that_flow_still_sees_but_the_detector_does_not_is_held_for_a_moment() -> None:
+    shown = ids_of(Script([face(0.99)], []), 25)
+    last = max(k for k, ids in enumerate(shown) if ids)
+    assert shown[: last + 1] == [[0]] * (last + 1) and HOLD_S - 0.21 <= last / FPS <= HOLD_S + 0.21
+
+
+def test_two_detections_of_one_followed_face_are_two_people_never_one_twice() -> None:
+    tracker = Tracker(Script([face(0.99)], [face(0.99), face(0.98, x=200)]))
+    shown: list[Person] = []
+    for k in range(10):
+        shown = tracker.step(picture({"red": HERE, "blue": (200, 60)}), k / FPS)
+    assert [one.id for one in shown] == [0, 1]
+
+
+def test_someone_lost_is_found_far_away_only_when_very_alike() -> None:
+    tracker = Tracker(Script([face(0.99)]))
+    (person,) = tracker.step(picture({"red": HERE}), 0.0)
+    person.colours, alike = np.array([1.0, 0.0]), np.array([0.9, np.sqrt(1 - 0.9**2)])
+    for sides, found in ((0, True), (3, True), (4, False), (10, False)):
+        x = 40.0 + 60 * sides
+        sighting = Sighting(np.array([x, 60.0, 60.0, 60.0]), landmarks_in(np.array([x, 60.0, 60.0, 60.0])), 0.99, alike)
+        assert (_memory_costs(person, sighting) < NEVER) == found, f"0.9 - 0.03 x {sides} against 0.8"
+
+
+def test_colours_of_one_picture_are_fully_alike_and_of_different_colours_not_at_all() -> None:
+    red, blue = (np.full((8, 8, 3), value, np.uint8) for value in ((200, 30, 30), (30, 30, 200)))
+    assert colours(red) @ colours(red) == pytest.approx(1)
+    assert colours(red) @ colours(blue) == 0
+
+
+def test_the_overlap_of_boxes_is_that_of_their_pixels() -> None:
+    generator = np.random.default_rng(0)
+    for _ in range(50):
+        one, other = (np.concatenate([generator.integers(0, 20, 2), generator.integers(1, 20, 2)]) for _ in range(2))
+        masks = []
+        for x, y, width, height in (one, other):
+            mask = np.zeros((40, 40), bool)
+            mask[y : y + height, x : x + width] = True
+            masks.append(mask)
+        assert overlap(one.astype(float), other.astype(float)) == pytest.approx(
+            (masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum()
+        )
