@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dfer.augment import Augment, Midas, Mixed, midas
     from dfer.datasets import Manifest
     from dfer.evaluation import Predictions
+    from dfer.inference import Predictor, Timeline
     from dfer.labels import EmotionSet, hard_labels, soft_labels
     from dfer.models import create_model, list_models, load_checkpoint
 
@@ -29,13 +30,14 @@ _HOMES = {
     "Augment": "dfer.augment", "Midas": "dfer.augment", "Mixed": "dfer.augment", "midas": "dfer.augment",
     "Manifest": "dfer.datasets",
     "Predictions": "dfer.evaluation",
+    "Predictor": "dfer.inference", "Timeline": "dfer.inference",
     "EmotionSet": "dfer.labels", "hard_labels": "dfer.labels", "soft_labels": "dfer.labels",
     "create_model": "dfer.models", "list_models": "dfer.models", "load_checkpoint": "dfer.models",
 }  # fmt: skip
 
 __all__ = [
-    "Augment", "DferError", "EmotionSet", "Manifest", "Midas", "Mixed", "Predictions", "__version__", "create_model",
-    "hard_labels", "list_models", "load_checkpoint", "midas", "soft_labels",
+    "Augment", "DferError", "EmotionSet", "Manifest", "Midas", "Mixed", "Predictions", "Predictor", "Timeline",
+    "__version__", "create_model", "hard_labels", "list_models", "load_checkpoint", "midas", "soft_labels",
 ]  # fmt: skip
 
 

@@ -1,0 +1,86 @@
+"""Steps of a long job that work at the same time: each runs ahead of the next one in a thread of its own.
+
+Threads are enough, for decoding, OpenCV and torch all let go of Python's lock while they compute.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from queue import Empty, Full, Queue
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+THREAD = "dfer-ahead"
+"""Name of the threads."""
+PATIENCE_S = 0.05
+"""How soon a thread that waits for room notices that nobody wants the rest."""
+
+
+class Ahead(Generic[Item]):
+    """Makes the items of an iterable in a thread, at most `depth` of them in advance.
+
+    Iterating gives lists of what is ready: one item or more, in order. An error of the iterable comes where its next
+    item would have come. To be used as a context: at its end the thread has ended, too.
+    """
+
+    def __init__(self, items: Iterable[Item], depth: int) -> None:
+        self._items = items
+        self._queue: Queue[Item | _End] = Queue(maxsize=depth)
+        self._unwanted = threading.Event()
+        self._thread = threading.Thread(target=self._work, name=THREAD, daemon=True)
+
+    def __enter__(self) -> Ahead[Item]:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._unwanted.set()
+        self._thread.join()
+
+    def __iter__(self) -> Iterator[list[Item]]:
+        end = None
+        while end is None:
+            ready: list[Item] = []
+            first: Item | _End | None = self._queue.get()
+            while first is not None:
+                if isinstance(first, _End):
+                    end = first
+                    break
+                ready.append(first)
+                try:
+                    first = self._queue.get_nowait() if len(ready) < self._queue.maxsize else None
+                except Empty:
+                    first = None
+            if ready:
+                yield ready
+        if end.error is not None:
+            raise end.error
+
+    def _work(self) -> None:
+        error: BaseException | None = None
+        try:
+            for item in self._items:
+                if not self._put(item):
+                    break
+        except BaseException as raised:  # it is raised again, where the items are used
+            error = raised
+        self._put(_End(error))
+
+    def _put(self, item: Item | _End) -> bool:
+        """Whether the item found room before nobody wanted it any more."""
+        while not self._unwanted.is_set():
+            try:
+                self._queue.put(item, timeout=PATIENCE_S)
+            except Full:
+                continue
+            return True
+        return False
+
+
+class _End:
+    """After the last item."""
+
+    def __init__(self, error: BaseException | None) -> None:
+        self.error = error

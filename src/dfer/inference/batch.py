@@ -1,0 +1,108 @@
+"""Which videos are meant by what a user named, and where their timelines go."""
+
+from __future__ import annotations
+
+import glob
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dfer.errors import DferError, listed, nearest
+from dfer.inference.timeline import SUFFIXES
+from dfer.video.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_key
+
+NAME = "{name}"
+"""Stands for the name of a video in the path of an output."""
+
+
+@dataclass(frozen=True)
+class Video:
+    """Something to read.
+
+    Attributes:
+        path: a video, an image, or a folder of frames.
+        name: of its outputs; it may have folders in it.
+    """
+
+    path: Path
+    name: str
+
+
+def find_videos(named: Sequence[Path]) -> list[Video]:
+    """The videos that are meant: files, folders (of videos, at any depth, or of the frames of one), patterns (*.mp4).
+
+    What is not there is kept, so that it is told of in its turn.
+    """
+    found: list[tuple[Path, Path]] = []
+    for path in named:
+        if glob.has_magic(str(path)) and not path.exists():
+            matches = sorted(glob.glob(str(path), recursive=True), key=natural_key)  # noqa: PTH207 (absolute patterns, too)
+            if not matches:
+                raise DferError(f"{path}: nothing fits this pattern")
+            found += [each for match in matches for each in _inside(Path(match))]
+        else:
+            found += _inside(path)
+    unique = list(dict.fromkeys(found))
+    plain = [str(name.with_suffix("")) for _, name in unique]
+    count = Counter(plain)
+    # clip.mp4 and clip.mov side by side
+    names = [stem if count[stem] == 1 else str(name) for stem, (_, name) in zip(plain, unique, strict=True)]
+    return [Video(path, name) for (path, _), name in zip(unique, names, strict=True)]
+
+
+def _inside(path: Path) -> list[tuple[Path, Path]]:
+    """Paths with their names: a folder's videos by their way in it, everything else by its own name."""
+    if not path.is_dir():
+        return [(path, Path(path.name))]
+    files = sorted((file for file in path.rglob("*") if file.is_file()), key=lambda file: natural_key(str(file)))
+    videos = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES and file.name[0] != "."]
+    if not videos and any(file.suffix.lower() in IMAGE_SUFFIXES for file in files):
+        return [(path, Path(path.resolve().name))]
+    if not videos:
+        raise DferError(f"{path}: the folder holds no video ({', '.join(VIDEO_SUFFIXES)}) and no frames")
+    return [(file, file.relative_to(path)) for file in videos]
+
+
+def destinations(
+    videos: Sequence[Video], outs: Sequence[Path], formats: Sequence[str] = ()
+) -> dict[Video, tuple[Path, ...]]:
+    """The files to write for each video.
+
+    Args:
+        videos: all of them.
+        outs: files of a suffix in `SUFFIXES`, for one video; paths with {name} in them; or folders.
+        formats: suffixes of the files in those folders; json by default.
+
+    Raises:
+        DferError: a format that cannot be written, one file for several videos or twice, or a video itself.
+    """
+    wanted = [f".{text.lower().removeprefix('.')}" for text in formats]
+    for suffix, text in zip(wanted, formats, strict=True):
+        if suffix not in SUFFIXES:
+            known = [each[1:] for each in SUFFIXES]
+            raise DferError(f"no format {text!r}{nearest(text, known)}; there are {', '.join(known)}")
+    places = {video: tuple(path for out in outs for path in _paths(video, out, wanted)) for video in videos}
+    if formats and not any(_is_folder(out) for out in outs):
+        raise DferError("--format says what to write into a folder; name one with -o")
+    paths = [path for each in places.values() for path in each]
+    twice = [path for path, count in Counter(paths).items() if count > 1]
+    if twice:
+        raise DferError(f"several outputs would be {listed(twice)}; use a folder, or {NAME} in the path")
+    own = {video.path.resolve() for video in videos}
+    spoilt = [path for path in paths if path.resolve() in own]
+    if spoilt:
+        raise DferError(f"{listed(spoilt)} would be written over the video itself; choose another name")
+    return places
+
+
+def _is_folder(out: Path) -> bool:
+    return out.is_dir() or not out.suffix
+
+
+def _paths(video: Video, out: Path, formats: list[str]) -> list[Path]:
+    if NAME not in str(out) and _is_folder(out):
+        return [out / f"{video.name}{suffix}" for suffix in formats or [".json"]]
+    if out.suffix.lower() not in SUFFIXES:
+        raise DferError(f"{out}: expected a file {', '.join(SUFFIXES)}, or a folder")
+    return [Path(str(out).replace(NAME, video.name))]

@@ -1,0 +1,80 @@
+"""A checkpoint as one ONNX file, proved against torch before it takes its name; needs the extra `onnx`.
+
+The file takes pictures (B, T, H, W, C) uint8 and gives probs (B, K): scaling, network and temperature are inside, and
+the card is in its metadata under `card`. Any B; T, H, W and C are the network's.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from dfer.errors import DferError
+from dfer.files import replacing
+from dfer.inference.network import ONNX_FILE, PicturesToProbs, onnx_network, torch_network
+from dfer.models import load_checkpoint
+from dfer.video.preprocessing import Preprocessing
+
+TOLERANCE = 1e-4
+"""The largest difference of two probabilities that passes."""
+TRIED = 5
+"""Windows that both are shown: more than the two that the graph is made with."""
+
+
+def export_onnx(folder: str | Path) -> tuple[Path, float]:
+    """Write `model.onnx` beside the weights of a checkpoint.
+
+    Returns:
+        The file, and the largest difference of its probabilities and torch's over random pictures.
+
+    Raises:
+        DferError: no checkpoint, the extra `onnx` is not installed, or the two differ; then there is no file.
+    """
+    folder = Path(folder)
+    lacking = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
+    if lacking:
+        raise DferError(f"export needs {', '.join(lacking)}: pip install 'dfer[onnx]'")
+    model, card = load_checkpoint(folder)
+    preprocessing = Preprocessing(**card.preprocessing)
+    pictures = _pictures(preprocessing)
+    wanted = torch_network(model, card, "cpu")(pictures)
+    with replacing(folder / ONNX_FILE) as partial:
+        _write(PicturesToProbs(model, card).eval(), pictures[:2], partial, (folder / "card.json").read_text("utf-8"))
+        difference = float(np.abs(onnx_network(partial)(pictures) - wanted).max())
+        if not difference <= TOLERANCE:
+            raise DferError(
+                f"{folder}: the exported network differs from torch by {difference:.2g}, more than {TOLERANCE:g}"
+            )
+    return folder / ONNX_FILE, difference
+
+
+def _pictures(preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
+    """Blurred noise: smooth as pictures are, and no two alike."""
+    side, generator = preprocessing.size, torch.Generator().manual_seed(0)
+    coarse = torch.rand(TRIED * preprocessing.frames, preprocessing.channels, 6, 6, generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, size=(side, side), mode="bilinear")
+    shape = (TRIED, preprocessing.frames, preprocessing.channels, side, side)
+    return (smooth.reshape(shape).permute(0, 1, 3, 4, 2) * 255).to(torch.uint8).contiguous().numpy()
+
+
+def _write(module: PicturesToProbs, pictures: npt.NDArray[np.uint8], path: Path, card: str) -> None:
+    import onnx
+
+    batch = torch.export.Dim("batch", min=1)
+    with warnings.catch_warnings():  # the exporter's own, about its own insides
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            module, (torch.from_numpy(pictures),), dynamo=True, verbose=False, input_names=["pictures"],
+            output_names=["probs"], dynamic_shapes={"pictures": {0: batch}},
+        )  # fmt: skip
+    if program is None:
+        raise DferError("torch gave no program to export")
+    graph = program.model_proto
+    entry = graph.metadata_props.add()
+    entry.key, entry.value = "card", card
+    onnx.save(graph, str(path))

@@ -1,0 +1,153 @@
+"""A checkpoint as a function from pictures of faces to probabilities, in torch or in ONNX Runtime.
+
+Everything that the card says of preprocessing and calibration is inside: pictures (B, T, H, W, C) uint8 in, probs
+(B, K) out. An exported file is the same module, so the two cannot differ but in rounding.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from dfer.errors import DferError
+from dfer.models import Card
+from dfer.video.preprocessing import Preprocessing
+
+Frames = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float64]
+Network = Callable[[Frames], Floats]
+"""Pictures (B, T, H, W, C) uint8 -> probs (B, K)."""
+
+ONNX_FILE = "model.onnx"
+"""In the folder of a checkpoint, beside model.safetensors; `dfer.inference.export` writes it."""
+TRIALS = 5
+"""How often each runtime is tried to see which is faster."""
+
+
+class PicturesToProbs(nn.Module):
+    """Scaling, network and temperature in one.
+
+    Args:
+        model: clips (B, C, T, H, W) -> logits (B, K).
+        card: of the model.
+
+    Raises:
+        DferError: the card's temperature is none.
+    """
+
+    def __init__(self, model: nn.Module, card: Card) -> None:
+        super().__init__()
+        preprocessing = Preprocessing(**card.preprocessing)
+        self.model = model
+        self.mean: Tensor
+        self.std: Tensor
+        self.temperature = card.calibration.get("temperature", 1.0)
+        if not 0 < self.temperature < float("inf"):
+            raise DferError(f"expected a temperature above 0 in the card's calibration, got {self.temperature}")
+        self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, -1, 1, 1, 1))
+        self.register_buffer("std", torch.tensor(preprocessing.std).view(1, -1, 1, 1, 1))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Pictures (B, T, H, W, C) uint8 -> probs (B, K) float32."""
+        clips = pictures.permute(0, 4, 1, 2, 3).float() / 255
+        logits = self.model((clips - self.mean) / self.std)
+        return torch.softmax(logits / self.temperature, dim=1)
+
+
+def torch_network(model: nn.Module, card: Card, device: str = "auto") -> Network:
+    """A network that torch runs.
+
+    Args:
+        model: of the checkpoint.
+        card: likewise.
+        device: as torch names it, or "auto": a GPU where there is one.
+
+    Raises:
+        DferError: no such device.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    module = PicturesToProbs(model, card).eval()
+    try:
+        module = module.to(device)
+    except (RuntimeError, AssertionError) as error:  # AssertionError: a build without the device
+        reason = (str(error).splitlines() or [""])[0]
+        raise DferError(f"device {device!r} cannot be used: {reason}; --device cpu always can") from error
+
+    def run(pictures: Frames) -> Floats:
+        with torch.inference_mode():
+            probs: Tensor = module(torch.from_numpy(pictures).to(device))
+        return probs.double().cpu().numpy()
+
+    return run
+
+
+def onnx_network(path: Path) -> Network:
+    """A network that ONNX Runtime runs on the CPU; needs the extra `onnx`.
+
+    Raises:
+        DferError: ONNX Runtime is not installed, or the file is damaged, missing, or not one of ours.
+    """
+    if not has_onnxruntime():
+        raise DferError("ONNX Runtime is not installed: pip install 'dfer[onnx]'")
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    # Its threads would spin while they wait, and faces are looked for on the same cores meanwhile.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors have no class in common but this one
+        raise DferError(f"{path} is missing, damaged or not an ONNX file: {str(error).splitlines()[0]}") from error
+    names = [value.name for value in (*session.get_inputs(), *session.get_outputs())]
+    if names != ["pictures", "probs"]:
+        raise DferError(f"{path}: expected the input pictures and the output probs, got {names}; export it again")
+
+    def run(pictures: Frames) -> Floats:
+        return np.asarray(session.run(["probs"], {"pictures": pictures})[0], dtype=np.float64)
+
+    return run
+
+
+def has_onnxruntime() -> bool:
+    """Whether ONNX Runtime is installed."""
+    return importlib.util.find_spec("onnxruntime") is not None
+
+
+def choose_network(folder: Path, model: nn.Module, card: Card, *, device: str, runtime: str) -> Network:
+    """The network of a checkpoint in the runtime that is asked for; "auto" is the faster one here, where there are two.
+
+    Raises:
+        DferError: an unknown runtime, or one that is not there.
+    """
+    if runtime not in ("auto", "torch", "onnx"):
+        raise DferError(f"expected the runtime auto, torch or onnx, got {runtime!r}")
+    if runtime == "onnx":
+        return onnx_network(folder / ONNX_FILE)
+    ours = torch_network(model, card, device)
+    on_cpu = device == "cpu" or (device == "auto" and not torch.cuda.is_available())
+    if runtime == "torch" or not on_cpu or not (folder / ONNX_FILE).is_file() or not has_onnxruntime():
+        return ours
+    return min((onnx_network(folder / ONNX_FILE), ours), key=lambda network: _seconds(network, card))
+
+
+def _seconds(network: Network, card: Card) -> float:
+    """The median time of one window, after a first one."""
+    preprocessing = Preprocessing(**card.preprocessing)
+    side = preprocessing.size
+    pictures = np.zeros((1, preprocessing.frames, side, side, preprocessing.channels), np.uint8)
+    network(pictures)
+    times = []
+    for _ in range(TRIALS):
+        begin = time.perf_counter()
+        network(pictures)
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times)

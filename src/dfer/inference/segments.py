@@ -1,0 +1,117 @@
+"""From rows of probabilities to what a person reads: smoothed curves, segments, and one answer for the whole.
+
+Conventions: `times (T,)` seconds, increasing; `probs (T, K)`, a row of NaN where there is no face. What is not seen
+stays NaN: nothing is filled in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+SMOOTHING_S = 0.15
+"""Standard deviation of the Gaussian that curves are smoothed with, seconds; cut off at `CUT` of them."""
+CUT = 3
+"""Standard deviations."""
+RISE, FALL = 0.5, 0.35
+"""A segment reaches the one probability, and goes on as long as the other one is kept."""
+SHORTEST_S = 0.3
+"""From onset to offset; what is shorter is left out. Expressions on a face last 0.5 to 4 s, says Matsumoto (2011)."""
+GAP_S = 0.5
+"""So long a face may be out of sight, seconds, without ending a segment or a network's window."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of time in which an emotion shows.
+
+    Attributes:
+        start_s: onset, seconds.
+        apex_s: when its probability is highest, seconds.
+        end_s: offset, seconds.
+        emotion: its name.
+        score: its probability at the apex, 0..1.
+    """
+
+    start_s: float
+    apex_s: float
+    end_s: float
+    emotion: str
+    score: float
+
+
+def smooth(times: Floats, probs: Floats, sigma_s: float = SMOOTHING_S) -> Floats:
+    """The mean of each row and its neighbours in time, weighted by a Gaussian of their distance; (T, K).
+
+    Rows of NaN count for nothing and stay as they are. 0: no smoothing.
+
+    >>> smooth(np.array([0.0, 0.1]), np.array([[1.0, 0.0], [0.0, 1.0]]), 0.1).round(3).tolist()
+    [[0.622, 0.378], [0.378, 0.622]]
+    """
+    seen = ~np.isnan(probs[:, :1])
+    values = np.where(seen, probs, 0.0)
+    total, weight = values.copy(), seen.astype(np.float64)
+    reach_s = CUT * sigma_s + 1e-6  # differences of times are not exact
+    for offset in range(1, len(times) if sigma_s else 0):
+        apart = times[offset:] - times[:-offset]
+        if apart.min() > reach_s:
+            break
+        kernel = np.where(apart <= reach_s, np.exp(-0.5 * (apart / sigma_s) ** 2), 0.0)[:, None]
+        for former, latter in (
+            (slice(None, -offset), slice(offset, None)),
+            (slice(offset, None), slice(None, -offset)),
+        ):
+            total[latter] += kernel * values[former]
+            weight[latter] += kernel * seen[former]
+    return np.where(seen, total / np.where(seen, weight, 1.0), np.nan)
+
+
+def find_segments(times: Floats, probs: Floats, emotions: tuple[str, ...]) -> tuple[Segment, ...]:
+    """The segments of all emotions in the order of their onsets.
+
+    An emotion's segment begins where its probability comes to stay at `FALL` or above, provided that it reaches `RISE`
+    before it falls below again, and lasts for `SHORTEST_S`. Segments of two emotions may overlap; where no emotion is
+    likely there is none.
+    """
+    found = []
+    for piece in _pieces(times, ~np.isnan(probs[:, 0])):
+        for k, emotion in enumerate(emotions):
+            curve = probs[piece, k]
+            for start, end in _runs(curve >= FALL):
+                apex = start + int(curve[start:end].argmax())
+                onset, offset = float(times[piece[start]]), float(times[piece[end - 1]])
+                # A clock in thousandths of a second makes 0.3 s a little less.
+                if curve[apex] >= RISE and offset - onset >= SHORTEST_S - 0.001:
+                    found.append(Segment(onset, float(times[piece[apex]]), offset, emotion, float(curve[apex])))
+    return tuple(sorted(found, key=lambda segment: (segment.start_s, segment.end_s)))
+
+
+def overall(times: Floats, probs: Floats, weights: Floats) -> Floats:
+    """The mean of the rows, (K,), each weighted by `weights (T,)` and the time until the next, at most `GAP_S`.
+
+    NaN where no row has a face.
+    """
+    seen = ~np.isnan(probs[:, 0])
+    steps = np.diff(times)
+    last = float(np.median(steps)) if len(steps) else 1.0
+    shares = weights * np.minimum(np.append(steps, last), GAP_S)
+    if not seen.any():
+        return np.full(probs.shape[1], np.nan)
+    return np.asarray(np.average(probs[seen], axis=0, weights=shares[seen]))
+
+
+def _pieces(times: Floats, seen: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.int64]]:
+    """The rows with a face, cut where it was away for longer than `GAP_S`."""
+    rows = np.flatnonzero(seen)
+    away = (np.diff(rows) > 1) & (np.diff(times[rows]) > GAP_S)
+    return [piece for piece in np.split(rows, np.flatnonzero(away) + 1) if len(piece)]
+
+
+def _runs(flags: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First row, and the row after the last one, of each stretch of True."""
+    edges = np.flatnonzero(np.diff(flags.astype(np.int8), prepend=0, append=0))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))

@@ -1,0 +1,86 @@
+"""Which videos are meant, and where their timelines go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dfer import DferError
+from dfer.inference.batch import Video, destinations, find_videos
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for name in ("b10.mp4", "b2.mov", "deep/b2.mp4", "notes.txt", ".hidden.mp4", "frames/1.png", "frames/2.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    return tmp_path
+
+
+def names(videos: list[Video]) -> list[str]:
+    return [video.name for video in videos]
+
+
+def test_a_folder_stands_for_the_videos_in_it_in_natural_order(tree: Path) -> None:
+    found = find_videos([tree])
+    assert names(found) == ["b2", "b10", "deep/b2"]
+    assert [video.path for video in found] == [tree / "b2.mov", tree / "b10.mp4", tree / "deep" / "b2.mp4"]
+
+
+def test_a_folder_of_images_is_one_clip(tree: Path) -> None:
+    assert find_videos([tree / "frames"]) == [Video(tree / "frames", "frames")]
+
+
+def test_a_pattern_that_the_shell_left_is_filled_in(tree: Path) -> None:
+    assert names(find_videos([tree / "**" / "*.mp4"])) == ["b10", "b2"]
+    with pytest.raises(DferError, match="nothing fits this pattern"):
+        find_videos([tree / "*.avi"])
+
+
+def test_a_name_with_brackets_is_a_name_where_there_is_such_a_file(tree: Path) -> None:
+    path = tree / "a[1].mp4"
+    path.write_bytes(b"x")
+    assert find_videos([path]) == [Video(path, "a[1]")]
+
+
+def test_what_is_named_twice_is_read_once_and_what_is_missing_is_kept(tree: Path) -> None:
+    assert names(find_videos([tree / "b2.mov", tree / "b2.mov", tree / "gone.mp4"])) == ["b2", "gone"]
+
+
+def test_names_that_would_meet_keep_their_suffix(tree: Path) -> None:
+    (tree / "b2.mp4").write_bytes(b"x")
+    assert names(find_videos([tree / "b2.mp4", tree / "b2.mov"])) == ["b2.mp4", "b2.mov"]
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DferError, match="holds no video"):
+        find_videos([tmp_path])
+
+
+def test_files_folders_and_patterns_of_outputs(tmp_path: Path) -> None:
+    one, two = Video(Path("a.mp4"), "a"), Video(Path("b.mp4"), "deep/b")
+    assert destinations([one], [Path("x.csv"), Path("x.png")]) == {one: (Path("x.csv"), Path("x.png"))}
+    assert destinations([one, two], [Path("out")]) == {one: (Path("out/a.json"),), two: (Path("out/deep/b.json"),)}
+    assert destinations([one], [Path("out")], ["csv", ".MP4"])[one] == (Path("out/a.csv"), Path("out/a.mp4"))
+    assert destinations([one, two], [Path("o/{name}_x.srt")])[two] == (Path("o/deep/b_x.srt"),)
+    (tmp_path / "v1.2").mkdir()
+    assert destinations([one], [tmp_path / "v1.2"])[one] == (tmp_path / "v1.2" / "a.json",)
+    assert destinations([one, two], []) == {one: (), two: ()}
+
+
+@pytest.mark.parametrize(
+    ("outs", "formats", "told"),
+    [
+        (["x.json"], [], r"several outputs would be x\.json"),
+        (["x.xml"], [], r"x\.xml: expected a file \.json"),
+        (["out"], ["jsn"], r"no format 'jsn' \(did you mean 'json'\?\)"),
+        (["{name}.csv"], ["csv"], "--format says what to write into a folder"),
+        ([], ["csv"], "name one with -o"),
+        (["{name}.mp4"], [], "would be written over the video itself"),
+    ],
+)
+def test_outputs_that_cannot_be_are_refused(outs: list[str], formats: list[str], told: str) -> None:
+    videos = [Video(Path("a.mp4"), "a"), Video(Path("b.mp4"), "b")]
+    with pytest.raises(DferError, match=told):
+        destinations(videos, [Path(out) for out in outs], formats)

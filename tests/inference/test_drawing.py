@@ -1,0 +1,184 @@
+"""Plots and overlays: they are there, they hold what they should, and the same timeline gives the same file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from dfer import DferError
+from dfer.inference import Segment, Timeline
+from dfer.inference.colours import colours, rgb
+from dfer.inference.draw import clock, pieces
+from dfer.inference.lettering import mask, write
+from dfer.inference.overlay import Rectangle, faces_at
+from dfer.inference.thumbnails import choose_peaks, thumbnails
+
+from .toy import film, toy_person, toy_predictor, toy_timeline
+
+RED, BLUE = {"red": (20.0, 60.0)}, {"blue": (200.0, 80.0)}
+
+
+@pytest.fixture(scope="module")
+def filmed(tmp_path_factory: pytest.TempPathFactory) -> Timeline:
+    path = film(tmp_path_factory.mktemp("film") / "a.mkv", [RED | BLUE] * 20)
+    return toy_predictor()(path)
+
+
+def frames_of(path: Path) -> tuple[np.ndarray, list[float]]:
+    with av.open(str(path)) as container:
+        shown = [(frame.to_ndarray(format="rgb24"), float(frame.time)) for frame in container.decode(video=0)]
+    return np.stack([pixels for pixels, _ in shown]), [time for _, time in shown]
+
+
+# --- plots
+
+
+def texts(figure: Figure) -> list[str]:
+    return [each.get_text() for each in figure.findobj(mpl.text.Text) if each.get_text()]
+
+
+def test_a_plot_names_video_people_and_emotions_and_shows_faces(filmed: Timeline) -> None:
+    figure = filmed.plot()
+    assert {"a.mkv", "person 0", "person 1", "angry", "sad"} <= set(texts(figure))
+    pictures = [axes for axes in figure.axes if axes.images]
+    assert len(figure.axes) - len(pictures) == 2 and len(pictures) == 2
+    means = [np.asarray(axes.images[0].get_array()).mean(axis=(0, 1)) for axes in pictures]
+    assert [int(mean.argmax()) for mean in means] == [0, 2], "each person's own face"
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_the_same_timeline_gives_the_same_plot(filmed: Timeline, tmp_path: Path, suffix: str) -> None:
+    for name in "ab":
+        filmed.save(tmp_path / (name + suffix))
+    assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "timeline",
+    [
+        toy_timeline(),
+        Timeline("gone.mp4", 3.0, toy_timeline().emotions, ()),
+        toy_timeline(*[toy_person(id_) for id_ in range(12)]),
+        toy_timeline(toy_person(0, times=np.array([0.0]), probs=np.ones((1, 3)) / 3, boxes=np.zeros((1, 4)),
+                                flaws=np.zeros(1, np.uint8), segments=())),
+        toy_timeline(toy_person(0, probs=np.full((4, 3), np.nan), overall=np.full(3, np.nan), segments=())),
+        toy_timeline(video="$a_b^c <&> $x^.mp4"),
+    ],
+    ids=["no video", "nobody", "twelve people", "one row", "never seen", "odd name"],
+)  # fmt: skip
+def test_any_timeline_can_be_drawn(timeline: Timeline, tmp_path: Path) -> None:
+    timeline.save(tmp_path / "out.png")
+    assert (tmp_path / "out.png").stat().st_size > 1000
+    assert timeline._repr_html_().startswith('<img src="data:image/png;base64,')
+
+
+def test_a_plot_of_many_people_says_who_is_not_drawn() -> None:
+    words = texts(toy_timeline(*[toy_person(id_) for id_ in range(12)]).plot())
+    assert any("12 people, 6 more not drawn" in word for word in words)
+
+
+def test_an_hour_is_thinned_to_means() -> None:
+    count = 90_000
+    probs = np.random.default_rng(0).dirichlet(np.ones(3), count)
+    person = toy_person(times=np.arange(count) / 25, probs=probs, boxes=np.ones((count, 4)), flaws=np.zeros(count))
+    ((times, drawn),) = pieces(person, 3600)
+    assert len(times) < 1600 and times[0] == 0 and times[-1] == pytest.approx(3600)
+    assert drawn[1] == pytest.approx(probs[:60].mean(axis=0))
+
+
+def test_bands_break_where_there_is_no_face() -> None:
+    found = pieces(toy_person(), 0.4)
+    assert [times[[0, -1]].round(3).tolist() for times, _ in found] == [[0.0, 0.2], [0.3, 0.4]]
+
+
+def test_peaks_are_the_surest_that_lie_apart_and_neutral_comes_last() -> None:
+    segments = (
+        Segment(0, 1.0, 2, "neutral", 0.99), Segment(0, 1.2, 2, "happy", 0.6), Segment(2, 5, 6, "sad", 0.7),
+        Segment(2, 5.1, 6, "angry", 0.8), Segment(7, 9.5, 10, "neutral", 0.6),
+    )  # fmt: skip
+    chosen = choose_peaks(toy_person(segments=segments), 10.0, 5)
+    assert [(peak.apex_s, peak.emotion) for peak in chosen] == [(1.2, "happy"), (5.1, "angry"), (9.5, "neutral")]
+
+
+def test_without_the_video_there_are_no_thumbnails(filmed: Timeline) -> None:
+    peaks = {person.id: list(person.segments) for person in filmed.people}
+    assert thumbnails(filmed, peaks)
+    gone = Timeline("gone.mp4", filmed.duration_s, filmed.emotions, filmed.people)
+    assert thumbnails(gone, peaks) == {}
+
+
+def test_colours_are_those_of_the_pages() -> None:
+    from importlib.resources import files
+
+    css = files("dfer.pages").joinpath("templates", "page.css").read_text(encoding="utf-8")
+    bright = css.split("@media")[0]
+    shade = colours(["happy", "neutral", "boredom"])
+    assert f"--e0: {shade['happy']}" in bright and f"--e2: {shade['neutral']}" in bright
+    assert len(set(shade.values())) == 3 and rgb("#0102ff") == (1, 2, 255)
+
+
+def test_times_read_as_one_says_them() -> None:
+    assert [clock(seconds) for seconds in (0, 59.96, 60, 3600)] == ["0 s", "60 s", "1:00", "1:00:00"]
+
+
+# --- overlays
+
+
+def test_an_overlay_has_every_frame_at_its_time_with_a_box_around_each_face(filmed: Timeline, tmp_path: Path) -> None:
+    filmed.save(tmp_path / "out.mp4")
+    frames, times = frames_of(tmp_path / "out.mp4")
+    assert times == pytest.approx(np.arange(20) / 25, abs=1e-3)
+    assert frames.shape[0] == 20 and frames.shape[1] >= 480, "small videos are enlarged"
+    scale = frames.shape[1] / 180
+    x, y = round(20 * scale), round((60 + 45) * scale)
+    edge = frames[10, y, x - 3 : x + 4].astype(int)
+    wanted = np.array(rgb(colours(filmed.emotions.emotions)["angry"]))
+    assert np.abs(edge - wanted).sum(axis=1).min() < 60
+
+
+def test_an_overlay_shows_the_part_that_was_looked_at(tmp_path: Path) -> None:
+    from dfer.video.stream import Span
+
+    path = film(tmp_path / "a.mkv", [RED] * 50)
+    toy_predictor()(path, span=Span(0.4, 1.2, 0.2)).save(tmp_path / "out.mp4")
+    _, times = frames_of(tmp_path / "out.mp4")
+    assert len(times) == 20 and times[0] == 0, "all frames from 0.4 to 1.2 s, also those between"
+
+
+def test_between_rows_boxes_move_evenly_and_absences_are_left_out() -> None:
+    timeline = toy_timeline()
+
+    def at(time_s: float) -> list[Rectangle]:
+        return [face.box for face in faces_at(timeline, time_s, 10.0)]
+
+    assert at(0.0) == [Rectangle(10, 20, 310, 420)] and at(0.05) == [Rectangle(15, 20, 315, 420)]
+    assert at(0.15) == [] and at(0.2) == [] and at(0.25) == [] and at(0.3) == [Rectangle(30, 20, 330, 420)]
+
+
+def test_an_overlay_without_its_video_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DferError, match=r"clip\.mp4 cannot be drawn into"):
+        toy_timeline().save(tmp_path / "out.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_overlay_of_an_image_is_a_video_of_one_frame(tmp_path: Path) -> None:
+    import cv2
+
+    from ..video.people import picture
+
+    cv2.imwrite(str(tmp_path / "a.png"), cv2.cvtColor(picture(RED), cv2.COLOR_RGB2BGR))
+    toy_predictor()(tmp_path / "a.png").save(tmp_path / "out.mp4")
+    assert len(frames_of(tmp_path / "out.mp4")[0]) == 1
+
+
+def test_letters_leave_ink_and_words_of_one_height_have_one_height() -> None:
+    assert mask("happy", 20).shape[0] == mask("Ágnes", 20).shape[0] and mask("i", 20).max() > 150
+    picture = np.zeros((20, 40, 3), np.uint8)
+    width = write(picture, "happy", (-5, -3), 16, colour=(255, 0, 0))
+    assert width > 20 and picture[..., 0].max() > 200 and picture[..., 1:].max() == 0
+    write(picture, "far away", (500, 500), 16, colour=(255, 0, 0))

@@ -1,0 +1,86 @@
+"""The ONNX file and torch give the same numbers; one that does not is not kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dfer import DferError
+from dfer.inference import export as module
+from dfer.inference.network import choose_network, onnx_network, torch_network
+from dfer.labels import DFEW
+from dfer.models import Card, create_model, load_checkpoint, save_checkpoint
+from dfer.video import Preprocessing
+
+for needed in ("onnx", "onnxscript", "onnxruntime"):
+    pytest.importorskip(needed)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network whose batch norms have seen something, so that its logits differ."""
+    torch.manual_seed(0)
+    model = create_model("frame_gru", 7, widths=[8, 16], hidden=8)
+    with torch.no_grad():
+        for _ in range(5):
+            model(torch.rand(8, 3, 4, 24, 24))
+    preprocessing = Preprocessing(frames=4, size=24, mean=(0.3, 0.4, 0.5), std=(0.2, 0.3, 0.4))
+    card = Card("frame_gru", {"widths": [8, 16], "hidden": 8}, DFEW, preprocessing.to_dict())
+    card.calibration["temperature"] = 0.2
+    path = tmp_path_factory.mktemp("model")
+    save_checkpoint(path, model.eval(), card)
+    module.export_onnx(path)
+    return path
+
+
+@pytest.mark.parametrize("batch", [1, 2, 7])
+def test_both_runtimes_give_the_same_numbers_for_any_batch(folder: Path, batch: int) -> None:
+    pictures = np.random.default_rng(batch).integers(0, 256, (batch, 4, 24, 24, 3), dtype=np.uint8)
+    ours, theirs = torch_network(*load_checkpoint(folder))(pictures), onnx_network(folder / "model.onnx")(pictures)
+    assert ours.shape == (batch, 7) and np.allclose(ours, theirs, atol=1e-5)
+    assert np.allclose(ours.sum(axis=1), 1, atol=1e-5) and np.ptp(ours, axis=1).min() > 0.01
+
+
+def test_the_card_lies_in_the_file(folder: Path) -> None:
+    import onnx
+
+    (entry,) = (entry for entry in onnx.load(str(folder / "model.onnx")).metadata_props if entry.key == "card")
+    assert entry.value == (folder / "card.json").read_text(encoding="utf-8")
+
+
+def test_a_runtime_is_chosen_where_there_are_two(folder: Path) -> None:
+    model, card = load_checkpoint(folder)
+    pictures = np.zeros((1, 4, 24, 24, 3), np.uint8)
+    auto, onnx, ours = (
+        choose_network(folder, model, card, device="cpu", runtime=name)(pictures) for name in ("auto", "onnx", "torch")
+    )
+    assert np.allclose(auto, onnx, atol=1e-5) and np.allclose(auto, ours, atol=1e-5)
+
+
+def test_a_file_that_differs_from_torch_is_not_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (folder / "model.onnx").read_bytes()
+    monkeypatch.setattr(module, "TOLERANCE", -1.0)
+    with pytest.raises(DferError, match="differs from torch by"):
+        module.export_onnx(folder)
+    assert (folder / "model.onnx").read_bytes() == before
+    assert {path.name for path in folder.iterdir()} == {"card.json", "model.onnx", "model.safetensors"}
+
+
+def test_a_damaged_onnx_file_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"no network")
+    with pytest.raises(DferError, match=r"model\.onnx is missing, damaged or not an ONNX file"):
+        onnx_network(tmp_path / "model.onnx")
+
+
+def test_what_is_no_checkpoint_is_not_exported(tmp_path: Path) -> None:
+    with pytest.raises(DferError, match="not a checkpoint"):
+        module.export_onnx(tmp_path)
+
+
+def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(DferError, match=r"export needs onnx, onnxscript, onnxruntime: pip install 'dfer\[onnx\]'"):
+        module.export_onnx(tmp_path)

@@ -1,0 +1,162 @@
+"""`dfer predict` and `dfer export`: what they write, say and answer to the shell."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+
+from dfer import DferError, Predictor, Timeline
+from dfer.cli.predict import seconds
+from dfer.labels import DFEW
+from dfer.models import Card, create_model, save_checkpoint
+from dfer.video import Preprocessing
+
+from ..test_cli import Outcome, here
+from .toy import film, toy_predictor
+
+RED, BLUE = {"red": (20.0, 40.0)}, {"blue": (200.0, 80.0)}
+
+
+@pytest.fixture(autouse=True)
+def _toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A model that knows colours, and an empty folder to be in."""
+
+    def load(model: str, **options: Any) -> Predictor:
+        assert options == {"device": "auto"}
+        if model != "default":
+            raise DferError(f"no model {model}")
+        return toy_predictor()
+
+    monkeypatch.setattr(Predictor, "from_pretrained", load)
+    monkeypatch.chdir(tmp_path)
+
+
+def predict(*arguments: object) -> Outcome:
+    return here("predict", *arguments)
+
+
+def test_without_an_output_the_answer_is_on_the_terminal() -> None:
+    film(Path("a.mkv"), [RED | BLUE] * 20)
+    done = predict("a.mkv")
+    assert done.code == 0 and not done.err
+    head, *_ = done.out.splitlines()
+    assert head.startswith("a.mkv: 0.8 s, 2 people, ") and head.endswith("x real time")
+    assert "person 0, seen from 0.0 to 0.8 s" in done.out and "angry" in done.out and "█" in done.out
+    assert "0.0 to 0.8 s  sad, most at" in done.out
+
+
+def test_every_kind_of_output_is_written_in_one_go() -> None:
+    film(Path("a.mkv"), [RED] * 20)
+    names = [f"out/x.{suffix}" for suffix in ("json", "csv", "srt", "png", "svg", "pdf", "mp4")]
+    done = predict("a.mkv", *(word for name in names for word in ("-o", name)))
+    assert done.code == 0 and all(Path(name).stat().st_size for name in names)
+    assert done.out.splitlines()[0].endswith("-> " + ", ".join(names)) and len(done.out.splitlines()) == 1
+    assert Timeline.load("out/x.json").video == "a.mkv"
+
+
+def test_a_bad_file_among_many_is_named_and_the_rest_goes_on() -> None:
+    film(Path("a.mkv"), [RED] * 3)
+    film(Path("c.mkv"), [BLUE] * 3)
+    Path("b.mkv").write_text("no video")
+    done = predict("a.mkv", "b.mkv", "c.mkv", "-o", "out", "--format", "csv")
+    assert done.code == 1 and sorted(path.name for path in Path("out").iterdir()) == ["a.csv", "c.csv"]
+    told, count = done.err.splitlines()
+    assert told.startswith("error: b.mkv: decoding failed") and count == "1 of 3 videos could not be read"
+
+
+def test_if_all_are_bad_the_exit_code_is_that_of_bad_input() -> None:
+    assert predict("a.mkv", "b.mkv").code == 2
+    assert predict("a.mkv").is_refusal(r"a\.mkv: expected a video file, found nothing")
+
+
+def test_a_disk_that_refuses_ends_everything() -> None:
+    film(Path("a.mkv"), [RED] * 3)
+    film(Path("b.mkv"), [RED] * 3)
+    Path("out").write_text("a file where a folder is wanted")
+    done = predict("a.mkv", "b.mkv", "-o", "out/{name}.json")
+    assert done.is_refusal("cannot write out/a.json")
+
+
+def test_folders_and_patterns_are_filled_in() -> None:
+    Path("day").mkdir()
+    for name in ("a", "b"):
+        film(Path(f"day/{name}.mkv"), [RED] * 3)
+    assert predict("day", "-o", "one").code == predict("day/*.mkv", "-o", "two/{name}.json").code == 0
+    assert [sorted(path.name for path in Path(folder).iterdir()) for folder in ("one", "two")] == [
+        ["a.json", "b.json"]
+    ] * 2
+
+
+def test_a_part_of_the_video_by_the_clock() -> None:
+    film(Path("a.mkv"), [RED] * 50)
+    done = predict("a.mkv", "-o", "a.json", "--start", "0:00.4", "--end", "1.2", "--every", "0.2", "--people", "1")
+    (red,) = json.loads(Path("a.json").read_text())["people"]
+    assert done.code == 0 and red["times_s"] == pytest.approx([0.4, 0.6, 0.8, 1.0], abs=0.021)
+
+
+def test_a_video_without_a_face_is_no_failure() -> None:
+    film(Path("a.mkv"), [{}] * 3)
+    done = predict("a.mkv", "-o", "a.json")
+    assert done.code == 0 and "no face was found" in done.out and json.loads(Path("a.json").read_text())["people"] == []
+
+
+def test_a_camera_is_read_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    path, real = film(Path("cam.avi"), [RED] * 6), cv2.VideoCapture
+    monkeypatch.setattr(cv2, "VideoCapture", lambda _: real(str(path)))
+    done = predict("--camera", 0, "-o", "a.json")
+    assert done.code == 0 and "camera 0: " in done.out
+    assert len(Timeline.load("a.json").people[0].times) == 6
+
+
+def test_ctrl_c_ends_a_camera_and_keeps_what_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    path, real = film(Path("cam.avi"), [RED] * 60), cv2.VideoCapture
+    monkeypatch.setattr(cv2, "VideoCapture", lambda _: real(str(path)))
+    predictor = toy_predictor()
+    whole = predictor.stream
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        for index, moment in enumerate(whole(*arguments, **options)):
+            if index == 10:
+                raise KeyboardInterrupt
+            yield moment
+
+    predictor.stream = interrupted
+    monkeypatch.setattr(Predictor, "from_pretrained", lambda *_, **__: predictor)
+    done = predict("--camera", 0, "-o", "a.json")
+    assert done.code == 0 and len(Timeline.load("a.json").people[0].times) == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "expected videos, or a camera"),
+        (("a.mkv", "--camera", 0), "expected videos, or a camera"),
+        (("a.mkv", "--start", "soon"), "expected a time as seconds"),
+        (("a.mkv", "--start", "3", "--end", "2"), "0 <= start < end"),
+        (("a.mkv", "-o", "a.xml"), "expected a file .json"),
+        (("a.mkv", "--model", "elsewhere"), "no model elsewhere"),
+        (("*.mp4",), "nothing fits this pattern"),
+    ],
+)
+def test_bad_usage_is_one_line_and_exit_code_2(arguments: tuple[object, ...], told: str) -> None:
+    film(Path("a.mkv"), [RED] * 3)
+    assert predict(*arguments).is_refusal(told)
+
+
+def test_times_are_read_as_one_writes_them() -> None:
+    assert [seconds(text) for text in ("90", "1:30", "0:01:30", "1:30.5")] == [90, 90, 90, 90.5]
+    with pytest.raises(DferError):
+        seconds("1:2:3:4")
+
+
+def test_a_model_is_exported_beside_its_weights() -> None:
+    pytest.importorskip("onnxscript")
+    card = Card("tiny3d", {"width": 4}, DFEW, Preprocessing(frames=2, size=16).to_dict())
+    save_checkpoint("run/model", create_model("tiny3d", 7, width=4), card)
+    done = here("export", "run")
+    assert done.code == 0 and "run/model/model.onnx: differs from torch by at most" in done.out
+    assert Path("run/model/model.onnx").is_file()

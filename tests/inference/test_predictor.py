@@ -1,0 +1,340 @@
+"""From a video to a timeline: who, when, what, on videos whose every answer is known; and every kind of bad input."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import struct
+import threading
+import wave
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from dfer import DferError, Predictor
+from dfer.datasets import read_source
+from dfer.inference import predictor as module
+from dfer.inference.ahead import THREAD
+from dfer.inference.network import torch_network
+from dfer.inference.recording import with_absences
+from dfer.labels import DFEW
+from dfer.models import Card, create_model, save_checkpoint
+from dfer.training.clips import ClipDataset
+from dfer.training.predict import predict_probs
+from dfer.video import Preprocessing
+from dfer.video.stream import Span
+
+from ..video.films import noise, write_video
+from ..video.people import picture
+from .toy import EMOTIONS, film, toy_predictor
+
+RED, BLUE = {"red": (20.0, 40.0)}, {"blue": (200.0, 80.0)}
+NOBODY: dict[str, tuple[float, float]] = {}
+
+
+def no_thread_stays() -> bool:
+    return THREAD not in {thread.name for thread in threading.enumerate()}
+
+
+def moved(place: dict[str, tuple[float, float]], by: float) -> dict[str, tuple[float, float]]:
+    return {colour: (x + by, y) for colour, (x, y) in place.items()}
+
+
+# --- who, when, what
+
+
+def test_each_persons_emotion_is_told_over_time(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mkv", [RED | moved(BLUE, -k) for k in range(20)])
+    timeline = toy_predictor()(path)
+    red, blue = timeline.people
+    assert timeline.emotions == EMOTIONS and timeline.video == str(path)
+    assert timeline.duration_s == pytest.approx(20 / 25)
+    for person, column in ((red, 0), (blue, 2)):
+        assert person.times == pytest.approx(np.arange(20) / 25)
+        assert person.probs.argmax(axis=1).tolist() == [column] * 20
+        assert np.allclose(person.probs.sum(axis=1), 1) and person.overall.argmax() == column
+    assert red.boxes[0] == pytest.approx([20, 40, 60, 60], abs=3)
+    assert blue.boxes[-1] == pytest.approx([181, 80, 60, 60], abs=4)
+
+
+def test_frames_without_the_face_are_nan_and_never_an_emotion(tmp_path: Path) -> None:
+    (red,) = toy_predictor()(film(tmp_path / "a.mkv", [NOBODY] * 10 + [RED] * 20 + [NOBODY] * 30)).people
+    gone_from = red.times[red.seen][-1]
+    assert red.times[0] == 0 and red.times[-1] == pytest.approx(59 / 25)
+    assert red.times[red.seen][0] == pytest.approx(10 / 25) and 29 / 25 <= gone_from + 0.001 < 29 / 25 + 0.3
+    assert np.isnan(red.probs[~red.seen]).all() and np.isnan(red.boxes[~red.seen]).all()
+    assert red.segments[0].start_s >= 10 / 25
+
+
+def test_nobody_is_nobody(tmp_path: Path) -> None:
+    timeline = toy_predictor()(film(tmp_path / "a.mkv", [NOBODY] * 5))
+    assert timeline.people == () and timeline.duration_s == pytest.approx(0.2)
+
+
+def test_times_are_those_of_the_decoder(tmp_path: Path) -> None:
+    times = [0, 0.04, 0.5, 0.52, 1.7]
+    (red,) = toy_predictor()(film(tmp_path / "a.mkv", [RED] * 5, times)).people
+    assert red.times == pytest.approx(times)
+
+
+def test_absences_are_told_by_their_first_and_last_frame() -> None:
+    assert with_absences(np.array([0, 1]), 2).tolist() == [0, 1]
+    assert with_absences(np.array([2]), 6).tolist() == [0, 1, 2, 3, 5]
+
+
+def test_a_part_of_a_video_and_fewer_frames_of_it(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mkv", [RED] * 50)
+    (red,) = toy_predictor()(path, span=Span(0.4, 1.2, 0.2)).people
+    assert red.times == pytest.approx([0.4, 0.6, 0.8, 1.0], abs=0.021)
+
+
+def test_no_more_people_than_are_wanted(tmp_path: Path) -> None:
+    timeline = toy_predictor()(film(tmp_path / "a.mkv", [RED | BLUE] * 5), people=1)
+    assert len(timeline.people) == 1
+
+
+def test_an_image_and_a_folder_of_frames_are_videos_too(tmp_path: Path) -> None:
+    frame = cv2.cvtColor(picture(RED), cv2.COLOR_RGB2BGR)
+    (tmp_path / "frames").mkdir()
+    for name in ("a.png", "frames/1.png", "frames/2.png", "frames/10.png"):
+        cv2.imwrite(str(tmp_path / name), frame)
+    one, three = (toy_predictor()(tmp_path / name) for name in ("a.png", "frames"))
+    assert (one.duration_s, one.people[0].probs.shape, one.people[0].probs.argmax()) == (0, (1, 3), 0)
+    assert three.people[0].times == pytest.approx([0, 1 / 25, 2 / 25])
+
+
+def test_a_camera_is_a_video_that_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = film(tmp_path / "a.avi", [RED] * 6)
+    real = cv2.VideoCapture
+    monkeypatch.setattr(cv2, "VideoCapture", lambda _: real(str(path)))
+    timeline = toy_predictor()(0)
+    assert timeline.video == "camera 0" and len(timeline.people[0].times) == 6
+
+
+# --- windows, batches and threads
+
+
+def test_a_network_of_clips_tells_the_same_of_a_face_that_does_not_change(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mkv", [RED] * 100)
+    stills, clips = (toy_predictor(frames)(path).people[0] for frames in (1, 8))
+    assert np.allclose(stills.probs, clips.probs, atol=0.02) and np.array_equal(stills.times, clips.times)
+
+
+def test_the_batch_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = film(tmp_path / "a.mkv", [RED | BLUE] * 12)
+    many = toy_predictor()(path).to_dict()
+    monkeypatch.setattr(module, "BATCH", 1)
+    monkeypatch.setattr(module, "FACES_AHEAD", 1)
+    assert toy_predictor()(path).to_dict() == many
+
+
+@pytest.mark.parametrize("frames", [1, 8])
+def test_the_first_result_comes_before_the_video_is_read(tmp_path: Path, frames: int) -> None:
+    path = film(tmp_path / "a.mkv", [RED] * 250)
+    predictor = toy_predictor(frames)
+    moments = predictor.stream(path)
+    first = next(moments)
+    assert first.time_s == 0 and first.faces[0].probs.argmax() == 0 and 0 <= first.faces[0].entropy < 1
+    assert predictor.detector.calls < 40, "a detection takes place every 0.2 s, 50 in all"
+    moments.close()
+    assert no_thread_stays()
+
+
+@pytest.mark.parametrize("frames", [1, 4])
+def test_every_frame_comes_once_and_in_order(tmp_path: Path, frames: int) -> None:
+    path = film(tmp_path / "a.mkv", [RED] * 15 + [NOBODY] * 30 + [BLUE] * 40)
+    times = [moment.time_s for moment in toy_predictor(frames).stream(path)]
+    assert times == pytest.approx(np.arange(85) / 25)
+
+
+def test_an_error_on_the_way_is_told_and_no_thread_stays(tmp_path: Path) -> None:
+    predictor = toy_predictor()
+
+    def broken(pictures: np.ndarray) -> np.ndarray:
+        raise RuntimeError("no memory")
+
+    predictor.network = broken
+    with pytest.raises(RuntimeError, match="no memory"):
+        predictor(film(tmp_path / "a.mkv", [RED] * 200))
+    assert no_thread_stays()
+
+
+# --- bad input, one sentence each
+
+
+def sound(path: Path) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(8000))
+
+
+def cut_short(path: Path) -> None:
+    film(path.with_suffix(".mkv"), [RED] * 30)
+    path.write_bytes(path.with_suffix(".mkv").read_bytes()[:300])
+
+
+BAD = {
+    "an audio file": ("a.wav", sound, "no video stream"),
+    "nothing": ("a.mp4", lambda _: None, "expected a video file, found nothing"),
+    "an empty file": ("a.mp4", lambda path: path.touch(), "the file is empty"),
+    "text": ("a.mp4", lambda path: path.write_text("hello " * 100), "decoding failed, not a video"),
+    "what is left of a video": ("a.mp4", cut_short, "a.mp4"),
+    "an empty folder": ("a", lambda path: path.mkdir(), "the folder holds no frame"),
+    "a pipe": ("a.mp4", os.mkfifo, "found a pipe or device"),
+    "a damaged image": ("a.png", lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(99)), "not an image"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_what_is_no_video_is_one_sentence(what: str, tmp_path: Path) -> None:
+    name, make, told = BAD[what]
+    make(tmp_path / name)
+    with pytest.raises(DferError) as raised:
+        toy_predictor()(tmp_path / name)
+    assert told in str(raised.value) and str(tmp_path / name) in str(raised.value)
+    assert len(str(raised.value).splitlines()) == 1 and no_thread_stays()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_one_sentence(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mkv", [RED] * 3)
+    path.chmod(0)
+    with pytest.raises(DferError, match=r"a\.mkv"):
+        toy_predictor()(path)
+
+
+def test_a_video_that_is_cut_off_gives_what_is_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = film(tmp_path / "a.avi", [RED] * 60)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    (red,) = toy_predictor()(path).people
+    assert 10 < len(red.times) < 50 and "a.avi" in caplog.text
+
+
+def test_a_video_that_is_damaged_in_the_middle_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    path = film(tmp_path / "a.ts", [RED] * 75)
+    data = bytearray(path.read_bytes())
+    third = len(data) // 3
+    data[third : third + 2000] = os.urandom(2000)
+    path.write_bytes(data)
+    (red, *_) = toy_predictor()(path).people
+    assert red.times[-1] - red.times[0] > 1.5
+
+
+def test_the_contents_decide_not_the_suffix(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mkv", [RED] * 3).rename(tmp_path / "a.mp4")
+    assert len(toy_predictor()(path).people) == 1
+
+
+def test_a_video_of_one_frame_has_one_row(tmp_path: Path) -> None:
+    for frames in (1, 8):
+        (red,) = toy_predictor(frames)(film(tmp_path / "a.mkv", [RED])).people
+        assert red.times.tolist() == [0] and red.segments == () and red.overall.argmax() == 0
+
+
+def test_a_phones_video_is_turned_upright(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", np.stack([np.rot90(picture(RED), 1)] * 4))
+    data = bytearray(path.read_bytes())
+    quarter = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
+    struct.pack_into(">9i", data, data.index(b"tkhd") + 44, *quarter)
+    path.write_bytes(data)
+    (red,) = toy_predictor()(path).people
+    assert red.boxes[0] == pytest.approx([20, 40, 60, 60], abs=3)
+
+
+def test_thirty_faces_are_thirty_people(tmp_path: Path) -> None:
+    from dfer.video.detection import Face
+
+    predictor = toy_predictor()
+    corners = [(x, y) for x in range(10, 300, 50) for y in range(5, 170, 34)][:30]
+    predictor.detector = lambda _: [Face(np.array([x, y, 30.0, 30.0]), 0.99) for x, y in corners]
+    path = write_video(tmp_path / "a.mkv", np.stack([picture(NOBODY)] * 6))
+    timeline = predictor(path)
+    assert len(timeline.people) == 30 and all(len(person.times) == 6 for person in timeline.people)
+
+
+def test_a_frame_of_8k_and_a_grey_one_are_frames(tmp_path: Path) -> None:
+    large = cv2.resize(picture(RED), (7680, 4320), interpolation=cv2.INTER_NEAREST)
+    cv2.imwrite(str(tmp_path / "a.jpg"), cv2.cvtColor(large, cv2.COLOR_RGB2BGR))
+    (red,) = toy_predictor()(tmp_path / "a.jpg").people
+    assert red.boxes[0] == pytest.approx(np.array([20, 40, 60, 60]) * 24, abs=40)
+    cv2.imwrite(str(tmp_path / "b.png"), picture(NOBODY)[:, :, 0])
+    assert toy_predictor()(tmp_path / "b.png").people == ()
+
+
+def test_alpha_is_dropped(tmp_path: Path) -> None:
+    frame = np.dstack([cv2.cvtColor(picture(RED), cv2.COLOR_RGB2BGR), np.zeros((180, 320), np.uint8)])
+    cv2.imwrite(str(tmp_path / "a.png"), frame)
+    assert len(toy_predictor()(tmp_path / "a.png").people) == 1
+
+
+# --- models
+
+
+class Trap:
+    """Says when it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, ("executed",)
+
+
+@pytest.mark.parametrize("name", ["model.pkl", "model/model.safetensors", "model/card.json"])
+def test_a_model_file_that_is_not_ours_is_refused_unread(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_checkpoint(tmp_path / "model", create_model("tiny3d", 7, width=4), card("tiny3d", width=4))
+    (tmp_path / name).write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(DferError):
+        Predictor.from_pretrained(tmp_path / name if name == "model.pkl" else tmp_path / "model")
+    assert not (tmp_path / "executed").exists()
+
+
+def card(name: str, **options: object) -> Card:
+    preprocessing = Preprocessing(frames=4, size=32, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
+    return Card(name, options, DFEW, preprocessing.to_dict(), calibration={"temperature": 2.0})
+
+
+def test_a_model_that_is_not_there_is_named() -> None:
+    with pytest.raises(DferError, match=r"no model faces2 \(did you mean 'faces'\?\)"):
+        Predictor.from_pretrained("faces2")
+
+
+def test_an_unknown_runtime_or_device_is_refused(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, create_model("tiny3d", 7, width=4), card("tiny3d", width=4))
+    with pytest.raises(DferError, match="the runtime auto, torch or onnx, got 'tensorrt'"):
+        Predictor.from_pretrained(tmp_path, runtime="tensorrt")
+    with pytest.raises(DferError, match="device 'abacus' cannot be used"):
+        Predictor.from_pretrained(tmp_path, device="abacus")
+    with pytest.raises(DferError, match="temperature above 0"):
+        bad = card("tiny3d", width=4)
+        bad.calibration["temperature"] = 0.0
+        torch_network(create_model("tiny3d", 7, width=4), bad)
+
+
+def test_prediction_and_evaluation_show_a_network_the_same_pictures(tmp_path: Path) -> None:
+    (tmp_path / "data" / "happy").mkdir(parents=True)
+    frames = noise(4, 32, 32)
+    np.save(tmp_path / "data" / "happy" / "a.npy", frames)
+    manifest = read_source("folder", tmp_path / "data")
+    torch.manual_seed(0)
+    model = create_model("tiny3d", 7, width=4).eval()
+    wanted, _ = predict_probs(
+        model, ClipDataset(manifest, Preprocessing(**card("tiny3d").preprocessing)), np.array([0])
+    )
+    pictures = np.stack([module.picture(frame, Preprocessing(**card("tiny3d").preprocessing)) for frame in frames])
+    given = torch_network(model, card("tiny3d"))(pictures[None])
+    softened = np.sqrt(wanted) / np.sqrt(wanted).sum(axis=1, keepdims=True)
+    assert np.allclose(given, softened, atol=1e-5), "at a temperature of 2, probabilities to the power of 1/2"
+
+
+@pytest.mark.parametrize("size", [48, 96, 112])
+def test_crops_become_what_the_preprocessing_makes_of_frames(size: int) -> None:
+    crop = noise(1, 112, 112)[0]
+    grey = Preprocessing(size=size, grey=True)
+    want = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
+    assert np.array_equal(module.picture(crop, grey)[..., 0], cv2.cvtColor(want, cv2.COLOR_RGB2GRAY))
