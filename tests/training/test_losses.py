@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
+from scipy.stats import dirichlet_multinomial as reference_likelihood
 
-from dfer.training.losses import LOSSES, balanced_weights, cross_entropy, js, kl, weighted_mean
+from dfer.training.config import Loss
+from dfer.training.losses import (
+    balanced_weights,
+    cross_entropy,
+    dirichlet_multinomial,
+    focal,
+    js,
+    kl,
+    logit_adjusted,
+    make_loss,
+    weighted_mean,
+)
+
+NAMES = get_args(Loss.model_fields["name"].annotation)
 
 
 def pair(seed: int, size: int = 6, emotions: int = 7) -> tuple[torch.Tensor, torch.Tensor]:
@@ -43,10 +60,11 @@ def test_cross_entropy_and_kl_have_the_same_gradient() -> None:
 
 def test_losses_stay_finite_on_extreme_logits() -> None:
     logits = torch.tensor([[200.0, -200.0, 0.0]], requires_grad=True)
-    for loss in LOSSES.values():
-        value = loss(logits, torch.tensor([[0.0, 1.0, 0.0]])).sum()
+    for name in NAMES:
+        loss = make_loss(Loss(name=name), torch.full((3,), 1 / 3))
+        value = loss(logits, torch.tensor([[0.0, 1.0, 0.0]]), torch.tensor([10.0])).sum()
         (gradient,) = torch.autograd.grad(value, logits)
-        assert torch.isfinite(value) and torch.isfinite(gradient).all()
+        assert torch.isfinite(value) and torch.isfinite(gradient).all(), name
 
 
 def test_class_weights_on_one_hot_rows_equal_torchs_weighted_cross_entropy() -> None:
@@ -62,3 +80,47 @@ def test_balanced_weights_give_each_emotion_the_same_mass() -> None:
     weights = balanced_weights(targets)
     mass = (targets * weights).sum(dim=0)
     assert torch.allclose(mass[:2], mass[:1].expand(2)) and weights[2] == 0
+
+
+def test_focal_without_gamma_is_cross_entropy_and_on_one_hot_rows_the_published_formula() -> None:
+    logits, targets = pair(1)
+    assert torch.allclose(focal(logits, targets, gamma=0.0), cross_entropy(logits, targets))
+    labels = torch.tensor([0, 1, 2, 3, 4, 5])
+    right = torch.softmax(logits, dim=1)[torch.arange(6), labels]
+    published = -((1 - right) ** 2) * right.log()
+    assert torch.allclose(focal(logits, F.one_hot(labels, 7).double(), gamma=2.0), published)
+
+
+def test_adjusting_by_an_even_prior_changes_nothing_and_by_another_one_moves_the_logits() -> None:
+    logits, targets = pair(2)
+    even, uneven = torch.full((7,), 1 / 7, dtype=torch.float64), torch.softmax(torch.arange(7.0).double(), dim=0)
+    assert torch.allclose(logit_adjusted(logits, targets, prior=even), cross_entropy(logits, targets))
+    shifted = F.cross_entropy(logits + 0.5 * uneven.log(), targets, reduction="none")
+    assert torch.allclose(logit_adjusted(logits, targets, prior=uneven, tau=0.5), shifted)
+
+
+@pytest.mark.parametrize(("concentration", "nats"), [((1, 2, 7), 2.8873), ((10, 20, 70), 2.2286)])
+def test_the_likelihood_of_votes_is_the_published_one(concentration: tuple[int, ...], nats: float) -> None:
+    logits = torch.tensor([concentration], dtype=torch.float64).log()
+    shares = torch.tensor([[0.1, 0.2, 0.7]], dtype=torch.float64)
+    value = float(dirichlet_multinomial(logits, shares, ballots=torch.tensor([10.0], dtype=torch.float64)))
+    assert round(value, 4) == nats
+    assert np.isclose(value, -reference_likelihood.logpmf([1, 2, 7], concentration, 10))
+
+
+def test_more_voters_of_the_same_shares_are_more_evidence() -> None:
+    logits, shares = torch.zeros(1, 2), torch.tensor([[1.0, 0.0]])
+    few, many = (float(dirichlet_multinomial(logits, shares, ballots=torch.tensor([n]))) for n in (1.0, 100.0))
+    assert many > few
+    assert np.isclose(few, np.log(2))
+
+
+def test_a_recipe_names_its_loss() -> None:
+    logits, targets = pair(4)
+    prior, ballots = torch.softmax(torch.arange(7.0).double(), dim=0), torch.full((6,), 10.0, dtype=torch.float64)
+    named = {name: make_loss(Loss(name=name, gamma=1.5, tau=0.7), prior)(logits, targets, ballots) for name in NAMES}
+    assert torch.equal(named["cross_entropy"], cross_entropy(logits, targets))
+    assert torch.equal(named["kl"], kl(logits, targets)) and torch.equal(named["js"], js(logits, targets))
+    assert torch.equal(named["focal"], focal(logits, targets, gamma=1.5))
+    assert torch.equal(named["logit_adjusted"], logit_adjusted(logits, targets, prior=prior, tau=0.7))
+    assert torch.equal(named["dirichlet_multinomial"], dirichlet_multinomial(logits, targets, ballots=ballots))

@@ -8,7 +8,6 @@ run reads what the uninterrupted one would have read.
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,13 +22,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dfer.datasets import Manifest
+from dfer.datasets.splits import hold_out
 from dfer.errors import DferError, listed
-from dfer.evaluation import cut_validation
-from dfer.labels import one_hot, smooth_labels, soft_labels
-from dfer.labels.emotions import nearest
-from dfer.labels.votes import RULES
-from dfer.training.config import Labels, Recipe
+from dfer.labels import STRATA, strata
+from dfer.training.config import Data, Recipe
 from dfer.training.randomness import Purpose, stream
+from dfer.training.targets import make_targets, shown_emotions
 from dfer.video.frames import open_clip
 from dfer.video.preprocessing import Preprocessing
 from dfer.video.sampling import jittered, uniform
@@ -37,6 +35,8 @@ from dfer.video.sampling import jittered, uniform
 Rows = npt.NDArray[np.int64]
 Sampler = Callable[[int, int], npt.NDArray[np.int64]]
 """(number of frames in the clip, row) -> the indices of the T frames to read."""
+Change = Callable[[npt.NDArray[np.uint8], int], npt.NDArray[np.uint8]]
+"""(frames (T, H, W, C) as they were read, row) -> the frames that are shown instead."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,11 @@ class Chosen:
     validation: Rows
     targets: npt.NDArray[np.float64]
     left_out: dict[str, int]
+
+    @property
+    def prior(self) -> npt.NDArray[np.float64]:
+        """(K,) the training part's mean target: how often each emotion was shown to the network."""
+        return np.asarray(self.targets[self.train].mean(axis=0))
 
     def fingerprint(self, ids: Iterable[str]) -> str:
         """Differs when the clips, their order or their targets do; `ids` are of all rows of the manifest.
@@ -85,25 +90,24 @@ def choose_clips(recipe: Recipe, manifest: Manifest, fold: int | None) -> Chosen
     train, test = manifest.partition(fold)
     targets = make_targets(recipe.labels, manifest, train)
     usable = ~np.isnan(targets).any(axis=1)
-    single = manifest.labels >= 0
     own = (manifest.table["split"] == "val").to_numpy() & ~test
     validation = own if own.any() else np.zeros_like(train)
     if recipe.data.validation and not own.any():
         rows = np.flatnonzero(train)
         generator = np.random.default_rng(stream(recipe.seed, Purpose.VALIDATION, fold or 0))
         groups = manifest.table["group"].to_numpy()[rows]
-        cut = cut_validation(groups, manifest.labels[rows], recipe.data.validation, generator)
+        cut = hold_out(groups, manifest.labels[rows], recipe.data.validation, generator)
         validation[rows[cut]] = True
-    kept = train & ~validation
-    left_out = {}
-    if recipe.data.subset == "single":
-        left_out["no single label"] = int((kept & ~single).sum())
-        kept &= single
-    left_out["no target by the rule"] = int((kept & ~usable).sum())
-    kept &= usable
+    kept, left_out = train & ~validation, {}
+    for reason, unwanted in {**_unwanted(recipe.data, manifest), "no target by the rule": ~usable}.items():
+        left_out[reason] = int((kept & unwanted).sum())
+        kept &= ~unwanted
     if not kept.any():
-        raise DferError(f"no clip is left to train on: {left_out}; look at data.subset and labels.rule")
-    shown = _shown(recipe.labels, manifest, kept) & (targets[kept].sum(axis=0) > 0)
+        told = "; ".join(f"{count}: {reason}" for reason, count in left_out.items() if count)
+        raise DferError(
+            f"no clip is left to train on (left out {told}); look at data.subset, min_votes, stratum and labels.rule"
+        )
+    shown = shown_emotions(recipe.labels, manifest, kept) & (targets[kept].sum(axis=0) > 0)
     absent = [name for name, there in zip(manifest.emotions, shown, strict=True) if not there]
     if absent:
         part = "the split" if fold is None else f"fold {fold}"
@@ -115,45 +119,18 @@ def choose_clips(recipe: Recipe, manifest: Manifest, fold: int | None) -> Chosen
     return Chosen(np.flatnonzero(kept), np.flatnonzero(validation), targets, reasons)
 
 
-def _shown(labels: Labels, manifest: Manifest, kept: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """(K,) whether the kept clips show an emotion; a prior or smoothing, which favours all, is no evidence."""
-    if labels.rule == "hard":
-        return np.isin(np.arange(len(manifest.emotions)), manifest.labels[kept])
-    return np.asarray(np.nansum(manifest.votes[kept], axis=0) > 0)
-
-
-def make_targets(labels: Labels, manifest: Manifest, train: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """(N, K) targets by the recipe's rule; a row without one (no votes, no label, discarded) is NaN.
-
-    What a rule learns from the table (`dirichlet` with `prior = "class"`) it learns from the training part.
-    """
-    size = len(manifest.emotions)
-    _check_options(labels)
-    if labels.rule == "hard":
-        return smooth_labels(one_hot(manifest.labels, size), labels.smoothing)
-    given = ~np.isnan(manifest.votes).any(axis=1)
-    if not given.any():
-        raise DferError(
-            f'this manifest has no votes, so labels.rule = "{labels.rule}" has nothing to go by; use "hard"'
-        )
-    options = labels.options
-    if labels.rule == "ferplus":
-        options["other"] = manifest.table.filter(regex="^other_").to_numpy(dtype=float)[given]
-    if options.get("prior") == "class":
-        pooled = manifest.votes[given & train].sum(axis=0)
-        options["prior"] = pooled / pooled.sum()
-    targets = np.full((len(manifest), size), np.nan)
-    ids = manifest.table["id"].to_numpy()[given]
-    targets[given] = soft_labels(manifest.votes[given], labels.rule, ids=ids, **options)
-    return smooth_labels(targets, labels.smoothing)
-
-
-def _check_options(labels: Labels) -> None:
-    """Refuse a key that no rule has: "hard" and the rule's own check would pass over a misspelt `smoothing`."""
-    known = {"rule", "smoothing"}.union(*(inspect.signature(rule).parameters for rule in RULES.values()))
-    for option in labels.options:
-        if option not in known - {"votes", "ids", "other"}:
-            raise DferError(f"unknown key labels.{option}{nearest(option, known)}")
+def _unwanted(data: Data, manifest: Manifest) -> dict[str, npt.NDArray[np.bool_]]:
+    """Reason -> (N,) the clips that the recipe does not choose for it; a clip counts for the first of its reasons."""
+    single, votes = manifest.labels >= 0, manifest.votes
+    unwanted: dict[str, npt.NDArray[np.bool_]] = {}
+    if data.subset != "all":
+        unwanted |= {"no single label": ~single} if data.subset == "single" else {"has a single label": single}
+    if data.min_votes:
+        unwanted[f"fewer than {data.min_votes} votes"] = np.nan_to_num(votes).sum(axis=1) < data.min_votes
+    if data.stratum:
+        chosen = [position for position, stratum in enumerate(STRATA) if stratum.name in data.stratum]
+        unwanted[f"not in stratum {listed(data.stratum)}"] = ~np.isin(strata(votes), chosen)
+    return unwanted
 
 
 class ClipDataset(Dataset[Sample | DferError]):
@@ -166,12 +143,14 @@ class ClipDataset(Dataset[Sample | DferError]):
         *,
         size: int | None = None,
         sample: Sampler | None = None,
+        change: Change | None = None,
     ) -> None:
         self.paths = [manifest.resolve(path) for path in manifest.table["path"]]
         self.kinds = manifest.table["kind"].tolist()
         self.ids = manifest.table["id"].tolist()
         self.preprocessing, self.size = preprocessing, size or preprocessing.size
         self.sample = sample or partial(_uniform_frames, preprocessing.frames, preprocessing.short)
+        self.change = change
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -189,7 +168,7 @@ class ClipDataset(Dataset[Sample | DferError]):
             return DferError(
                 f"clip {self.ids[row]} is grey, the recipe wants colours; pack without --grey or set input.grey = true"
             )
-        return Sample(frames, row, indices)
+        return Sample(self.change(frames, row) if self.change else frames, row, indices)
 
 
 def jittered_sampler(preprocessing: Preprocessing, seed: int, epoch: int) -> Sampler:

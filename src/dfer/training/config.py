@@ -16,8 +16,7 @@ import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from dfer.augment import Augment, Midas
-from dfer.errors import DferError, listed
-from dfer.labels.emotions import nearest
+from dfer.errors import DferError, listed, nearest
 from dfer.video.preprocessing import Preprocessing
 
 if sys.version_info >= (3, 11):
@@ -29,6 +28,13 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+StratumName = Literal["clear", "mixed", "ambiguous"]
+"""A name of `dfer.labels.STRATA`; mypy and pydantic want them written out."""
+
+
+def _listed(value: Any) -> Any:
+    """A text with commas, as `--set` gives it, as a list."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
 class Section(BaseModel):
@@ -40,8 +46,12 @@ class Section(BaseModel):
 class Data(Section):
     """`[data]`: which clips."""
 
-    subset: Literal["single", "all"] = "single"
-    """Train on the clips to which the source gives one label, or on all that have a target."""
+    subset: Literal["single", "all", "ambiguous"] = "single"
+    """Train on the clips to which the source gives one label, all that have a target, or those without a label."""
+    min_votes: Annotated[int, Field(ge=0)] = 0
+    """Train on clips with at least so many votes for one of the emotions."""
+    stratum: Annotated[tuple[StratumName, ...], BeforeValidator(_listed)] = ()
+    """Train on clips of these strata of agreement, one or several; empty: of all."""
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """The share of the training part that is cut off for validation, by group where groups are known."""
     load_size: Annotated[int, Field(ge=0)] = 0
@@ -51,7 +61,7 @@ class Data(Section):
 
 
 class Labels(Section):
-    """`[labels]`: from votes to targets; further keys are the rule's own, see `dfer.labels.votes`."""
+    """`[labels]`: from votes to targets; further keys are the rule's own, see `dfer.labels.rules`."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -82,7 +92,11 @@ class ModelSection(Section):
 class Loss(Section):
     """`[loss]`: see `dfer.training.losses`."""
 
-    name: Literal["cross_entropy", "kl", "js"] = "cross_entropy"
+    name: Literal["cross_entropy", "kl", "js", "focal", "logit_adjusted", "dirichlet_multinomial"] = "cross_entropy"
+    gamma: NotNegative = 2.0
+    """Of the focal loss; 0 is cross-entropy."""
+    tau: NotNegative = 1.0
+    """Of logit_adjusted; 0 is cross-entropy."""
     class_weights: Literal["none", "balanced"] = "none"
     """"balanced": each emotion weighs as much as any other, by its share of the targets."""
     sampler: Literal["shuffle", "balanced"] = "shuffle"
@@ -134,7 +148,11 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _mixes(self) -> Recipe:
-        """A run that never mixes must not be called one of MIDAS."""
+        """A run that never mixes must not be called one of MIDAS, nor one that never leaves its warm-up be trained."""
+        if self.optim.warmup_epochs > self.optim.epochs:
+            raise ValueError(
+                f"optim.warmup_epochs is {self.optim.warmup_epochs:g} of {self.optim.epochs} optim.epochs; lower it"
+            )
         if self.midas and self.optim.unmixed_epochs >= self.optim.epochs:
             raise ValueError(
                 f"nothing would be mixed: optim.unmixed_epochs is {self.optim.unmixed_epochs} of "

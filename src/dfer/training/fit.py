@@ -15,6 +15,7 @@ import math
 import os
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,10 +27,10 @@ from torch import Tensor, nn
 from dfer.datasets import Manifest
 from dfer.errors import DferError, listed
 from dfer.evaluation import kl_divergence, uar, war
-from dfer.models import Card, create_model, save_checkpoint
+from dfer.models import Card, create_model, mixed_inside, save_checkpoint
 from dfer.training.clips import Batch, Chosen, ClipDataset, Rows, batches, choose_clips, jittered_sampler
 from dfer.training.config import Recipe
-from dfer.training.losses import LOSSES, balanced_weights, weighted_mean
+from dfer.training.losses import balanced_weights, make_loss, weighted_mean
 from dfer.training.optim import learning_rate, make_optimizer, moving_average
 from dfer.training.predict import autocast, predict_probs, to_network
 from dfer.training.randomness import Purpose, stream
@@ -85,6 +86,8 @@ class _Run:
         self.recipe, self.manifest, self.folder, self.fold = recipe, manifest, folder, fold
         self.chosen: Chosen = choose_clips(recipe, manifest, fold)
         self.targets = torch.from_numpy(self.chosen.targets.astype(np.float32))
+        given = recipe.labels.rule == "given"
+        self.estimated = int(manifest.estimated[self.chosen.train].sum()) if given else 0
         self.accelerator = _accelerator()
         self.record = Record(folder, writes=self.accelerator.is_main_process)
         self._require_selection()
@@ -104,7 +107,9 @@ class _Run:
         self.network: nn.Module = self.accelerator.unwrap_model(self.model)
         if self.average:
             self.average.to(self.accelerator.device)
+        self.ballots = torch.from_numpy(_ballots(manifest))
         self.class_weights = self._class_weights()
+        self.loss = make_loss(recipe.loss, self.targets[self.chosen.train].mean(dim=0).to(self.accelerator.device))
         self.batches_per_epoch = max(1, len(self.chosen.train) // recipe.optim.batch)
         self.place: dict[str, Any] = {
             "step": 0, "loss": 0.0, "clips": 0, "seconds": 0.0, "best": None, "best_epoch": 0, "row": {},
@@ -165,10 +170,12 @@ class _Run:
             self._keep_model(row)
         summary = {
             "fold": self.fold, "clips": len(self.chosen.train), "validation": len(self.chosen.validation),
+            "estimated": self.estimated,
             "left_out": {**self.manifest.left_out, **self.chosen.left_out}, "epochs": self.recipe.optim.epochs,
             "kept_epoch": self.place["best_epoch"] or self.recipe.optim.epochs,
             "seconds": round(self.place["seconds"], 1), "parameters": self.parameters, "model": self.recipe.model.name,
             "emotions": list(self.manifest.emotions), "data": self.place["data"],
+            "prior": self.chosen.prior.round(6).tolist(),
             "processes": self.accelerator.num_processes, "device": str(self.accelerator.device), "version": __version__,
         }  # fmt: skip
         self.record.finish(summary)
@@ -181,7 +188,12 @@ class _Run:
             options={"in_channels": self.recipe.input.channels, **self.recipe.model.options},
             emotions=self.manifest.emotions,
             preprocessing=self.recipe.input.to_dict(),
-            data={"source": self.manifest.source, "fold": self.fold, "clips": len(self.chosen.train)},
+            data={
+                "source": self.manifest.source,
+                "fold": self.fold,
+                "clips": len(self.chosen.train),
+                "estimated": self.estimated,
+            },
             metrics={"epoch": row["epoch"]} | {name: row[name] for name in row if name.startswith("val_")},
             recipe=self.recipe.model_dump(mode="json", exclude_none=True),
         )
@@ -254,16 +266,20 @@ class _Run:
         mixing = torch.Generator().manual_seed(stream(seed, Purpose.MIX, step, process))
         clips = batch.clips.to(device).float().div_(255)
         clips = recipe.augment(clips, size=recipe.input.size, generator=augmenting)
-        targets = self.targets[batch.rows].to(device)
+        targets, ballots = self.targets[batch.rows].to(device), self.ballots[batch.rows].to(device)
+        inside: AbstractContextManager[object] = nullcontext()
         if self.mix and step < (recipe.optim.epochs - recipe.optim.unmixed_epochs) * self.batches_per_epoch:
-            clips, targets, _, _ = self.mix(clips, targets, generator=mixing)
+            mixed = self.mix(clips, targets, generator=mixing, ballots=ballots)
+            clips, targets, ballots = mixed.clips, mixed.targets, mixed.carry(ballots)
+            if self.mix.layer == "hidden":
+                inside = mixed_inside(self.network, mixed, generator=mixing)
 
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(recipe.optim, step, self.batches_per_epoch)
         self.model.train()
-        with autocast(device, recipe.optim.precision):
+        with autocast(device, recipe.optim.precision), inside:
             logits = self.model(to_network(clips, recipe.input))
-        loss = weighted_mean(LOSSES[recipe.loss.name](logits.float(), targets), targets, self.class_weights)
+        loss = weighted_mean(self.loss(logits.float(), targets, ballots), targets, self.class_weights)
         value = float(loss.detach())
         if not math.isfinite(value):
             ids = listed(self.manifest.table["id"].iloc[batch.rows.numpy()], limit=len(batch.rows))
@@ -345,6 +361,12 @@ class _Run:
                 optimizer=self.optimizer,
                 modules=self._modules(),
             )
+
+
+def _ballots(manifest: Manifest) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """(N,) how many people voted on each clip; a label without votes is one person's."""
+    ballots: np.ndarray[Any, np.dtype[np.float32]] = np.fmax(manifest.votes.sum(axis=1), 1).astype(np.float32)
+    return ballots
 
 
 def _accelerator() -> Accelerator:

@@ -1,7 +1,12 @@
-"""Losses for soft targets: (B, K) logits against (B, K) rows that sum to one, each a mean over the batch in nats.
+"""Losses for soft targets: (B, K) logits against (B, K) rows that sum to one, one number a clip (B,), in nats.
 
 Cross-entropy and KL differ by the entropy of the targets, which no weight can change: their gradients are the
 same, and KL reads better in a log since its least value is 0.
+
+References:
+    focal: Lin et al., ICCV 2017; for soft targets each emotion's term has its own factor.
+    logit_adjusted: Menon et al., ICLR 2021.
+    dirichlet_multinomial: the likelihood of the votes themselves, Minka, "Estimating a Dirichlet distribution", 2000.
 """
 
 from __future__ import annotations
@@ -12,7 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+from dfer.training.config import Loss as LossSection
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
@@ -38,7 +45,69 @@ def js(logits: Tensor, targets: Tensor) -> Tensor:
     return divergences
 
 
-LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy, "kl": kl, "js": js}
+def focal(logits: Tensor, targets: Tensor, *, gamma: float = 2.0) -> Tensor:
+    """-Σ_k (1 - p_k)^γ y_k log p_k for each clip, (B,): emotions that are found already weigh less."""
+    log_probs = F.log_softmax(logits, dim=1)
+    missing = -torch.expm1(log_probs)
+    losses: Tensor = -(missing.clamp(min=torch.finfo(logits.dtype).tiny) ** gamma * targets * log_probs).sum(dim=1)
+    return losses
+
+
+def logit_adjusted(logits: Tensor, targets: Tensor, *, prior: Tensor, tau: float = 1.0) -> Tensor:
+    """Cross-entropy of logits + τ log prior, (B,): the network learns what a balanced data set would show.
+
+    Args:
+        logits: (B, K).
+        targets: (B, K).
+        prior: (K,) each emotion's share of the training targets, above 0.
+        tau: 0 is plain cross-entropy, 1 balances.
+    """
+    return cross_entropy(logits + tau * prior.log(), targets)
+
+
+def dirichlet_multinomial(logits: Tensor, targets: Tensor, *, ballots: Tensor) -> Tensor:
+    """-log likelihood of the votes n = `ballots` x `targets` under Dirichlet(exp(logits)), for each clip, (B,).
+
+    The mean of that Dirichlet is softmax(logits), so a network trained so predicts like any other; the sum of
+    exp(logits) says how sure it is of that mean. Votes mixed by MIDAS need not be whole numbers: Γ does not ask it.
+
+    Args:
+        logits: (B, K), kept within ±`LARGEST_LOGIT`.
+        targets: (B, K).
+        ballots: (B,) how many people voted; 6 of 10 and 600 of 1000 are not the same evidence.
+    """
+    concentration = logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT).exp()
+    counts, total = targets * ballots[:, None], concentration.sum(dim=1)
+    coefficient = torch.lgamma(ballots + 1) - torch.lgamma(counts + 1).sum(dim=1)
+    evidence = torch.lgamma(total) - torch.lgamma(total + ballots)
+    losses: Tensor = -(coefficient + evidence + (_log_rising(concentration, counts)).sum(dim=1))
+    return losses
+
+
+def _log_rising(start: Tensor, by: Tensor) -> Tensor:
+    """log Γ(start + by) - log Γ(start), exactly 0 where `by` is 0."""
+    return torch.where(by > 0, torch.lgamma(start + by) - torch.lgamma(start), torch.zeros(()).to(start))
+
+
+LARGEST_LOGIT = 10.0
+"""A Dirichlet of e^10 = 22,000 imagined votes is as sure as float32 can tell from certainty."""
+
+
+def make_loss(section: LossSection, prior: Tensor) -> Loss:
+    """The loss of a recipe: (logits (B, K), targets (B, K), ballots (B,)) -> (B,).
+
+    Args:
+        section: `[loss]`.
+        prior: (K,) each emotion's share of the training targets, on the device of the logits.
+    """
+    plain = {"cross_entropy": cross_entropy, "kl": kl, "js": js}
+    if section.name in plain:
+        return lambda logits, targets, _: plain[section.name](logits, targets)
+    if section.name == "focal":
+        return lambda logits, targets, _: focal(logits, targets, gamma=section.gamma)
+    if section.name == "logit_adjusted":
+        return lambda logits, targets, _: logit_adjusted(logits, targets, prior=prior, tau=section.tau)
+    return lambda logits, targets, ballots: dirichlet_multinomial(logits, targets, ballots=ballots)
 
 
 def weighted_mean(losses: Tensor, targets: Tensor, class_weights: Tensor | None = None) -> Tensor:

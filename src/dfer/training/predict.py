@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from dfer.datasets import Manifest
 from dfer.evaluation import Predictions
 from dfer.models import load_checkpoint, require_emotions
-from dfer.training.clips import ClipDataset, Rows, batches
+from dfer.training.clips import Change, ClipDataset, Rows, batches
 from dfer.video.preprocessing import Preprocessing
 
 BATCH = 64
@@ -68,21 +68,34 @@ def predict_probs(
     return np.concatenate(probs), frames
 
 
-def predict_fold(folder: Path, manifest: Manifest, fold: int | None) -> Predictions:
-    """Read the test part of a fold once, with the model in `folder`/model.
+def predict_fold(folder: Path, manifest: Manifest, fold: int | None, *, change: Change | None = None) -> Predictions:
+    """Read the test part of a fold once, with the model in `folder`/model; see `predict_rows`."""
+    _, test = manifest.partition(fold)
+    return predict_rows(folder, manifest, np.flatnonzero(test), fold=fold, change=change)
+
+
+def predict_rows(
+    folder: Path, manifest: Manifest, rows: Rows, *, fold: int | None, change: Change | None = None
+) -> Predictions:
+    """Read some clips once, with the model in `folder`/model.
+
+    Args:
+        folder: of the fold.
+        manifest: the clips.
+        rows: which of them.
+        fold: the fold that they are said to be tested in.
+        change: what is done to their frames first, such as a corruption.
 
     Returns:
-        One row a test clip, in the manifest's order, with its votes and label beside the probabilities.
+        One row a clip, in the order of `rows`, with its votes and label beside the probabilities.
 
     Raises:
         DferError: no model, a model of other emotions, an unreadable clip.
     """
     model, card = load_checkpoint(folder / "model")
     require_emotions(card, manifest.emotions)
-    _, test = manifest.partition(fold)
-    rows = np.flatnonzero(test)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    dataset = ClipDataset(manifest, Preprocessing(**card.preprocessing))
+    dataset = ClipDataset(manifest, Preprocessing(**card.preprocessing), change=change)
     probs, frames = predict_probs(model.to(device), dataset, rows)
     return Predictions(
         ids=manifest.table["id"].to_numpy()[rows],

@@ -1,6 +1,6 @@
 """A run's folder: one sub-folder a fold, trained, read on its test part, and put side by side with other runs.
 
-runs/NAME/fold1/{recipe.toml, metrics.jsonl, train.json, model/, predictions.csv}
+runs/NAME/fold1/{recipe.toml, metrics.jsonl, train.json, model/, predictions.csv, validation.csv}
 runs/NAME/split/...   where the manifest has splits instead of folds
 runs/NAME/data.json   which manifest the run was trained on
 """
@@ -20,11 +20,13 @@ import numpy.typing as npt
 from dfer.datasets import Manifest
 from dfer.errors import DferError, listed
 from dfer.evaluation import Predictions, cell, concatenate, gallery
+from dfer.files import write_text
+from dfer.training.attributes import require_columns, scores_by_group
 from dfer.training.clips import choose_clips
 from dfer.training.config import Recipe, load_recipe
 from dfer.training.fit import Progress, fit
+from dfer.training.held_out import mended
 from dfer.training.predict import predict_fold
-from dfer.training.record import write_whole
 from dfer.video.frames import open_clip
 from dfer.video.preprocessing import resize_square
 from dfer.video.sampling import uniform
@@ -64,7 +66,7 @@ def train_folds(
     for fold in folds:
         fit(recipe, manifest, folder / fold_name(fold), fold=fold, resume=resume, progress=progress)
         if os.environ.get("RANK", "0") == "0":  # of several processes of torchrun, one writes
-            write_whole(folder / "data.json", json.dumps({"manifest": str(data.resolve())}) + "\n")
+            write_text(folder / "data.json", json.dumps({"manifest": str(data.resolve())}) + "\n")
 
 
 def evaluate_runs(
@@ -74,10 +76,12 @@ def evaluate_runs(
     data: Path | None = None,
     folds: Sequence[int | None] | None = None,
     note: str = "",
+    by: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Read each run's test parts, score them and write `report.json` and `report.html`.
 
     A test part that was predicted before is not read again: the saved predictions are what every figure comes from.
+    The validation parts are predicted, too, for what is fitted after training.
 
     Args:
         runs: name of the cell -> folder of the run.
@@ -85,28 +89,49 @@ def evaluate_runs(
         data: the manifest; None takes the one that the runs were trained on.
         folds: which; None takes all that the runs have.
         note: what a reader must know before the numbers, shown first on the page.
+        by: columns of the manifest, such as "age": the scores are given for each group of clips, too. The clips'
+            lengths are looked at in any case.
 
     Returns:
         The report, see `dfer.evaluation.report`.
 
     Raises:
         DferError: a run without a trained model, runs on different data or with different folds, folds that are not
-            there, a report that cannot be written.
+            there, a column that the manifest lacks, a report that cannot be written.
     """
     from dfer.evaluation.report import build_report, write_report  # training does not wait for what draws the page
 
     manifest = Manifest.read(data or manifest_of(list(runs.values())))
-    trained = {name: trained_folds(folder) for name, folder in runs.items()}
-    if folds is None and len(set(map(tuple, trained.values()))) > 1:
-        told = "; ".join(f"{name}: {listed(map(fold_name, there)) or 'none'}" for name, there in trained.items())
-        raise DferError(f"expected runs with the same folds, found {told}; name the fold to compare with --fold")
-    predictions = {name: _predict(folder, manifest, folds) for name, folder in runs.items()}
-    cells = [_cell(name, folder, predictions[name]) for name, folder in runs.items()]
+    require_columns(manifest, by)
+    chosen_folds = tested_folds(runs, folds)
+    predictions = {name: saved_predictions(folder, manifest, chosen_folds) for name, folder in runs.items()}
+    groups = scores_by_group(manifest, by, predictions)
+    cells = [
+        _cell(name, folder, predictions[name])
+        | {"posthoc": _mended(folder, manifest, chosen_folds, predictions[name]), "subgroups": groups[name]}
+        for name, folder in runs.items()
+    ]
     chosen = gallery(predictions, count=GALLERY_CLIPS)
-    described = _describe(manifest) | ({"note": note} if note else {})
+    notes = " ".join(filter(None, [note, _estimated_note(cells)]))
+    described = _describe(manifest) | ({"note": notes} if notes else {})
     report = build_report(cells, data=described, protocol=_protocol(cells, runs), gallery=chosen)
     write_report(report, out, thumbnails=_thumbnails(manifest, [clip["id"] for clip in chosen]))
     return report
+
+
+def tested_folds(runs: Mapping[str, Path], folds: Sequence[int | None] | None) -> list[int | None]:
+    """The folds to judge runs on: those that are named, else those that all of them have trained.
+
+    Raises:
+        DferError: none is named, and the runs have different ones.
+    """
+    if folds is not None:
+        return list(folds)
+    trained = {name: trained_folds(folder) for name, folder in runs.items()}
+    if len(set(map(tuple, trained.values()))) > 1:
+        told = "; ".join(f"{name}: {listed(map(fold_name, there)) or 'none'}" for name, there in trained.items())
+        raise DferError(f"expected runs with the same folds, found {told}; name the fold to compare with --fold")
+    return next(iter(trained.values()))
 
 
 def trained_folds(folder: Path) -> list[int | None]:
@@ -127,9 +152,13 @@ def manifest_of(folders: Sequence[Path]) -> Path:
     return Path(paths.pop())
 
 
-def _predict(folder: Path, manifest: Manifest, folds: Sequence[int | None] | None) -> Predictions:
-    there = trained_folds(folder)
-    wanted = there if folds is None else list(folds)
+def saved_predictions(folder: Path, manifest: Manifest, folds: Sequence[int | None]) -> Predictions:
+    """What a run says of its test parts; a part that was not predicted yet is read now, once.
+
+    Raises:
+        DferError: as `evaluate_runs`.
+    """
+    there, wanted = trained_folds(folder), list(folds)
     missing = [fold_name(fold) for fold in wanted if fold not in there]
     if missing or not wanted:
         raise DferError(
@@ -184,12 +213,16 @@ def _cell(name: str, folder: Path, predictions: Predictions) -> dict[str, Any]:
         run=folder.name,
         curves=curves,
         training={
-            "epochs": first["epochs"], "clips": first["clips"], "left_out": first["left_out"],
-            "validation": first["validation"], "frames": recipe.input.frames,
+            "epochs": first["epochs"], "clips": first["clips"], "estimated": first.get("estimated", 0),
+            "left_out": first["left_out"], "validation": first["validation"], "frames": recipe.input.frames,
             "seconds": round(sum(part["seconds"] for part in training), 1), "parameters": first["parameters"],
             "model": first["model"], "seed": recipe.seed, "selection": recipe.selection,
         },
     )  # fmt: skip
+
+
+def _mended(folder: Path, manifest: Manifest, folds: Sequence[int | None], test: Predictions) -> dict[str, Any]:
+    return mended([folder / fold_name(fold) for fold in folds], manifest, folds, test)
 
 
 def _describe(manifest: Manifest) -> dict[str, Any]:
@@ -197,6 +230,21 @@ def _describe(manifest: Manifest) -> dict[str, Any]:
         "source": manifest.source, "emotions": list(manifest.emotions), "clips": len(manifest),
         "left_out": manifest.left_out,
     }  # fmt: skip
+
+
+def _estimated_note(cells: list[dict[str, Any]]) -> str:
+    """What a reader must know when models made the targets; nothing if people did."""
+    told = [
+        f"{cell['name']} ({cell['training']['estimated']} of {cell['training']['clips']} training clips)"
+        for cell in cells
+        if cell["training"]["estimated"]
+    ]
+    if not told:
+        return ""
+    return (
+        f"Trained towards soft labels that were estimated by models, not voted by people: {listed(told, 12)}. "
+        "No score on this page is taken against an estimate."
+    )
 
 
 def _protocol(cells: list[dict[str, Any]], runs: Mapping[str, Path]) -> list[str]:
@@ -219,6 +267,7 @@ def _protocol(cells: list[dict[str, Any]], runs: Mapping[str, Path]) -> list[str
             ["Numbers are pooled over folds; mean and standard deviation over folds stand beside them."]
             * (len(folds) > 1)
         ),
+        *filter(None, [_estimated_note(cells)]),
         f"Seed {_each(training, 'seed')}, one run a cell, {len(runs)} in all.",
     ]
 

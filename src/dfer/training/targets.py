@@ -1,0 +1,91 @@
+"""From a Manifest to targets, by the recipe's rule: which columns a rule reads, and what it learns from which part.
+
+A target (N, K) is a row that sums to one; a clip that the rule gives none (no votes, no label, discarded) has NaN.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dfer.datasets import Manifest
+from dfer.errors import DferError, nearest
+from dfer.labels import RULES, one_hot, smooth_labels, soft_labels
+from dfer.training.config import Labels
+
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+HANDED_OVER = {"votes", "ids", "other", "weights", "soft", "learned_from"}
+"""What rules are given from the Manifest; never a key of a recipe."""
+
+
+def make_targets(labels: Labels, manifest: Manifest, train: Mask) -> Floats:
+    """(N, K) targets by the recipe's rule; a row without one (no votes, no label, discarded) is NaN.
+
+    What a rule learns from the table (`dirichlet` with a prior that is learned) it learns from the training part,
+    `train` (N,). "hard" reads the labels, "given" the soft labels, all others the votes.
+
+    Raises:
+        DferError: an option that no rule has, or a manifest without what the rule goes by.
+    """
+    _check_options(labels)
+    if labels.rule == "hard":
+        return smooth_labels(one_hot(manifest.labels, len(manifest.emotions)), labels.smoothing)
+    evidence = _distributions(manifest) if labels.rule == "given" else manifest.votes
+    rows = np.asarray(~np.isnan(evidence).any(axis=1))
+    if not rows.any():
+        raise DferError(
+            f"this manifest has no {'soft labels' if labels.rule == 'given' else 'votes'}, "
+            f'so labels.rule = "{labels.rule}" has nothing to go by; use "hard"'
+        )
+    targets = np.full(evidence.shape, np.nan)
+    options = labels.options | _handed_over(labels.rule, manifest, rows, train)
+    ids = manifest.table["id"].to_numpy()[rows]
+    fractional = labels.rule == "given"
+    targets[rows] = soft_labels(evidence[rows], labels.rule, ids=ids, allow_fractional=fractional, **options)
+    return smooth_labels(targets, labels.smoothing)
+
+
+def shown_emotions(labels: Labels, manifest: Manifest, kept: Mask) -> Mask:
+    """(K,) whether the kept clips show an emotion; a prior or smoothing, which favours all, is no evidence."""
+    if labels.rule == "hard":
+        return np.isin(np.arange(len(manifest.emotions)), manifest.labels[kept])
+    evidence = manifest.soft if labels.rule == "given" else manifest.votes
+    return np.asarray(np.nansum(evidence[kept], axis=0) > 0)
+
+
+def _distributions(manifest: Manifest) -> Floats:
+    """(N, K) what "given" may mix a clip's soft label with: its votes, else its label, else that soft label itself.
+
+    NaN where there is no soft label.
+    """
+    soft, labels = manifest.soft, one_hot(manifest.labels, len(manifest.emotions))
+    evidence = np.where(np.isnan(manifest.votes), labels, manifest.votes)
+    return np.where(np.isnan(evidence) | np.isnan(soft), soft, evidence)
+
+
+def _handed_over(rule: str, manifest: Manifest, rows: Mask, train: Mask) -> dict[str, Any]:
+    """The columns and the part of the votes that a rule reads beside a clip's own votes."""
+    if rule == "ferplus":
+        return {"other": manifest.table.filter(regex="^other_").to_numpy(dtype=float)[rows]}
+    if rule == "weighted":
+        if np.isnan(manifest.weights).all():
+            raise DferError('this manifest has no weights of votes (weight_X), which labels.rule = "weighted" goes by')
+        return {"weights": manifest.weights[rows]}
+    if rule == "given":
+        return {"soft": manifest.soft[rows]}
+    if rule == "dirichlet":
+        return {"learned_from": manifest.votes[rows & train]}
+    return {}
+
+
+def _check_options(labels: Labels) -> None:
+    """Refuse a key that no rule has: "hard" and the rule's own check would pass over a misspelt `smoothing`."""
+    known = {"rule", "smoothing"}.union(*(inspect.signature(rule).parameters for rule in RULES.values()))
+    for option in labels.options:
+        if option not in known - HANDED_OVER:
+            raise DferError(f"unknown key labels.{option}{nearest(option, known - HANDED_OVER)}")

@@ -1,0 +1,90 @@
+"""Targets from a Manifest: each rule reads the columns it goes by, and learns from the training part alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dfer import DferError, EmotionSet, Manifest
+from dfer.labels.dirichlet import learn_dirichlet
+from dfer.training.config import recipe_from
+from dfer.training.targets import make_targets, shown_emotions
+
+EMOTIONS = EmotionSet("two", ("happy", "sad"))
+NAN = float("nan")
+
+
+def manifest(votes: list[list[float]], labels: list[str], **columns: Any) -> Manifest:
+    rows = pd.DataFrame(votes, columns=[f"votes_{name}" for name in EMOTIONS])
+    names = [f"c{row}" for row in range(len(rows))]
+    rows = rows.assign(id=names, path=names, kind="video", label=labels, **columns)
+    return Manifest.build(rows, emotions=EMOTIONS, root=Path())
+
+
+def targets(data: Manifest, train: list[bool] | None = None, **labels: Any) -> np.ndarray:
+    mask = np.ones(len(data), dtype=bool) if train is None else np.array(train)
+    return make_targets(recipe_from({"labels": labels}).labels, data, mask)
+
+
+def test_weights_of_the_manifest_grade_its_votes() -> None:
+    data = manifest([[6, 4], [0, 10]], ["", ""], weight_happy=[20.0, NAN], weight_sad=[80.0, 50.0])
+    assert np.allclose(targets(data, rule="weighted"), [[120 / 440, 320 / 440], [0, 1]])
+    assert np.allclose(targets(data, rule="weighted", smoothing=0.5)[1], [0.25, 0.75])
+
+
+def test_a_manifest_without_weights_or_soft_labels_refuses_the_rules_that_go_by_them() -> None:
+    data = manifest([[6, 4]], [""])
+    with pytest.raises(DferError, match=r"no weights of votes \(weight_X\)"):
+        targets(data, rule="weighted")
+    with pytest.raises(DferError, match=r'no soft labels, so labels\.rule = "given" has nothing to go by'):
+        targets(data, rule="given")
+
+
+GIVEN = manifest(
+    [[6, 4], [NAN, NAN], [NAN, NAN], [9, 1]], ["happy", "sad", "", "happy"],
+    soft_happy=[0.2, 0.5, 0.9, NAN], soft_sad=[0.8, 0.5, 0.1, NAN],
+    soft_from=["published"] * 3 + [""],
+)  # fmt: skip
+"""A clip with votes, one with a label, one with neither, and one without a soft label."""
+
+
+def test_given_soft_labels_stay_as_they_are_and_clips_without_one_have_no_target() -> None:
+    found = targets(GIVEN, rule="given")
+    assert np.allclose(found[:3], [[0.2, 0.8], [0.5, 0.5], [0.9, 0.1]]) and np.isnan(found[3]).all()
+
+
+def test_given_soft_labels_are_mixed_with_votes_or_else_with_the_label_where_there_is_one() -> None:
+    found = targets(GIVEN, rule="given", weight=0.5)
+    assert np.allclose(found[:3], [[0.4, 0.6], [0.25, 0.75], [0.9, 0.1]])
+
+
+@pytest.mark.parametrize("prior", ["class", "learned", "per_class", "mixture"])
+def test_a_prior_is_learned_from_the_training_part_alone(prior: str) -> None:
+    generator = np.random.default_rng(0)
+    votes = generator.multinomial(10, generator.dirichlet([1, 2], 60)).astype(float)
+    train = [row < 40 for row in range(60)]
+    other = votes.copy()
+    other[40:] = [0, 900]
+    ours, theirs = (
+        targets(manifest(v.tolist(), [""] * 60), train, rule="dirichlet", prior=prior) for v in (votes, other)
+    )
+    assert np.array_equal(ours[:40], theirs[:40])
+    if prior == "learned":
+        alpha = learn_dirichlet(votes[:40]).alphas[0]
+        assert np.allclose(ours[50], (votes[50] + alpha) / (10 + alpha.sum()))
+
+
+@pytest.mark.parametrize("key", ["learned_from", "weights", "soft", "other", "ids"])
+def test_what_the_manifest_hands_over_is_no_key_of_a_recipe(key: str) -> None:
+    with pytest.raises(DferError, match=f"unknown key labels.{key}"):
+        targets(GIVEN, rule="hard", **{key: 1})
+
+
+def test_a_given_soft_label_shows_its_emotions_though_nobody_voted() -> None:
+    given = recipe_from({"labels": {"rule": "given"}}).labels
+    assert shown_emotions(given, GIVEN, np.array([False, False, True, False])).tolist() == [True, True]
+    assert shown_emotions(given, GIVEN, np.array([False, False, False, True])).tolist() == [False, False]
