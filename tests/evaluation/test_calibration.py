@@ -8,10 +8,23 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
+from sklearn.calibration import calibration_curve
 
 from dfer.errors import DferError
-from dfer.evaluation.calibration import TEMPERATURES, apply_temperature, ece, fit_temperature, reliability
+from dfer.evaluation.calibration import (
+    LARGEST_SHIFT,
+    TEMPERATURES,
+    apply_temperature,
+    classwise_ece,
+    ece,
+    fit_temperature,
+    fit_vector_scaling,
+    reliability,
+    vote_ece,
+    vote_reliability,
+)
 
 
 def two_class(confidences: list[float]) -> np.ndarray:
@@ -145,3 +158,92 @@ def test_a_temperature_needs_clips_finite_logits_and_is_positive() -> None:
 def test_a_confidence_on_an_edge_belongs_to_the_bin_below() -> None:
     table = reliability(two_class([0.5, 0.75, 0.8]), [0, 0, 0], bins=4)
     assert [part.count for part in table] == [0, 1, 1, 1]
+
+
+@pytest.mark.parametrize(("equal", "strategy"), [("width", "uniform"), ("mass", "quantile")])
+def test_classwise_error_is_the_mean_of_the_emotions_own_by_scikit_learns_curve(equal: str, strategy: str) -> None:
+    generator = np.random.default_rng(5)
+    probs, labels = generator.dirichlet(np.ones(4), 500), generator.integers(0, 4, 500)
+    errors = []
+    for emotion in range(4):
+        share, confidence = calibration_curve(labels == emotion, probs[:, emotion], n_bins=15, strategy=strategy)
+        low, high = (0, 1) if equal == "width" else (probs[:, emotion].min(), probs[:, emotion].max())
+        edges = (
+            np.linspace(low, high, 16) if equal == "width" else np.quantile(probs[:, emotion], np.linspace(0, 1, 16))
+        )
+        count = np.histogram(probs[:, emotion], bins=edges)[0]
+        errors.append((count[count > 0] * np.abs(share - confidence)).sum() / 500)
+    # scikit-learn puts a quantile itself into the upper bin, here it is in the lower one: a clip a bin
+    assert classwise_ece(probs, labels, equal=equal) == pytest.approx(
+        np.mean(errors), abs=1e-9 if equal == "width" else 0.003
+    )
+
+
+def test_classwise_error_by_hand() -> None:
+    # "it is happy" is said with .8, .8 and is right once; "it is sad" with .2, .2, and is right once
+    assert classwise_ece(two_class([0.8, 0.8]), [0, 1]) == pytest.approx((0.3 + 0.3) / 2)
+    assert np.isnan(classwise_ece(np.zeros((0, 3)), np.zeros(0, dtype=int)))
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_error_against_votes_is_that_of_every_voter_as_a_clip(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    probs = generator.dirichlet(np.ones(4), 30)
+    counts = generator.multinomial(10, generator.dirichlet(np.ones(4)), 30)
+    voters = np.repeat(np.arange(30), 10)
+    answers = np.concatenate([np.repeat(np.arange(4), row) for row in counts])
+    assert vote_ece(probs, counts / 10) == pytest.approx(ece(probs[voters], answers))
+    parts = vote_reliability(probs, counts / 10)
+    assert [part.count * 10 for part in parts] == [part.count for part in reliability(probs[voters], answers)]
+
+
+def test_a_prediction_of_the_votes_is_calibrated_for_voters_and_too_unsure_for_the_majority() -> None:
+    shares = np.random.default_rng(0).multinomial(10, [0.6, 0.3, 0.1], 300) / 10
+    assert vote_ece(shares, shares) == pytest.approx(0, abs=1e-12)
+    assert ece(shares, shares.argmax(axis=1)) > 0.2
+    assert np.isnan(vote_ece(np.zeros((0, 3)), np.zeros((0, 3))))
+
+
+def test_the_vector_scaling_that_made_the_targets_is_found() -> None:
+    generator = np.random.default_rng(6)
+    logits, weights, bias = generator.normal(0, 2, (600, 5)), generator.uniform(0.3, 2, 5), generator.normal(0, 1, 5)
+    found = fit_vector_scaling(logits, softmax(logits * weights + bias, axis=1))
+    assert found.weights == pytest.approx(weights, rel=1e-2)
+    assert found.bias - found.bias.mean() == pytest.approx(bias - bias.mean(), abs=1e-2)  # a shift of all is none
+
+
+def test_no_other_optimiser_finds_a_better_vector_scaling() -> None:
+    generator = np.random.default_rng(7)
+    logits = generator.normal(0, 3, (150, 3))
+    chances = softmax(logits / 2 + np.array([1, 0, 0]), axis=1)
+    targets = np.array([generator.multinomial(10, row) for row in chances]) / 10
+
+    def loss(numbers: np.ndarray) -> float:
+        return float(-(targets * log_softmax(logits * numbers[:3] + numbers[3:], axis=1)).sum(axis=1).mean())
+
+    found = fit_vector_scaling(logits, targets)
+    other = minimize(
+        loss, np.r_[np.ones(3), np.zeros(3)], method="Nelder-Mead", options={"maxiter": 20000, "maxfev": 20000}
+    )
+    assert loss(np.r_[found.weights, found.bias]) <= other.fun + 1e-5
+    assert found.apply(logits).sum(axis=1) == pytest.approx(np.ones(150))
+
+
+def test_vector_scaling_is_at_least_as_good_as_a_temperature_and_mends_a_shift() -> None:
+    generator = np.random.default_rng(8)
+    logits = generator.normal(0, 2, (3000, 4))
+    labels = np.array([generator.choice(4, p=row) for row in softmax(logits, axis=1)])
+    shifted, targets = logits + np.array([2, 0, 0, 0]), np.eye(4)[labels]  # the first emotion is named too often
+    by_temperature = apply_temperature(shifted, fit_temperature(shifted, targets))
+    by_vector = fit_vector_scaling(shifted, targets).apply(shifted)
+    losses = [-np.log((rows * targets).sum(axis=1)).mean() for rows in (by_temperature, by_vector)]
+    assert losses[1] < losses[0] - 0.1
+    assert classwise_ece(by_vector, labels) < classwise_ece(by_temperature, labels) / 2
+
+
+def test_vector_scaling_of_an_emotion_without_a_clip_stays_finite_and_none_is_refused() -> None:
+    logits = np.random.default_rng(9).normal(0, 1, (50, 3))
+    found = fit_vector_scaling(logits, np.eye(3)[[0, 1] * 25])
+    assert np.abs(found.bias).max() <= LARGEST_SHIFT and np.isfinite(found.apply(logits)).all()
+    with pytest.raises(DferError, match="got none"):
+        fit_vector_scaling(np.zeros((0, 3)), np.zeros((0, 3)))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfer.evaluation import figures
-from dfer.labels import DFEW, KNOWN
+from dfer.labels import DFEW
 
 from .toy import FOUR, toy_cell, toy_predictions
 
@@ -37,10 +37,10 @@ def test_calibrated_bins_lie_on_the_diagonal_and_the_fullest_bar_is_the_highest(
 def test_recall_rows_are_in_percent_with_their_interval() -> None:
     cell = toy_cell("a", toy_predictions(1))
     rows = figures.recall_rows([cell], list(DFEW))
-    assert [row["emotion"] for row in rows] == list(DFEW)
+    assert [row["name"] for row in rows] == list(DFEW)
     for row in rows:
         for dot in row["dots"]:
-            assert dot["x"] == pytest.approx(100 * cell["recall"][row["emotion"]], abs=0.05)
+            assert dot["x"] == pytest.approx(100 * cell["recall"][row["name"]], abs=0.05)
             assert 0 <= dot["low"] <= dot["x"] <= dot["high"] <= 100
 
 
@@ -81,12 +81,3 @@ def test_marks_of_the_two_by_two_show_labels_by_colour_and_mixing_by_filling() -
         (1, False),
         (1, True),
     ]
-
-
-def test_emotions_keep_their_colour_across_label_spaces() -> None:
-    for emotions in KNOWN.values():
-        colours = figures.emotion_colours(list(emotions))
-        assert len(set(colours.values())) == len(emotions)
-        assert colours["happy"] == "e0"
-    own = figures.emotion_colours(["happy", "pensive", "bored"])
-    assert len(set(own.values())) == 3 and own["happy"] == "e0"

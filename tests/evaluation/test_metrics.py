@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.spatial import distance as spatial
 from scipy.spatial.distance import jensenshannon
 from sklearn import metrics as reference
 
@@ -16,18 +17,25 @@ from dfer.errors import DferError
 from dfer.evaluation.metrics import (
     EPSILON,
     brier,
+    canberra,
+    chebyshev,
+    clark,
     confusion,
+    cosine,
     cross_entropy,
+    dirichlet_multinomial,
     entropy_correlation,
+    intersection,
     js_divergence,
     kl_divergence,
+    no_majority_auroc,
     recall,
     top_k,
     uar,
     war,
 )
 
-DISTANCES = (cross_entropy, kl_divergence, js_divergence, brier)
+DISTANCES = (cross_entropy, kl_divergence, js_divergence, brier, chebyshev, clark, canberra)
 
 
 @st.composite
@@ -84,11 +92,91 @@ def test_distances_to_the_votes_are_scipys(case: tuple[np.ndarray, np.ndarray, n
 
 
 @given(judged())
+def test_label_distribution_distances_are_scipys(case: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    probs, _, shares = case
+    pairs = list(zip(probs, shares, strict=True))
+    assert chebyshev(probs, shares) == pytest.approx([spatial.chebyshev(p, y) for p, y in pairs])
+    assert canberra(probs, shares) == pytest.approx([spatial.canberra(p, y) for p, y in pairs])
+    assert cosine(probs, shares) == pytest.approx([1 - spatial.cosine(p, y) for p, y in pairs], abs=1e-9)
+    # two distributions share what their city-block distance leaves: 1 - L1 / 2
+    assert intersection(probs, shares) == pytest.approx([1 - spatial.cityblock(p, y) / 2 for p, y in pairs])
+
+
+def test_clark_and_canberra_by_hand_and_nought_over_nought_is_nought() -> None:
+    # (.7 - .6) / 1.3, (.2 - .4) / .6, and 0 / 0 for the emotion that nobody names
+    probs, shares = [[0.7, 0.3, 0.0]], [[0.6, 0.4, 0.0]]
+    assert canberra(probs, shares) == pytest.approx([0.1 / 1.3 + 0.1 / 0.7])
+    assert clark(probs, shares) == pytest.approx([np.sqrt((0.1 / 1.3) ** 2 + (0.1 / 0.7) ** 2)])
+    assert clark([[0.7, 0.3]], [[0.6, 0.4]]) == pytest.approx(clark(probs, shares))
+    assert cosine([[0.0, 0.0]], [[1.0, 0.0]]).tolist() == [0]  # no direction: nothing in common
+
+
+def test_perfect_predictions_have_everything_in_common_with_the_votes() -> None:
+    shares = np.array([[0.1, 0.2, 0.7], [1.0, 0.0, 0.0]])
+    assert cosine(shares, shares) == pytest.approx([1, 1])
+    assert intersection(shares, shares) == pytest.approx([1, 1])
+    assert cosine([[0.0, 1.0]], [[1.0, 0.0]]).tolist() == intersection([[0.0, 1.0]], [[1.0, 0.0]]).tolist() == [0]
+
+
+def test_dirichlet_multinomial_has_the_published_values() -> None:
+    shares, counts = [[0.1, 0.2, 0.7]], [[1, 2, 7]]
+    assert dirichlet_multinomial(shares, counts, precision=10) == pytest.approx([2.8873], abs=5e-5)
+    assert dirichlet_multinomial(shares, counts, precision=100) == pytest.approx([2.2286], abs=5e-5)
+    assert kl_divergence(shares, shares) == pytest.approx([0])
+
+
+@given(judged(), st.floats(0.5, 200))
+def test_dirichlet_multinomial_is_scipys(case: tuple[np.ndarray, np.ndarray, np.ndarray], precision: float) -> None:
+    probs, _, shares = case
+    probs = 0.99 * probs + 0.01 / probs.shape[1]
+    counts = (shares * 10).round().astype(int)
+    expected = [-stats.dirichlet_multinomial.logpmf(c, precision * p, 10) for c, p in zip(counts, probs, strict=True)]
+    assert dirichlet_multinomial(probs, counts, precision=precision) == pytest.approx(expected, rel=1e-6, abs=1e-8)
+
+
+def test_dirichlet_multinomial_tends_to_the_multinomial_and_knows_how_many_voted() -> None:
+    shares = np.array([[0.1, 0.2, 0.7]])
+    assert dirichlet_multinomial(shares, shares * 10, precision=1e7) == pytest.approx(
+        [-stats.multinomial.logpmf([1, 2, 7], 10, shares[0])], abs=1e-4
+    )
+    wrong = [[0.4, 0.4, 0.2]]
+    few, many = (dirichlet_multinomial(wrong, shares * count, precision=50) for count in (10, 100))
+    assert many > few  # the same shares, ten times the evidence against it
+    assert dirichlet_multinomial(shares, [[0, 0, 0]]) == pytest.approx([0], abs=1e-9)
+    assert np.isfinite(dirichlet_multinomial([[1.0, 0.0]], [[0, 10]])).all()
+
+
+@pytest.mark.parametrize("precision", [0, -1, np.inf, np.nan])
+def test_a_precision_is_positive_and_finite(precision: float) -> None:
+    with pytest.raises(DferError, match="finite precision above 0"):
+        dirichlet_multinomial([[0.5, 0.5]], [[1, 1]], precision=precision)
+
+
+def test_auroc_of_no_majority_is_scikit_learns() -> None:
+    generator = np.random.default_rng(4)
+    shares = generator.multinomial(10, [0.5, 0.3, 0.2], 80) / 10
+    probs = generator.dirichlet(np.ones(3), 80).round(1)  # many equal entropies
+    probs[:, 0] += 1 - probs.sum(axis=1)
+    split = shares.max(axis=1) <= 0.5  # five of ten are no majority
+    expected = reference.roc_auc_score(split, stats.entropy(probs.clip(0), axis=1).round(9))
+    assert no_majority_auroc(probs.clip(0), shares) == pytest.approx(expected)
+
+
+def test_auroc_of_no_majority_by_hand_and_undefined_with_one_kind_of_clip() -> None:
+    shares = [[0.5, 0.5, 0.0], [1.0, 0.0, 0.0], [0.6, 0.4, 0.0]]
+    assert no_majority_auroc([[0.4, 0.4, 0.2], [0.9, 0.1, 0.0], [0.7, 0.3, 0.0]], shares) == 1
+    assert no_majority_auroc([[0.7, 0.3, 0.0], [0.9, 0.1, 0.0], [0.4, 0.4, 0.2]], shares) == 0.5
+    assert np.isnan(no_majority_auroc(shares[1:], shares[1:])) and np.isnan(no_majority_auroc(shares[:1], shares[:1]))
+    assert np.isnan(no_majority_auroc(np.zeros((0, 3)), np.zeros((0, 3))))
+
+
+@given(judged())
 def test_scores_stay_in_their_ranges(case: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     probs, labels, shares = case
     assert 0 <= war(probs, labels) <= top_k(probs, labels) <= 1
     assert 0 <= uar(probs, labels) <= 1
-    ends = (-np.log(EPSILON), -np.log(EPSILON), np.log(2), 2)
+    size = probs.shape[1]
+    ends = (-np.log(EPSILON), -np.log(EPSILON), np.log(2), 2, 1, np.sqrt(size), size)
     for distance, end in zip(DISTANCES, ends, strict=True):
         values = distance(probs, shares)
         assert values.shape == labels.shape and (values >= 0).all() and (values <= end + 1e-9).all()
@@ -159,7 +247,7 @@ def test_entropy_correlation_is_undefined_where_either_side_is_constant_but_for_
 
 def test_the_arrays_given_are_not_touched() -> None:
     probs, shares = np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]])
-    for score in (*DISTANCES, entropy_correlation):
+    for score in (*DISTANCES, cosine, intersection, dirichlet_multinomial, entropy_correlation, no_majority_auroc):
         score(probs, shares)
     assert probs.tolist() == [[1, 0]] and shares.tolist() == [[0.5, 0.5]]
 

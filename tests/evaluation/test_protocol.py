@@ -11,10 +11,12 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn.metrics import accuracy_score, recall_score
 
 from dfer.errors import DferError
 from dfer.evaluation import Predictions, cell, concatenate, gallery, score
+from dfer.evaluation.protocol import AGAINST_LABELS, AGAINST_VOTES
 from dfer.labels import CREMA_D, DFEW, FERPLUS, EmotionSet, hard_labels
 
 NAMES = ("happy", "sad", "neutral")
@@ -96,18 +98,45 @@ def test_the_reliability_table_gives_the_error_of_the_cell() -> None:
     assert numbers["ece"] == pytest.approx(sum(gaps) / 5)
 
 
+def test_distances_are_means_over_the_clips_with_votes_and_risks_over_those_with_a_label() -> None:
+    numbers = score(two_folds())
+    # c0, d0 and d2 are right to the vote; c1 is off by .6, .8, .2 and c2 by .1, 0, .1
+    assert numbers["chebyshev"] == pytest.approx((0.8 + 0.1) / 5)
+    assert numbers["intersection"] == pytest.approx((3 + 0.2 + 0.9) / 5)
+    # by confidence: c0 and c2 (.8, right), c1 and d1 (.6, wrong), d0 (.5, right)
+    counts, alpha = ([8, 1, 1], [0, 10, 0], [2, 8, 0], [5, 5, 0], [2, 2, 6]), 10 * two_folds().probs[[0, 1, 2, 3, 5]]
+    wanted = [-stats.dirichlet_multinomial.logpmf(c, a.clip(1e-11), 10) for c, a in zip(counts, alpha, strict=True)]
+    assert numbers["dirichlet_multinomial"] == pytest.approx(np.mean(wanted))
+    assert numbers["aurc"] == pytest.approx((0 + 0 + 1 / 3 + 2 / 4 + 2 / 5) / 5)
+    assert (numbers["risk80"], numbers["risk90"]) == (pytest.approx(2 / 4), pytest.approx(2 / 5))
+    curve = [(point["coverage"], point["risk"]) for point in numbers["risk_coverage"]]
+    assert curve == [(0.2, 0), (0.4, 0), (0.6, pytest.approx(1 / 3)), (0.8, 0.5), (1, 0.4)]
+    # the chance that a random voter agrees, bin by bin: c0 and c2 .8 of .8; c1 .0 and d2 .6 of .6; d0 .5 of .5
+    assert numbers["vote_ece"] == pytest.approx(abs(0.0 + 0.6 - 1.2) / 5)
+
+
+def test_the_curve_of_many_clips_keeps_twenty_points_up_to_all_of_them() -> None:
+    generator = np.random.default_rng(0)
+    probs, labels = generator.dirichlet(np.ones(3), 333), generator.integers(0, 3, 333)
+    curve = score(table(probs, labels))["risk_coverage"]
+    assert len(curve) == 20 and curve[-1]["coverage"] == 1
+    assert curve[-1]["risk"] == pytest.approx(1 - accuracy_score(labels, probs.argmax(axis=1)))
+
+
 def test_without_votes_what_needs_them_is_null() -> None:
     numbers = score(table(np.eye(3), [0, 1, 2]))
-    for key in ("kl", "js", "cross_entropy", "brier", "entropy_correlation"):
+    for key in (*AGAINST_VOTES, "dirichlet_multinomial"):
         assert numbers[key] is None
+    assert numbers["ceiling"]["halves"] == {key: 0 if key[0] == "n" else None for key in numbers["ceiling"]["halves"]}
     assert (numbers["n_votes"], numbers["war"], numbers["mean"]["kl"]) == (0, 1, None)
     assert all((part["n"], part["war"], part["kl"]) == (0, None, None) for part in numbers["strata"])
 
 
 def test_without_labels_what_needs_them_is_null() -> None:
     numbers = score(table(np.eye(3), [-1] * 3, np.eye(3)))
-    for key in ("war", "uar", "top2", "ece"):
+    for key in AGAINST_LABELS:
         assert numbers[key] is None
+    assert numbers["risk_coverage"] == []
     assert (numbers["n"], numbers["kl"], numbers["absent"]) == (0, 0, list(NAMES))
     assert set(numbers["recall"].values()) == {None} and not np.any(numbers["confusion"])
     assert [part["accuracy"] for part in numbers["reliability"]] == [None] * 15
@@ -161,7 +190,9 @@ def test_a_cell_says_what_was_done_and_holds_the_scores() -> None:
     assert set(made) == {
         "name", "labels", "mix", "run", "n", "n_votes", "war", "uar", "recall", "absent", "top2", "confusion",
         "kl", "js", "cross_entropy", "brier", "entropy_correlation", "ece", "reliability", "strata", "folds",
-        "mean", "sd", "curves", "training",
+        "mean", "sd", "curves", "training", "ece_mass", "classwise_ece", "vote_ece", "aurc", "risk90", "risk80",
+        "chebyshev", "clark", "canberra", "cosine", "intersection", "dirichlet_multinomial", "no_majority_auroc",
+        "vote_reliability", "risk_coverage", "ceiling",
     }  # fmt: skip
 
 

@@ -118,7 +118,7 @@ def test_all_sections_are_there_in_order_and_nothing_is_loaded() -> None:
 def test_every_score_on_the_page_is_the_one_in_the_json() -> None:
     report = toy_report()
     page = page_of(report)
-    rows = page.table("run", "n", "WAR", "top-2", "Brier")
+    rows = [row for row in page.table("run", "n", "WAR", "top-2", "Brier") if not row[0].startswith("people: ")]
     for cell, row in zip(report["cells"], rows, strict=True):
         numbers = [text.removesuffix(" (best)") for text in row]
         assert numbers[0] == cell["name"]
@@ -135,6 +135,37 @@ def test_every_score_on_the_page_is_the_one_in_the_json() -> None:
         for part in cell["strata"]
     ]
     assert [row[:5] for row in strata] == wanted
+
+
+def test_annotators_own_scores_stand_under_the_models() -> None:
+    report = toy_report()
+    ceiling = report["cells"][0]["ceiling"]
+    rows = page_of(report).table("run", "n", "WAR", "top-2", "Brier")[-2:]
+    assert [row[0] for row in rows] == [
+        "people: one voter and the others",
+        "people: half of the voters and the other half",
+    ]
+    for row, key in zip(rows, ("one_out", "halves"), strict=True):
+        assert (row[2], row[4], row[5]) == (percent(ceiling[key]["war"]), percent(ceiling[key]["uar"]), "–")
+        assert (row[7], row[8], row[9]) == (plain(ceiling[key]["kl"]), "–", plain(ceiling[key]["brier"]))
+
+
+def test_annotators_of_other_clips_are_not_put_under_all_runs() -> None:
+    part = toy_predictions(1)
+    page = page_of(toy_report({"a": part, "b": part.select(np.arange(len(part)) < 50)}))
+    assert "people: " not in page.text
+
+
+def test_more_distances_and_calibration_have_their_tables() -> None:
+    report = toy_report()
+    page = page_of(report)
+    more = page.table("run", "Chebyshev", "DM-NLL")
+    keys = ("chebyshev", "clark", "canberra", "cosine", "intersection", "dirichlet_multinomial", "no_majority_auroc")
+    assert [row[1:] for row in more] == [[plain(cell[key]) for key in keys] for cell in report["cells"]]
+    errors = page.table("run", "ECE", "AURC")
+    keys = ("ece", "ece_mass", "classwise_ece", "vote_ece", "aurc")
+    assert [row[1:6] for row in errors] == [[plain(cell[key]) for key in keys] for cell in report["cells"]]
+    assert [row[6:] for row in errors] == [[percent(cell[k]) for k in ("risk90", "risk80")] for cell in report["cells"]]
 
 
 def test_confusion_counts_are_the_ones_in_the_json() -> None:
@@ -212,7 +243,8 @@ def test_one_run_is_not_called_the_best_of_anything() -> None:
 def test_runs_that_are_no_two_by_two_get_the_table_alone() -> None:
     report = toy_report({name: toy_predictions(seed) for seed, name in enumerate(list(FOUR)[:3])})
     page = page_of(report)
-    assert len(page.table("run", "n", "WAR", "top-2")) == 3
+    rows = page.table("run", "n", "WAR", "top-2")
+    assert [row[0] for row in rows if not row[0].startswith("people: ")] == list(FOUR)[:3]
     with pytest.raises(AssertionError):
         page.table("step", "with")
 
@@ -296,7 +328,7 @@ def test_frames_that_are_no_pictures_are_refused(frame: Any) -> None:
 
 def test_a_place_that_cannot_be_written_is_said_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(DferError, match="cannot write the report into") as caught:
+    with pytest.raises(DferError, match=r"cannot write .*report\.json") as caught:
         write_report(toy_report(), tmp_path / "file" / "report", {})
     assert "\n" not in str(caught.value)
 
@@ -304,7 +336,7 @@ def test_a_place_that_cannot_be_written_is_said_in_one_sentence(tmp_path: Path) 
 def test_a_broken_off_write_leaves_the_old_page(tmp_path: Path) -> None:
     write_report(toy_report(), tmp_path, {})
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    (tmp_path / "report.html.part").mkdir()  # stands in for a disk that is full
+    (tmp_path / ".report.partial.html").mkdir()  # stands in for a disk that is full
     with pytest.raises(DferError):
         write_report(toy_report(note="new"), tmp_path, {})
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dfer.evaluation import compare
+from dfer.evaluation.comparison_page import render_comparison
 from dfer.evaluation.report import render_page
 from dfer.labels import MAFW
 
@@ -115,3 +117,27 @@ def test_browser_reads_the_sections_that_were_written(tmp_path: Path) -> None:
     assert dom.count('class="confusion"') == 4
     assert dom.count("data:image/jpeg;base64,") == len(report["gallery"]) == 12
     assert not re.search(r"https?://", dom)
+
+
+def comparisons() -> dict[str, dict[str, Any]]:
+    """Comparisons that are likely to burst: many runs with long and hostile names, or nearly nothing."""
+    evil = "<script>window.ran=true</script><img src=x onerror='ran=true'> " + "averyveryverylongname" * 6
+    many = {f"{evil} {n}": [toy_predictions(n, folds=5, emotions=tuple(MAFW), ids=evil + "{}")] for n in range(12)}
+    bare = [toy_predictions(seed, clips=12) for seed in (1, 2)]
+    for run in bare:
+        run.votes[:], run.labels[:] = np.nan, -1
+    pair = {"plain": [toy_predictions(1), toy_predictions(2)], "mixed": [toy_predictions(3), toy_predictions(4)]}
+    return {
+        "pair": compare(pair, draws=300),
+        "many": compare(many, draws=300),
+        "bare": compare({"a": bare[:1], "b": bare[1:]}, draws=300),
+    }
+
+
+@pytest.mark.parametrize("name", ["pair", "many", "bare"])
+def test_comparison_fits_every_width_and_loads_nothing(name: str, tmp_path: Path) -> None:
+    for found, width in zip(measure(tmp_path, render_comparison(comparisons()[name])), WIDTHS, strict=True):
+        assert found["width"] == width
+        assert found["scrolls"] <= width, found["wide"]
+        assert found["wide"] == []
+        assert (found["flat"], found["broken"], found["loaded"], found["ran"]) == (0, 0, [], False)

@@ -1,21 +1,40 @@
 """How a model is judged: the predictions table, scores, calibration, the protocol and the report. No torch.
 
-`build_report` and `write_report` are loaded when they are first used, so that training does not wait for what
-draws the page.
+What makes and draws pages (`LATE`) is loaded when it is first used, so that training does not wait for it.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from dfer.evaluation.calibration import apply_temperature, ece, fit_temperature, reliability
+from dfer.evaluation.alignment import aligned, read_run
+from dfer.evaluation.calibration import (
+    VectorScaling,
+    apply_temperature,
+    classwise_ece,
+    ece,
+    fit_temperature,
+    fit_vector_scaling,
+    reliability,
+    vote_ece,
+    vote_reliability,
+)
+from dfer.evaluation.ceiling import annotators_ceiling
 from dfer.evaluation.metrics import (
     brier,
+    canberra,
+    chebyshev,
+    clark,
     confusion,
+    cosine,
     cross_entropy,
+    dirichlet_multinomial,
     entropy_correlation,
+    intersection,
     js_divergence,
     kl_divergence,
+    no_majority_auroc,
     recall,
     top_k,
     uar,
@@ -23,40 +42,84 @@ from dfer.evaluation.metrics import (
 )
 from dfer.evaluation.predictions import Predictions, concatenate
 from dfer.evaluation.protocol import cell, gallery, score
-from dfer.evaluation.splits import cut_validation
+from dfer.evaluation.selective import aurc, fit_threshold, risk_at, risk_coverage
+from dfer.evaluation.significance import (
+    bootstrap,
+    holm,
+    interval,
+    mcnemar,
+    mean_and_deviation,
+    p_value,
+    welch,
+)
 
 if TYPE_CHECKING:
+    from dfer.evaluation.comparison import compare
+    from dfer.evaluation.comparison_page import write_comparison
     from dfer.evaluation.report import build_report, write_report
 
 __all__ = [
     "Predictions",
+    "VectorScaling",
+    "aligned",
+    "annotators_ceiling",
     "apply_temperature",
+    "aurc",
+    "bootstrap",
     "brier",
     "build_report",
+    "canberra",
     "cell",
+    "chebyshev",
+    "clark",
+    "classwise_ece",
+    "compare",
     "concatenate",
     "confusion",
+    "cosine",
     "cross_entropy",
-    "cut_validation",
+    "dirichlet_multinomial",
     "ece",
     "entropy_correlation",
     "fit_temperature",
+    "fit_threshold",
+    "fit_vector_scaling",
     "gallery",
+    "holm",
+    "intersection",
+    "interval",
     "js_divergence",
     "kl_divergence",
+    "mcnemar",
+    "mean_and_deviation",
+    "no_majority_auroc",
+    "p_value",
+    "read_run",
     "recall",
     "reliability",
+    "risk_at",
+    "risk_coverage",
     "score",
     "top_k",
     "uar",
+    "vote_ece",
+    "vote_reliability",
     "war",
+    "welch",
+    "write_comparison",
     "write_report",
 ]
 
+LATE = {
+    "build_report": "report",
+    "compare": "comparison",
+    "write_comparison": "comparison_page",
+    "write_report": "report",
+}
+"""Public name -> the module that has it."""
+
 
 def __getattr__(name: str) -> Any:
-    if name not in ("build_report", "write_report"):
+    if name not in LATE:
         raise AttributeError(f"module 'dfer.evaluation' has no attribute {name!r}")
-    from dfer.evaluation import report
-
-    return getattr(report, name)
+    return getattr(import_module(f"dfer.evaluation.{LATE[name]}"), name)

@@ -8,11 +8,12 @@ shape, dash) in all charts. What is undefined is left out: a line is broken ther
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dfer.evaluation.verdict import BY_KEY, Cell, grid, interval, mixing, span
+from dfer.evaluation.scores import BY_KEY, Score
+from dfer.evaluation.verdict import Cell, grid, interval, mixing, span
 
 COLOURS = 6
 """Series colours of the style sheet, c0 to c5."""
@@ -36,12 +37,6 @@ CURVES = {
     "lr": "learning rate",
 }
 """Keys of metrics.jsonl that are drawn."""
-
-EMOTION_COLOURS = (
-    "happy", "sad", "neutral", "angry", "surprise", "disgust", "fear",
-    "contempt", "anxiety", "helplessness", "disappointment",
-)  # fmt: skip
-"""Emotions with a colour of their own in the style sheet, e0 to e10; others take what is left, in order."""
 
 
 @dataclass(frozen=True)
@@ -103,24 +98,19 @@ def marks(cells: Sequence[Cell]) -> list[Mark]:
     """A mark for each run: in a 2×2 the labels give the colour and mixing fills it, else each has its own."""
     table = grid(cells)
     if table is None:
-        return [
-            Mark(position % COLOURS, ("circle", "square", "triangle")[position // COLOURS % 3], position < COLOURS)
-            for position in range(len(cells))
-        ]
+        return own_marks(len(cells))
     return [
         Mark(table.rows.index(f"{cell['labels']} labels"), filled=table.columns.index(mixing(cell["mix"])) == 1)
         for cell in cells
     ]
 
 
-def emotion_colours(emotions: Sequence[str]) -> dict[str, str]:
-    """A class of the style sheet for each emotion, the same in every report where the emotion is a known one."""
-    rest = [number for number, name in enumerate(EMOTION_COLOURS) if name not in emotions]
-    unknown = [emotion for emotion in emotions if emotion not in EMOTION_COLOURS]
-    chosen = {emotion: EMOTION_COLOURS.index(emotion) for emotion in emotions if emotion in EMOTION_COLOURS}
-    for position, emotion in enumerate(unknown):
-        chosen[emotion] = rest[position % len(rest)] if rest else position % len(EMOTION_COLOURS)
-    return {emotion: f"e{chosen[emotion]}" for emotion in emotions}
+def own_marks(count: int) -> list[Mark]:
+    """So many marks, all different up to 24."""
+    return [
+        Mark(position % COLOURS, ("circle", "square", "triangle")[position // COLOURS % 3], position < COLOURS)
+        for position in range(count)
+    ]
 
 
 def recall_rows(cells: Sequence[Cell], emotions: Sequence[str]) -> list[dict[str, Any]]:
@@ -128,25 +118,46 @@ def recall_rows(cells: Sequence[Cell], emotions: Sequence[str]) -> list[dict[str
     rows = []
     for place, emotion in enumerate(emotions):
         clips = [sum(cell["confusion"][place]) for cell in cells]
-        dots = []
-        for position, (cell, mark) in enumerate(zip(cells, marks(cells), strict=True)):
-            ends = interval(cell["confusion"][place][place], clips[position])
-            if ends is not None:
-                dots.append(
-                    {
-                        "name": cell["name"], "mark": mark, "x": round(100 * cell["recall"][emotion], 1),
-                        "low": round(100 * ends[0], 1), "high": round(100 * ends[1], 1), "y": PITCH * (position + 1),
-                    }
-                )  # fmt: skip
-        rows.append({"emotion": emotion, "clips": span(clips), "dots": dots, "height": PITCH * (len(cells) + 1)})
+        ends = [interval(cell["confusion"][place][place], count) for cell, count in zip(cells, clips, strict=True)]
+        rows.append(_shares(emotion, span(clips), cells, [cell["recall"][emotion] for cell in cells], ends))
     return rows
 
 
-def reliability_diagram(cell: Cell) -> dict[str, Any]:
-    """Points (confidence, accuracy) with their distance to the diagonal, and a bar of clips for each bin."""
+def group_rows(cells: Sequence[Cell], place: int) -> list[dict[str, Any]]:
+    """A group's clips and, for each run, its WAR and 95 % interval in percent, of the attribute at `place`."""
+    rows = []
+    for groups in zip(*(cell["subgroups"][place]["groups"] for cell in cells), strict=True):
+        people = [group["persons"] for group in groups if group["persons"] is not None]
+        clips = span([group["n"] for group in groups]) + (f" of {span(people)}" if people else "")
+        wars, ends = ([group[key] for group in groups] for key in ("war", "interval"))
+        rows.append(_shares(groups[0]["name"], clips, cells, wars, ends))
+    return rows
+
+
+def _shares(
+    name: str, clips: str, cells: Sequence[Cell], values: Sequence[float | None],
+    ends: Sequence[Sequence[float] | None],
+) -> dict[str, Any]:  # fmt: skip
+    """A row of a chart of shares: a dot for each run that has one, with its interval where that is known."""
+    dots = [
+        {
+            "name": cell["name"], "mark": mark, "x": round(100 * value, 1), "y": PITCH * (line + 1),
+            "low": round(100 * (between or [value])[0], 1), "high": round(100 * (between or [value])[-1], 1),
+        }
+        for line, (cell, mark, value, between) in enumerate(zip(cells, marks(cells), values, ends, strict=True))
+        if value is not None
+    ]  # fmt: skip
+    return {"name": name, "clips": clips, "dots": dots, "height": PITCH * (len(cells) + 1)}
+
+
+def reliability_diagram(cell: Cell, key: str = "reliability") -> dict[str, Any]:
+    """Points (confidence, accuracy) with their distance to the diagonal, and a bar of clips for each bin.
+
+    `key` "vote_reliability": the share of voters who agree, in the place of accuracy.
+    """
     floor = HEIGHT - BOTTOM - BARS - 10
     x, y = Axis(0, 1, LEFT, WIDTH - RIGHT), Axis(0, 1, floor, TOP)
-    filled = [part for part in cell["reliability"] if part["count"]]
+    filled = [part for part in cell[key] if part["count"]]
     most = max((part["count"] for part in filled), default=1)
     height = Axis(0, most, 0, BARS)
     return {
@@ -197,6 +208,30 @@ def curve_panels(cells: Sequence[Cell]) -> list[Panel]:
     return [panel for panel in panels if panel]
 
 
+def risk_panels(cells: Sequence[Cell], drawn: Sequence[Mark]) -> list[Panel]:
+    """The share of wrong answers among the surest clips, a line a run; none where no clip has a label."""
+    series: list[Series] = [
+        (cell["name"], mark, [(round(100 * point["coverage"]), point["risk"]) for point in cell["risk_coverage"]])
+        for cell, mark in zip(cells, drawn, strict=True)
+    ]
+    panel = _panel("wrong among the surest, %", series, percent=True, x_title="surest clips, %")
+    return [panel] if panel else []
+
+
+def severity_panels(result: Mapping[str, Any], score: Score) -> list[Panel]:
+    """A score over severities, a panel a corruption and a line a run; none where the score is undefined."""
+    runs = result["runs"]
+    names = [["clean"], *([str(severity)] for severity in result["severities"])]
+    panels = []
+    for corruption in result["corruptions"]:
+        series: list[Series] = [
+            (run["name"], mark, list(enumerate([run["clean"][score.key], *run["curves"][corruption][score.key]])))
+            for run, mark in zip(runs, own_marks(len(runs)), strict=True)
+        ]
+        panels.append(_panel(corruption.replace("_", " "), series, percent=score.percent, names=names))
+    return [panel for panel in panels if panel]
+
+
 def ticks(low: float, high: float, count: int = 4) -> list[float]:
     """Round numbers from `low` or below to `high` or above, about `count` steps of 1, 2, 2.5 or 5 times a power of ten.
 
@@ -212,7 +247,9 @@ def ticks(low: float, high: float, count: int = 4) -> list[float]:
     return [float(f"{number * step:.12g}") for number in range(first, max(last, first + 1) + 1)]
 
 
-def _panel(title: str, series: Sequence[Series], *, percent: bool, names: Sequence[list[str]] = ()) -> Panel | None:
+def _panel(
+    title: str, series: Sequence[Series], *, percent: bool, names: Sequence[list[str]] = (), x_title: str = "epoch"
+) -> Panel | None:
     """Lines over named places, with a mark at each, or over numbers; None without a number to show."""
     scaled: list[Series] = [
         (name, mark, [(x, y * (100 if percent else 1) if y is not None else None) for x, y in row])
@@ -227,7 +264,7 @@ def _panel(title: str, series: Sequence[Series], *, percent: bool, names: Sequen
     return Panel(
         title=title,
         summary=f"{title}: " + "; ".join(f"{name} {_ends(row)}" for name, _, row in scaled),
-        x_title="" if names else "epoch",
+        x_title="" if names else x_title,
         x_ticks=x_ticks,
         y_ticks=[(y.at(value), f"{value:g}") for value in y_ticks],
         lines=[_line(name, mark, row, x=x, y=y, marked=bool(names)) for name, mark, row in scaled],

@@ -4,7 +4,8 @@ Conventions: `probs (N, K)` come first, then what they are judged against: `labe
 K - 1, or `shares (N, K)`, the votes of each clip divided by their number. The emotions are the K columns, so
 the class list never shrinks to what happens to occur. Information is in nats, 0 log 0 = 0. The predicted
 emotion is the most probable one, the first of equals. What is undefined (no clip, an emotion that no clip
-shows) is NaN.
+shows) is NaN. A term 0/0 of Clark, Canberra or cosine is 0: an emotion that neither the model nor anybody
+names adds nothing, so an added emotion that nobody sees leaves them as they are.
 
 References:
     WAR (accuracy) and UAR (mean recall) as in Jiang et al., "DFEW: a large-scale database for recognizing
@@ -12,17 +13,20 @@ References:
     undefined and UAR is the mean of the others; `recall` says which they are.
     Lin, "Divergence measures based on the Shannon entropy", IEEE Trans. Information Theory 1991:
     Jensen-Shannon divergence.
+    Geng, "Label distribution learning", IEEE Trans. Knowledge and Data Engineering 2016: Chebyshev, Clark,
+    Canberra, cosine and intersection, the usual six together with KL.
+    Mosimann, "On the compound multinomial distribution", Biometrika 1962: the Dirichlet-multinomial.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import rel_entr, xlogy
-from scipy.stats import spearmanr
+from scipy.special import gammaln, rel_entr, xlogy
+from scipy.stats import mannwhitneyu, spearmanr
 
 from dfer.errors import DferError, listed
-from dfer.labels import entropy
+from dfer.labels import agreement, check_votes, entropy
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -30,6 +34,8 @@ Labels = NDArray[np.int64]
 EPSILON = 1e-12
 """Probabilities below this count as this in cross-entropy and KL: votes for what the model rules out cost at
 most 27.6 nats, not infinity."""
+PRECISION = 10.0
+"""How many votes a prediction weighs in `dirichlet_multinomial`, unless told otherwise: a panel of the usual size."""
 
 
 def war(probs: ArrayLike, labels: ArrayLike) -> float:
@@ -110,6 +116,67 @@ def brier(probs: ArrayLike, shares: ArrayLike) -> Floats:
     return np.asarray(np.square(rows - wanted).sum(axis=1))
 
 
+def chebyshev(probs: ArrayLike, shares: ArrayLike) -> Floats:
+    """The largest |y - p| of each clip, (N,), from 0 to 1."""
+    rows, wanted = against_shares(probs, shares)
+    return np.asarray(np.abs(rows - wanted).max(axis=1))
+
+
+def clark(probs: ArrayLike, shares: ArrayLike) -> Floats:
+    """Clark's distance sqrt(Σ ((y - p) / (y + p))²) of each clip, (N,), from 0 to sqrt(K); 0/0 is 0.
+
+    Any probability above 0, however small, for an emotion without votes adds 1 under the root.
+    """
+    return np.asarray(np.sqrt(np.square(_relative_gaps(probs, shares)).sum(axis=1)))
+
+
+def canberra(probs: ArrayLike, shares: ArrayLike) -> Floats:
+    """Canberra distance Σ |y - p| / (y + p) of each clip, (N,), from 0 to K; 0/0 is 0, as in `clark`."""
+    return np.asarray(_relative_gaps(probs, shares).sum(axis=1))
+
+
+def cosine(probs: ArrayLike, shares: ArrayLike) -> Floats:
+    """Cosine of the angle between prediction and votes of each clip, (N,), from 0 to 1; higher is better."""
+    rows, wanted = against_shares(probs, shares)
+    lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(wanted, axis=1)
+    return np.asarray(((rows * wanted).sum(axis=1) / np.where(lengths > 0, lengths, 1.0)).clip(0.0, 1.0))
+
+
+def intersection(probs: ArrayLike, shares: ArrayLike) -> Floats:
+    """What prediction and votes have in common, Σ min(y, p), of each clip, (N,), from 0 to 1; higher is better.
+
+    >>> intersection([[0.7, 0.2, 0.1]], [[0.6, 0.4, 0.0]]).round(9).tolist()
+    [0.8]
+    """
+    rows, wanted = against_shares(probs, shares)
+    return np.asarray(np.minimum(rows, wanted).sum(axis=1))
+
+
+def dirichlet_multinomial(probs: ArrayLike, votes: ArrayLike, *, precision: float = PRECISION) -> Floats:
+    """-log probability of each clip's counts under a Dirichlet-multinomial, (N,), in nats.
+
+    Unlike a distance to shares it knows that 60 of 100 votes are firmer evidence than 6 of 10. The number of ways
+    to order the votes is included, so that the probabilities of all counts of a panel sum to one.
+
+    Args:
+        probs: (N, K) predictions; from `EPSILON` up.
+        votes: (N, K) counts, not shares; a clip without votes has 0. Fractional ones are taken as they are.
+        precision: α = precision · p; above 0. What a model that gives no more than p does not say: how sure it is
+            that the panel's long-run answer is p. Towards infinity the votes are drawn from p itself.
+
+    >>> dirichlet_multinomial([[0.1, 0.2, 0.7]], [[1, 2, 7]], precision=10).round(4).tolist()
+    [2.8873]
+    """
+    if not 0 < precision < np.inf:
+        raise DferError(f"expected a finite precision above 0, got {precision}")
+    rows, counts = against_shares(probs, check_votes(votes, allow_fractional=True))
+    alpha, total = precision * rows.clip(EPSILON), counts.sum(axis=1)
+    strength = alpha.sum(axis=1)
+    ways = gammaln(total + 1) - gammaln(counts + 1).sum(axis=1)
+    drawn = (gammaln(counts + alpha) - gammaln(alpha)).sum(axis=1)
+    return np.asarray(gammaln(total + strength) - gammaln(strength) - ways - drawn)
+
+
 def entropy_correlation(probs: ArrayLike, shares: ArrayLike) -> float:
     """Spearman's rank correlation of the predictions' entropy with the votes', -1 to 1.
 
@@ -121,6 +188,22 @@ def entropy_correlation(probs: ArrayLike, shares: ArrayLike) -> float:
     if len(rows) == 0 or np.ptp(guessed) == 0 or np.ptp(voted) == 0:
         return np.nan
     return float(spearmanr(guessed, voted).statistic)
+
+
+def no_majority_auroc(probs: ArrayLike, shares: ArrayLike) -> float:
+    """How well the predictions' entropy tells the clips without a majority from the others: area under the ROC, 0 to 1.
+
+    A clip has no majority when no emotion has more than half of its votes. 0.5 is chance; NaN where all clips have
+    a majority, or none has.
+    """
+    rows, wanted = against_shares(probs, shares)
+    split = agreement(wanted) <= 0.5
+    if split.all() or not split.any():
+        return np.nan
+    doubt = entropy(rows).round(10)
+    # the U statistic counts the pairs in which the clip without a majority has the higher entropy, equal ones half
+    pairs = split.sum() * (~split).sum()
+    return float(mannwhitneyu(doubt[split], doubt[~split], method="asymptotic").statistic / pairs)
 
 
 def against_labels(probs: ArrayLike, labels: ArrayLike) -> tuple[Floats, Labels]:
@@ -151,6 +234,13 @@ def against_shares(probs: ArrayLike, shares: ArrayLike) -> tuple[Floats, Floats]
     if rows.shape != wanted.shape:
         raise DferError(f"expected shares of votes of shape {rows.shape}, as the predictions, got {wanted.shape}")
     return rows, wanted
+
+
+def _relative_gaps(probs: ArrayLike, shares: ArrayLike) -> Floats:
+    """|y - p| / (y + p), (N, K); 0/0 is 0."""
+    rows, wanted = against_shares(probs, shares)
+    both = rows + wanted
+    return np.asarray(np.abs(rows - wanted) / np.where(both > 0, both, 1.0))
 
 
 def _finite(values: ArrayLike) -> Floats:

@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from dfer.errors import DferError, listed
+from dfer.files import replacing
 from dfer.labels import EmotionSet, check_votes
 
 Floats = NDArray[np.float64]
@@ -82,16 +83,16 @@ class Predictions:
         """(N, K) votes divided by their number; NaN where nobody voted for one of the emotions."""
         return self.votes / np.where(self.voted, self.votes.sum(axis=1), np.nan)[:, None]
 
-    def select(self, mask: Mask) -> Predictions:
-        """The clips for which `mask` (N,) is true, in the same order."""
+    def select(self, rows: Mask | NDArray[np.int64]) -> Predictions:
+        """The clips for which `rows` (N,) is true, in the same order; or those at these positions, in their order."""
         return replace(
             self,
-            ids=self.ids[mask],
-            fold=self.fold[mask],
-            labels=self.labels[mask],
-            probs=self.probs[mask],
-            votes=self.votes[mask],
-            frames=[text for text, kept in zip(self.frames, mask, strict=True) if kept],
+            ids=self.ids[rows],
+            fold=self.fold[rows],
+            labels=self.labels[rows],
+            probs=self.probs[rows],
+            votes=self.votes[rows],
+            frames=np.array(self.frames, dtype=object)[rows].tolist(),
         )
 
     def write(self, path: Path) -> None:
@@ -101,18 +102,11 @@ class Predictions:
             DferError: another suffix than .csv or .parquet, or a place that cannot be written.
         """
         _check_suffix(path)
-        temporary = path.with_name(f"{path.name}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as partial:
             if path.suffix == ".parquet":
-                self._table().to_parquet(temporary, index=False)
+                self._table().to_parquet(partial, index=False)
             else:
-                self._table().to_csv(temporary, index=False)
-            temporary.replace(path)
-        except OSError as error:
-            if temporary.exists():
-                temporary.unlink()
-            raise DferError(f"cannot write the predictions {path}: {error.strerror or error}") from error
+                self._table().to_csv(partial, index=False)
 
     @classmethod
     def read(cls, path: Path) -> Predictions:

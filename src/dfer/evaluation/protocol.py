@@ -1,10 +1,10 @@
 """From a predictions table to the numbers of a report.
 
-Conventions: scores against labels (WAR, UAR, recall, confusion, top-2, reliability, ECE) are over the clips
-with a single label, `n` of them; scores against votes (cross-entropy, KL, JS, Brier, entropy correlation) are
-over the clips with votes, `n_votes` of them, whose shares are the targets. Numbers are pooled over folds; the
-folds' own numbers, their mean and standard deviation (n - 1) stand beside them, None where a fold lacks one.
-Strata are those of `dfer.labels.STRATA`, by the agreement of the votes.
+Conventions: scores against labels (WAR, UAR, recall, confusion, top-2, reliability, ECE, risk and coverage) are over
+the clips with a single label, `n` of them; scores against votes (the distances, Dirichlet-multinomial, entropy
+correlation, AUROC of "no majority", ECE against votes) are over the clips with votes, `n_votes` of them, whose shares
+are the targets. Numbers are pooled over folds; the folds' own numbers, their mean and standard deviation (n - 1) stand
+beside them, None where a fold lacks one. Strata are those of `dfer.labels.STRATA`, by the agreement of the votes.
 
 Everything here is ready for JSON: what is undefined is None, never NaN.
 """
@@ -12,8 +12,9 @@ Everything here is ready for JSON: what is undefined is None, never NaN.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,27 +22,72 @@ from numpy.typing import NDArray
 
 from dfer.errors import DferError, listed
 from dfer.evaluation import metrics
-from dfer.evaluation.calibration import ece, reliability
+from dfer.evaluation.calibration import classwise_ece, ece, reliability, vote_ece, vote_reliability
+from dfer.evaluation.ceiling import annotators_ceiling
 from dfer.evaluation.predictions import Predictions
+from dfer.evaluation.selective import aurc, risk_at, risk_coverage
 from dfer.labels import STRATA, entropy, strata
 
 AVERAGED = ("war", "uar", "kl", "js", "ece")
 """The scores that get a mean and a standard deviation over folds."""
-IN_SHORT = ("n", "n_votes", *AVERAGED, "absent")
-"""What is said of a stratum or a fold."""
+COVERAGES = 20
+"""Points of the risk-coverage curve that the report keeps, at even distances up to all clips."""
+
+Floats = NDArray[np.float64]
+Function = Callable[[Floats, Any], float]
+
+
+def _mean_of(distance: Callable[[Floats, Floats], Floats]) -> Function:
+    """The mean over clips of what `distance` says of each; NaN without clips."""
+    return lambda probs, shares: float(distance(probs, shares).mean()) if len(probs) else math.nan
+
+
+def _of_risk(function: Callable[..., float], *arguments: float) -> Function:
+    """A score of confidences and mistakes, as one of predictions and labels."""
+    return lambda probs, labels: function(probs.max(axis=1), probs.argmax(axis=1) != labels, *arguments)
+
+
+AGAINST_LABELS: dict[str, Function] = {
+    "war": metrics.war,
+    "uar": metrics.uar,
+    "top2": partial(metrics.top_k, k=2),
+    "ece": ece,
+    "ece_mass": partial(ece, equal="mass"),
+    "classwise_ece": classwise_ece,
+    "aurc": _of_risk(aurc),
+    "risk90": _of_risk(risk_at, 0.9),
+    "risk80": _of_risk(risk_at, 0.8),
+}
+"""Scores by their key in the report; of (n, K) predictions and (n,) labels."""
+AGAINST_VOTES: dict[str, Function] = {
+    "cross_entropy": _mean_of(metrics.cross_entropy),
+    "kl": _mean_of(metrics.kl_divergence),
+    "js": _mean_of(metrics.js_divergence),
+    "brier": _mean_of(metrics.brier),
+    "chebyshev": _mean_of(metrics.chebyshev),
+    "clark": _mean_of(metrics.clark),
+    "canberra": _mean_of(metrics.canberra),
+    "cosine": _mean_of(metrics.cosine),
+    "intersection": _mean_of(metrics.intersection),
+    "entropy_correlation": metrics.entropy_correlation,
+    "no_majority_auroc": metrics.no_majority_auroc,
+    "vote_ece": vote_ece,
+}
+"""Of (n_votes, K) predictions and shares of votes."""
 
 
 def score(predictions: Predictions) -> dict[str, Any]:
     """All numbers of one cell of the report.
 
     Returns:
-        `n`, `n_votes`, `war`, `uar`, `recall` {emotion: number}, `absent` (emotions without a labelled clip,
-        left out of UAR), `top2`, `confusion` (rows are true), `cross_entropy`, `kl`, `js`, `brier`,
-        `entropy_correlation`, `ece`, `reliability` (bins), `strata`, `folds`, `mean` and `sd` (over folds;
-        `sd` is None with one fold).
+        `n`, `n_votes`, the scores of `AGAINST_LABELS` and `AGAINST_VOTES`, `dirichlet_multinomial` (of counts),
+        `recall` {emotion: number}, `kl_by_label` {emotion: mean KL of the clips with this label}, `absent` (emotions
+        without a labelled clip, left out of UAR), `confusion` (rows are true), `reliability` and `vote_reliability`
+        (bins), `risk_coverage` (points), `ceiling` (the annotators' own scores), `strata`, `folds`, `mean` and `sd`
+        (over folds; `sd` is None with one fold).
     """
     folds = [
-        {"fold": fold, **_in_short(predictions.select(predictions.fold == fold))}
+        {"fold": fold, **measure(predictions.select(predictions.fold == fold))}
         for fold in np.unique(predictions.fold).tolist()
     ]
     table = np.array([[fold[key] for key in AVERAGED] for fold in folds], dtype=np.float64)
@@ -49,12 +95,11 @@ def score(predictions: Predictions) -> dict[str, Any]:
     sd = dict(zip(AVERAGED, table.std(axis=0, ddof=1), strict=True)) if len(folds) > 1 else None
     of_strata = strata(predictions.votes)
     parts = [
-        {**stratum._asdict(), **_in_short(predictions.select(of_strata == position))}
+        {**stratum._asdict(), **measure(predictions.select(of_strata == position))}
         for position, stratum in enumerate(STRATA)
     ]
-    result: dict[str, Any] = jsonable(
-        {**_numbers(predictions), "strata": parts, "folds": folds, "mean": mean, "sd": sd}
-    )
+    whole = measure(predictions, [*AGAINST_LABELS, *AGAINST_VOTES]) | _tables(predictions)
+    result: dict[str, Any] = jsonable({**whole, "strata": parts, "folds": folds, "mean": mean, "sd": sd})
     return result
 
 
@@ -126,35 +171,47 @@ def jsonable(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _numbers(predictions: Predictions) -> dict[str, Any]:
-    """The scores of one table, NaN where undefined."""
+def measure(predictions: Predictions, keys: Sequence[str] = AVERAGED) -> dict[str, Any]:
+    """Some scores of some clips, NaN where undefined.
+
+    Args:
+        predictions: of a whole test part, a fold, a stratum, a group.
+        keys: of `AGAINST_LABELS` and `AGAINST_VOTES`.
+
+    Returns:
+        `n` (labelled clips), `n_votes` (those with votes), the scores by key, `absent` (emotions without a labelled
+        clip).
+    """
     labelled, voted = predictions.labelled, predictions.voted
     judged = (predictions.probs[labelled], predictions.labels[labelled])
     compared = (predictions.probs[voted], predictions.shares[voted])
-    recalls = dict(zip(predictions.emotions, metrics.recall(*judged).tolist(), strict=True))
-    return {
-        "n": int(labelled.sum()),
-        "n_votes": int(voted.sum()),
-        "war": metrics.war(*judged),
-        "uar": metrics.uar(*judged),
-        "recall": recalls,
-        "absent": [emotion for emotion, value in recalls.items() if math.isnan(value)],
-        "top2": metrics.top_k(*judged, k=2),
-        "confusion": metrics.confusion(*judged),
-        "cross_entropy": _mean(metrics.cross_entropy(*compared)),
-        "kl": _mean(metrics.kl_divergence(*compared)),
-        "js": _mean(metrics.js_divergence(*compared)),
-        "brier": _mean(metrics.brier(*compared)),
-        "entropy_correlation": metrics.entropy_correlation(*compared),
-        "ece": ece(*judged),
-        "reliability": [asdict(part) for part in reliability(*judged)],
+    numbers = {
+        key: AGAINST_LABELS[key](*judged) if key in AGAINST_LABELS else AGAINST_VOTES[key](*compared) for key in keys
     }
+    recalls = metrics.recall(*judged)
+    absent = [emotion for emotion, value in zip(predictions.emotions, recalls, strict=True) if math.isnan(value)]
+    return {"n": int(labelled.sum()), "n_votes": int(voted.sum()), **numbers, "absent": absent}
 
 
-def _in_short(predictions: Predictions) -> dict[str, Any]:
-    numbers = _numbers(predictions)
-    return {key: numbers[key] for key in IN_SHORT}
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    return float(values.mean()) if len(values) else math.nan
+def _tables(predictions: Predictions) -> dict[str, Any]:
+    """What is not one number."""
+    labelled, voted = predictions.labelled, predictions.voted
+    judged = (predictions.probs[labelled], predictions.labels[labelled])
+    compared = (predictions.probs[voted], predictions.shares[voted])
+    counts = (predictions.probs[voted], predictions.votes[voted])
+    coverage, risk = risk_coverage(judged[0].max(axis=1), judged[0].argmax(axis=1) != judged[1])
+    kept = np.unique(np.ceil(np.arange(1, COVERAGES + 1) * len(risk) / COVERAGES).astype(np.int64) - 1)
+    by_label = {
+        emotion: measure(predictions.select(predictions.labels == place), ["kl"])["kl"]
+        for place, emotion in enumerate(predictions.emotions)
+    }
+    return {
+        "recall": dict(zip(predictions.emotions, metrics.recall(*judged).tolist(), strict=True)),
+        "kl_by_label": by_label,
+        "confusion": metrics.confusion(*judged),
+        "dirichlet_multinomial": _mean_of(metrics.dirichlet_multinomial)(*counts),
+        "reliability": [asdict(part) for part in reliability(*judged)],
+        "vote_reliability": [asdict(part) for part in vote_reliability(*compared)],
+        "risk_coverage": [{"coverage": coverage[k], "risk": risk[k]} for k in kept] if len(risk) else [],
+        "ceiling": annotators_ceiling(predictions.votes, labelled),
+    }

@@ -1,39 +1,26 @@
 """A report: the numbers of some runs side by side, as JSON and as one self-contained page.
 
-`report.json` holds every number, `report.html` shows them. The page loads nothing: style, charts (SVG) and
-filmstrips (JPEG) lie in the file, there is no script, and a content security policy says so to the browser. What
-it says is put together in `verdict`, where its marks lie is computed in `figures`, and how it looks is in
-`templates`.
+`report.json` holds every number, `report.html` shows them. What the page says is put together in `verdict`, where its
+marks lie is computed in `figures`, and how it looks is in `templates` and `dfer.pages`.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from numpy.typing import NDArray
-
 from dfer.errors import DferError, listed
-from dfer.evaluation import figures, verdict
+from dfer.evaluation import figures, findings, scores, verdict
+from dfer.evaluation.posthoc import MENDED
 from dfer.evaluation.protocol import AVERAGED, jsonable
+from dfer.evaluation.subgroups import FEWEST_CLIPS, FEWEST_PERSONS, LENGTH
+from dfer.files import replacing
+from dfer.pages import Frame, emotion_colours, filmstrip, render
 from dfer.version import __version__
 
-Frame = NDArray[np.uint8]
-
 FORMAT = "dfer.report/1"
-STRIP_FRAMES = 6
-"""Most frames of a filmstrip; of more, as many are taken at even distances."""
-STRIP_HEIGHT = 96
-"""Pixels; twelve strips of six frames stay well below a megabyte."""
-STRIP_QUALITY = 82
-"""Of the JPEG, 0 to 100."""
 
 
 def build_report(
@@ -92,46 +79,56 @@ def write_report(report: Mapping[str, Any], out: Path, thumbnails: Mapping[str, 
     """
     numbers = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     page = render_page(report, thumbnails)
-    parts = {out / f"{name}.part": out / name for name in ("report.json", "report.html")}
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for part, text in zip(parts, (numbers, page), strict=True):
+    with replacing(out / "report.json") as json_file, replacing(out / "report.html") as html_file:
+        for file, text in ((json_file, numbers), (html_file, page)):
             # a name that is not valid Unicode (of a file, say) becomes an escape, which JSON reads back
-            part.write_text(text, encoding="utf-8", errors="backslashreplace")
-        for part, place in parts.items():
-            part.replace(place)
-    except OSError as error:
-        for part in parts:
-            if part.is_file():
-                part.unlink()
-        raise DferError(f"cannot write the report into {out}: {error.strerror or error}") from error
+            file.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def render_page(report: Mapping[str, Any], thumbnails: Mapping[str, Sequence[Frame]]) -> str:
     """The page as HTML; arguments and errors as `write_report`."""
     cells, emotions = report["cells"], report["emotions"]
     shown = {clip["id"] for clip in report["gallery"]}
-    strips = {name: _filmstrip(name, frames) for name, frames in thumbnails.items() if name in shown and len(frames)}
-    template = _environment().get_template("report.html.jinja")
-    return template.render(report, **_words(report), **_drawings(cells, emotions), strips=strips)
+    strips = {name: filmstrip(name, frames) for name, frames in thumbnails.items() if name in shown and len(frames)}
+    numbers = {key: report[key] for key in ("protocol", "data", "emotions", "cells", "gallery")}
+    values = numbers | _words(report) | _drawings(cells, emotions) | {"strips": strips}
+    source = report["data"].get("source") or ""
+    title = verdict.title(report)
+    return render("dfer.evaluation", "report.html.jinja", kind="report", title=title, source=source, **values)
 
 
 def _words(report: Mapping[str, Any]) -> dict[str, Any]:
     """What the page says beside the report's own numbers."""
     cells = report["cells"]
     return {
-        "title": verdict.title(report),
         "leads": verdict.leads(cells),
         "caveats": verdict.caveats(cells),
         "absences": verdict.absences(cells),
         "grid": verdict.grid(cells),
-        "scores": verdict.SCORES,
-        "by_key": verdict.BY_KEY,
-        "in_grid": verdict.IN_GRID,
-        "averaged": [verdict.BY_KEY[key] for key in AVERAGED],
-        "best": {score.key: [cells[k]["name"] for k in verdict.best(cells, score)] for score in verdict.SCORES},
+        "scores": scores.SCORES,
+        "by_key": scores.BY_KEY,
+        "in_grid": scores.IN_GRID,
+        "more": scores.MORE_DISTANCES,
+        "calibration": scores.CALIBRATION,
+        "ceilings": scores.CEILINGS,
+        "ceiling": _ceiling(cells),
+        "averaged": [scores.BY_KEY[key] for key in AVERAGED],
+        "best": {score.key: [cells[k]["name"] for k in verdict.best(cells, score)] for score in scores.SCORES},
         "intervals": [verdict.war_interval(cell) for cell in cells],
         "spans": {key: verdict.span([cell[key] for cell in cells]) for key in ("n", "n_votes")},
+        "methods": scores.METHODS,
+        "mended": [scores.BY_KEY[key] for key in MENDED],
+        "remedies": [_remedies(cell) for cell in cells if "rows" in cell.get("posthoc", {})],
+        "unmended": verdict.unmended(cells),
+        "attributes": [verdict.attribute_name(part["attribute"]) for part in cells[0].get("subgroups", [])],
+        "of_people": any(part["attribute"] != LENGTH for part in cells[0].get("subgroups", [])),
+        "of_persons": any(
+            group["persons"] is not None for part in cells[0].get("subgroups", []) for group in part["groups"]
+        ),
+        "fewest": {"clips": FEWEST_CLIPS, "persons": FEWEST_PERSONS},
+        "gaps": verdict.gaps(cells),
+        "of_gaps": verdict.of_gaps(cells),
+        "findings": findings,
         "folds": _folds(cells),
         "many_folds": any(len(cell["folds"]) > 1 for cell in cells),
     }
@@ -141,38 +138,29 @@ def _drawings(cells: Sequence[Mapping[str, Any]], emotions: Sequence[str]) -> di
     """Where the marks of the charts lie."""
     return {
         "marks": figures.marks(cells),
-        "colours": figures.emotion_colours(emotions),
+        "colours": emotion_colours(emotions),
         "recall": figures.recall_rows(cells, emotions),
         "diagrams": [figures.reliability_diagram(cell) for cell in cells],
+        "vote_diagrams": [figures.reliability_diagram(cell, "vote_reliability") for cell in cells],
+        "risk": figures.risk_panels(cells, figures.marks(cells)),
+        "groups": [figures.group_rows(cells, place) for place, _ in enumerate(cells[0].get("subgroups", []))],
         "strata_panels": figures.strata_panels(cells),
         "curves": figures.curve_panels(cells),
     }
 
 
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("dfer.evaluation"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters |= {"known": _known, "duration": _duration}
-    return environment
+def _remedies(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's scores before and after what was fitted on its validation part, the best of each marked."""
+    found = cell["posthoc"]
+    rows = [row | {"setting": verdict.setting(row)} for row in found["rows"]]
+    best = {key: verdict.best(rows, scores.BY_KEY[key]) for key in MENDED}
+    return {"name": cell["name"], "clips": found["clips"], "rows": rows, "best": best, "reject": found["reject"]}
 
 
-def _known(value: Any) -> str:
-    """A value that a run may not have recorded."""
-    if value is None:
-        return verdict.UNDEFINED
-    return f"{value:,}" if isinstance(value, int | float) else str(value)
-
-
-def _duration(seconds: Any) -> str:
-    """Seconds, minutes or hours, whichever reads best."""
-    if seconds is None:
-        return verdict.UNDEFINED
-    for unit, size in (("s", 1), ("min", 60), ("h", 3600)):
-        if seconds < 120 * size or unit == "h":
-            return f"{seconds / size:.{0 if unit == 's' else 1}f}{verdict.SPACE}{unit}"
-    raise AssertionError("unreachable")
+def _ceiling(cells: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The annotators' scores, where all cells were judged by the same votes."""
+    first: Mapping[str, Any] = cells[0]["ceiling"]
+    return first if all(cell["ceiling"] == first for cell in cells) else None
 
 
 def _folds(cells: Sequence[Mapping[str, Any]]) -> str:
@@ -181,24 +169,3 @@ def _folds(cells: Sequence[Mapping[str, Any]]) -> str:
     if folds in ([], [0]):
         return "the split's test part"
     return f"the test part of fold{'s' * (len(folds) > 1)} {listed(folds, 12)}"
-
-
-def _filmstrip(name: str, frames: Sequence[Frame]) -> dict[str, Any]:
-    """Frames side by side as one JPEG in a data URI, no higher than `STRIP_HEIGHT`."""
-    chosen = [frames[k] for k in np.linspace(0, len(frames) - 1, min(len(frames), STRIP_FRAMES)).round().astype(int)]
-    wrong = [frame.shape for frame in chosen if frame.ndim != 3 or frame.shape[2] not in (1, 3) or not frame.size]
-    if wrong or any(frame.dtype != np.uint8 for frame in chosen):
-        raise DferError(f"expected frames (H, W, 3) or (H, W, 1) of uint8 for clip {name}, got {listed(wrong)}")
-    height = min(STRIP_HEIGHT, *(frame.shape[0] for frame in chosen))
-    strip = np.hstack([_resized(frame, height) for frame in chosen])
-    _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(strip, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, STRIP_QUALITY])
-    uri = f"data:image/jpeg;base64,{base64.b64encode(jpeg.tobytes()).decode()}"
-    return {"uri": uri, "width": strip.shape[1], "height": height, "frames": len(chosen)}
-
-
-def _resized(frame: Frame, height: int) -> Frame:
-    """(height, w, 3) with the frame's proportions; grey becomes three equal channels."""
-    width = max(1, round(frame.shape[1] * height / frame.shape[0]))
-    size = (width, height)
-    colour = np.ascontiguousarray(np.broadcast_to(frame, (*frame.shape[:2], 3)))
-    return np.asarray(cv2.resize(colour, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

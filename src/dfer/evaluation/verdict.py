@@ -13,78 +13,16 @@ from typing import Any
 from scipy.stats import binomtest
 
 from dfer.errors import listed
+from dfer.evaluation.scores import BY_KEY, IN_GRID, Score
+from dfer.evaluation.significance import CONFIDENCE
+from dfer.evaluation.subgroups import LENGTH
+from dfer.pages import SPACE, UNDEFINED
 
 Cell = Mapping[str, Any]
 
-UNDEFINED = "–"
-SPACE = "\N{NARROW NO-BREAK SPACE}"
-CONFIDENCE = 0.95
 WORDS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve")
 PLAIN = "none"
 """What a cell's "mix" says when clips are not mixed."""
-
-
-@dataclass(frozen=True)
-class Score:
-    """A score of the report: its key in the JSON, how it is called, printed and read."""
-
-    key: str
-    name: str
-    meaning: str
-    higher_is_better: bool = True
-    percent: bool = False
-
-    @property
-    def digits(self) -> int:
-        """Behind the point, as printed."""
-        return 1 if self.percent else 3
-
-    @property
-    def arrow(self) -> str:
-        """The direction that is better."""
-        return "↑" if self.higher_is_better else "↓"
-
-    @property
-    def unit(self) -> str:
-        """What follows the number in running text."""
-        return f"{SPACE}%" if self.percent else ""
-
-    def text(self, value: float | None) -> str:
-        """The number without its unit: percent with one digit, all else with three.
-
-        >>> SCORES[0].text(0.71349), SCORES[0].text(None)
-        ('71.3', '–')
-        """
-        printed = self.printed(value)
-        return UNDEFINED if printed is None else f"{printed:.{self.digits}f}".replace("-", "−")
-
-    def printed(self, value: float | None) -> float | None:
-        """The number as far as it is printed, so that what looks equal is equal."""
-        if value is None:
-            return None
-        return round(100 * value if self.percent else value, self.digits) + 0.0  # no -0.0
-
-    def difference(self, value: float | None, other: float | None) -> str:
-        """`value` less `other`, with its sign."""
-        if value is None or other is None:
-            return UNDEFINED
-        printed = self.printed(value - other)
-        return f"{printed:{'+' if printed else ''}.{self.digits}f}".replace("-", "−")
-
-
-SCORES = (
-    Score("war", "WAR", "share of labelled clips that are right", percent=True),
-    Score("uar", "UAR", "mean of the emotions' recalls", percent=True),
-    Score("top2", "top-2", "the label is among the two most probable emotions", percent=True),
-    Score("cross_entropy", "cross-entropy", "of the prediction against the votes, nats", higher_is_better=False),
-    Score("kl", "KL", "divergence of the prediction from the votes, nats", higher_is_better=False),
-    Score("js", "JS", "Jensen-Shannon divergence from the votes, 0 to 0.69 nats", higher_is_better=False),
-    Score("brier", "Brier", "squared distance to the votes, 0 to 2", higher_is_better=False),
-    Score("entropy_correlation", "entropy corr.", "is the model in doubt where people disagree, −1 to 1"),
-    Score("ece", "ECE", "gap between confidence and accuracy, 0 to 1", higher_is_better=False),
-)
-BY_KEY = {score.key: score for score in SCORES}
-IN_GRID = tuple(BY_KEY[key] for key in ("war", "uar", "kl", "ece"))
 
 
 @dataclass(frozen=True)
@@ -218,6 +156,69 @@ def span(counts: Sequence[int]) -> str:
     """One number where all are equal, else the range: "118–120"."""
     low, high = min(counts, default=0), max(counts, default=0)
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
+
+
+def unmended(cells: Sequence[Cell]) -> list[str]:
+    """Why nothing, or not everything, was fitted after training, and for which runs."""
+    reasons: dict[str, list[str]] = {}
+    for cell in cells:
+        found = cell.get("posthoc") or {}
+        if why := found.get("why_not"):
+            reasons.setdefault(f"nothing was fitted after training: {why}", []).append(cell["name"])
+        elif found.get("balanced"):
+            why = "no logit adjustment: the loss, its weights or the sampler balanced the emotions already"
+            reasons.setdefault(why, []).append(cell["name"])
+    everywhere = [why for why, names in reasons.items() if len(names) == len(cells)]
+    return [
+        f"{why[0].upper()}{why[1:]}." if why in everywhere else f"{listed(names, 12)}: {why}."
+        for why, names in reasons.items()
+    ]
+
+
+def setting(row: Mapping[str, Any]) -> str:
+    """What a remedy was set to, over the folds: "T = 1.21–1.40".
+
+    >>> setting({"method": "prior", "setting": [1.0, 1.0]})
+    'τ = 1.00'
+    """
+    if not row["setting"]:
+        return ""
+    ends = dict.fromkeys(f"{value:.2f}" for value in (min(row["setting"]), max(row["setting"])))
+    return f"{'T' if row['method'].startswith('temperature') else 'τ'} = {'–'.join(ends)}"
+
+
+def attribute_name(attribute: str) -> str:
+    """A column of the manifest as it is called on a page."""
+    return "clip length, frames" if attribute == LENGTH else attribute
+
+
+def gaps(cells: Sequence[Cell]) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """The largest gap of each attribute and run, where groups could be compared: run, attribute, gap."""
+    return [
+        (cell["name"], attribute_name(part["attribute"]), part["gap"])
+        for cell in cells
+        for part in cell.get("subgroups", [])
+        if part["gap"]
+    ]
+
+
+def of_gaps(cells: Sequence[Cell]) -> str:
+    """What the gaps support, in a sentence."""
+    found, score = gaps(cells), BY_KEY["war"]
+    certain = [
+        f"{name} by {attribute} ({gap['high']} {score.difference(gap['difference'], 0.0).lstrip('+')} points above "
+        f"{gap['low']})"
+        for name, attribute, gap in found
+        if gap["holm"] < 1 - CONFIDENCE
+    ]
+    if not found:
+        return "No two groups are large enough to be compared."
+    if not certain:
+        return (
+            "No gap in WAR is larger than the choice of clips explains; with so many clips, smaller ones would not be "
+            "seen."
+        )
+    return f"WAR differs by more than the choice of clips explains: {'; '.join(certain)}."
 
 
 def _most(score: Score) -> str:

@@ -1,0 +1,153 @@
+"""How well people do what the model is asked to do: some of a clip's voters are judged by its other voters.
+
+Two ways to part a panel, each the exact mean over all ways to draw it (over seeded draws where there are too many):
+
+- "one out": one voter against the others. WAR and UAR: how often the voter's answer is what most of the others say.
+  Distances: the others predict the voter.
+- "halves": one half of the voters predicts the other half.
+
+Conventions: `votes (N, K)` are whole counts; a clip whose votes are fractional, or fewer than two, cannot be parted
+and is not counted. A panel's answer is its most voted emotion; the answers of a tied panel share the credit, a tied
+panel judges nothing, as a clip without a label. A panel's probabilities are its votes with `STRENGTH` more, spread
+evenly (the "dirichlet" rule of `dfer.labels`), since no panel is so sure that nobody would say something else.
+
+The numbers compare with a model's although a part of a panel judges here and all of it there: cross-entropy and
+Brier score are averages over the voters that judge, and what the number of voters adds to the Brier score, or takes
+off the votes' entropy for KL, is taken from the whole panel. Scores without this property (JS, Chebyshev ...) have
+no ceiling here. A model may pass the ceiling: it has seen many clips, a panel is a few people's answers to one.
+
+References:
+    Peterson, Battleday, Griffiths and Russakovsky, "Human uncertainty makes classification more robust", ICCV 2019:
+    held-out voters as judges of soft labels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import comb, entr
+
+from dfer.errors import DferError
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+STRENGTH = 1.0
+"""Votes that a panel's probabilities are smoothed with."""
+MOST_SPLITS = 20_000
+"""Above so many candidate splits of one clip, `DRAWS` random ones stand for all; ten voters have at most 1,024."""
+DRAWS = 2_000
+
+
+def annotators_ceiling(
+    votes: ArrayLike, labelled: ArrayLike | None = None, *, seed: int = 0
+) -> dict[str, dict[str, float]]:
+    """The annotators' scores, to be read beside a model's on the same clips.
+
+    Args:
+        votes: (N, K) counts; rows of NaN where a clip has none.
+        labelled: (N,) the clips that WAR and UAR are about; None: all.
+        seed: of the draws for clips with very many voters.
+
+    Returns:
+        "one_out" and "halves", each with `n` (clips behind WAR and UAR), `n_votes` (behind the rest), `war`, `uar`,
+        `cross_entropy`, `kl`, `brier`; NaN where no clip can be parted.
+
+    Raises:
+        DferError: shapes that differ.
+
+    >>> scores = annotators_ceiling([[2, 1]])["one_out"]
+    >>> round(scores["war"], 3)  # the two that agree are judged by a tie: only the third is, and is wrong
+    0.0
+    """
+    counts = np.asarray(votes, dtype=np.float64)
+    mask = np.ones(len(counts), dtype=bool) if labelled is None else np.asarray(labelled, dtype=bool)
+    if counts.ndim != 2 or mask.shape != counts.shape[:1]:
+        raise DferError(f"expected votes (N, K) and a mask (N,), got shapes {counts.shape} and {mask.shape}")
+    fit = (counts % 1 == 0).all(axis=1) & (counts.sum(axis=1) >= 2)
+    panels, mask = counts[fit].astype(np.int64), mask[fit]
+    total = panels.sum(axis=1)
+    generator = np.random.default_rng(seed)
+    single = _judged(panels[mask], np.ones(int(mask.sum()), dtype=np.int64), generator)
+    others = _judged(panels, total - 1, generator)
+    halves = _judged(panels, total // 2, generator)
+    return {
+        "one_out": _recalls(single) | _distances(others, panels),
+        "halves": _recalls({key: part[mask] for key, part in halves.items()}) | _distances(halves, panels),
+    }
+
+
+def _recalls(parts: dict[str, Floats]) -> dict[str, float]:
+    """WAR and UAR from the clips' (n, K) chances that the judges say an emotion, and that the answer is that one."""
+    said, met = parts["said"].sum(axis=0), parts["met"].sum(axis=0)
+    shown = said > 0
+    return {
+        "n": int((parts["said"].sum(axis=1) > 0).sum()),
+        "war": float(met.sum() / said.sum()) if shown.any() else np.nan,
+        "uar": float((met[shown] / said[shown]).mean()) if shown.any() else np.nan,
+    }
+
+
+def _distances(parts: dict[str, Floats], panels: Counts) -> dict[str, float]:
+    """Cross-entropy, KL and Brier score as if the whole panel had judged."""
+    if not len(panels):
+        return {"n_votes": 0, "cross_entropy": np.nan, "kl": np.nan, "brier": np.nan}
+    shares = panels / panels.sum(axis=1, keepdims=True)
+    surprise = float(parts["surprise"].mean())
+    return {
+        "n_votes": len(panels),
+        "cross_entropy": surprise,
+        "kl": surprise - float(entr(shares).sum(axis=1).mean()),
+        "brier": float((parts["square"] + np.square(shares).sum(axis=1)).mean()),
+    }
+
+
+def _judged(panels: Counts, size: Counts, generator: np.random.Generator) -> dict[str, Floats]:
+    """Means over the splits of each panel into `size` voters that predict and the others, who judge.
+
+    Returns:
+        `said` (n, K): the chance that the judges' one most voted emotion is this one; `met` (n, K): and that it is
+        the answer; `surprise` (n,): cross-entropy; `square` (n,): Σ p² - 2 Σ p y.
+    """
+    # the order of the emotions does not matter to a panel, and of ten voters there are but 42 kinds then
+    order = np.argsort(-panels, axis=1, kind="stable")
+    kinds, kind = np.unique(
+        np.column_stack([size, np.take_along_axis(panels, order, axis=1)]), axis=0, return_inverse=True
+    )
+    means = [_over_splits(row[1:], int(row[0]), generator) for row in kinds]
+    result: dict[str, Floats] = {}
+    for position, key in enumerate(("said", "met", "surprise", "square")):
+        values = np.array([mean[position] for mean in means])
+        result[key] = values[kind.ravel()] if len(means) else np.zeros(panels.shape[: 2 - position // 2])
+    for key in ("said", "met"):
+        sorted_back = np.empty_like(result[key])
+        np.put_along_axis(sorted_back, order, result[key], axis=1)
+        result[key] = sorted_back
+    return result
+
+
+def _over_splits(panel: Counts, size: int, generator: np.random.Generator) -> tuple[Floats, Floats, float, float]:
+    """The means that `_judged` gives, of one panel (K,)."""
+    chosen, weights = _splits(panel, size, generator)
+    others = panel - chosen
+    answers = chosen == chosen.max(axis=1, keepdims=True)
+    judges = others == others.max(axis=1, keepdims=True)
+    judges &= judges.sum(axis=1, keepdims=True) == 1
+    probs = (chosen + STRENGTH / len(panel)) / (size + STRENGTH)
+    wanted = others / others.sum(axis=1, keepdims=True)
+    credit = judges * answers / answers.sum(axis=1, keepdims=True)
+    surprise = -(wanted * np.log(probs)).sum(axis=1)
+    square = np.square(probs).sum(axis=1) - 2 * (probs * wanted).sum(axis=1)
+    return weights @ judges, weights @ credit, float(weights @ surprise), float(weights @ square)
+
+
+def _splits(panel: Counts, size: int, generator: np.random.Generator) -> tuple[Counts, Floats]:
+    """Ways (S, K) to choose `size` of the voters, and how likely each is (hypergeometric), (S,)."""
+    single = np.eye(len(panel), dtype=np.int64)[panel > 0]
+    if size == 1 or size == panel.sum() - 1:
+        return (single if size == 1 else panel - single), panel[panel > 0] / panel.sum()
+    if np.prod(panel + 1.0) > MOST_SPLITS:
+        return generator.multivariate_hypergeometric(panel, size, size=DRAWS), np.full(DRAWS, 1 / DRAWS)
+    ways = np.indices((panel + 1).tolist()).reshape(len(panel), -1).T
+    ways = ways[ways.sum(axis=1) == size]
+    return ways, comb(panel, ways).prod(axis=1) / comb(panel.sum(), size)

@@ -1,0 +1,244 @@
+"""Where a model is good and where it is not: its scores by a property of the clip or of the person, and the gaps.
+
+Conventions: an attribute gives each clip a value. Numbers are cut into terciles of the test clips, texts are
+categories; categories of few clips are pooled as "others", clips without a value are a group of their own, "not known".
+A group has all main scores, but is compared with others only where it can say something: `FEWEST_CLIPS` labelled clips,
+of `FEWEST_PERSONS` persons where these are known, and a value.
+
+The gap of an attribute is the largest difference of WAR between two of its groups. Its interval and p value take into
+account that it was looked for: they hold for all pairs of groups at once. They come from drawing test clips anew, whole
+persons or films where known: clips of five people say little about a group, however many they are. All tests of a page
+are one family in Holm's correction.
+
+A gap does not say why: groups may differ in what they show, in how clearly, and in how they were filmed and judged.
+
+References:
+    Hothorn, Bretz and Westfall, "Simultaneous inference in general parametric models", Biometrical Journal 2008, and
+    Romano and Wolf, Econometrica 2005: the largest of studentised differences, by bootstrap.
+    Buolamwini and Gebru, "Gender shades", FAT* 2018; Xu et al., "Investigating bias and fairness in facial expression
+    recognition", ECCV workshops 2020: why accuracy is to be told by group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dfer.errors import DferError, listed
+from dfer.evaluation.alignment import group_names
+from dfer.evaluation.predictions import Predictions
+from dfer.evaluation.protocol import jsonable, measure
+from dfer.evaluation.significance import CONFIDENCE, bootstrap, holm
+
+Floats = NDArray[np.float64]
+
+FEWEST_CLIPS = 20
+"""A category with fewer is pooled with others like it, and no group with fewer labelled clips is compared."""
+FEWEST_PERSONS = 5
+"""A group of fewer persons is not compared: their clips tell of them, not of the group."""
+MOST_CATEGORIES = 12
+"""Of an attribute; the smallest are pooled beyond it."""
+MOST_CODES = 3
+"""Numbers with so few values are codes, not amounts: each is a category."""
+DRAWS = 2_000
+LENGTH = "frames"
+"""The attribute that is a clip's length."""
+OTHERS, UNKNOWN = "others", "not known"
+
+
+class Groups(NamedTuple):
+    """An attribute's groups: what they are called, and which one each clip is in (N,).
+
+    `meant` is false for "others" and "not known", which are no group of people.
+    """
+
+    names: list[str]
+    members: NDArray[np.int64]
+    meant: list[bool]
+
+
+def divide(values: Sequence[object]) -> Groups:
+    """Terciles of numbers or categories of texts; see the module's text.
+
+    Args:
+        values: (N,) of any kind; None, NaN and blank texts are not known.
+
+    >>> divide([20, 25, 31, 44, 50, 72, None]).names
+    ['20–25', '31–44', '50–72', 'not known']
+    """
+    texts = np.array([_text(value) for value in values], dtype=object)
+    known = texts != ""
+    numbers = _numbers(texts[known])
+    if numbers is not None and len(set(numbers.tolist())) > MOST_CODES:
+        names, inside = _terciles(numbers)
+        meant = [True] * len(names)
+    else:
+        names, inside, meant = _categories(texts[known])
+    members = np.full(len(texts), len(names))
+    members[known] = inside
+    missing = [UNKNOWN] if not known.all() else []
+    return Groups(names + missing, members, meant + [False] * len(missing))
+
+
+def by_groups(
+    runs: Mapping[str, Predictions],
+    attributes: Mapping[str, Mapping[str, object]],
+    *,
+    persons: Mapping[str, str] | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> dict[str, list[dict[str, Any]]]:
+    """The scores of runs by group, ready for JSON.
+
+    Args:
+        runs: name -> predictions.
+        attributes: name -> {clip: value}.
+        persons: clip -> person or film, "" unknown; whole ones are drawn then.
+        draws: samples of the bootstrap.
+        seed: of the bootstrap.
+
+    Returns:
+        {run: one entry an attribute}: "attribute"; "groups": each "name", "n", "n_votes", the main scores, "persons"
+        (None where unknown), "interval" (of WAR, None where the group is not compared); "gap": "high", "low" (names
+        of the two groups), "difference" (of WAR), "interval", "p" and "holm"; None with less than two groups to
+        compare.
+
+    Raises:
+        DferError: an attribute that says nothing of some clips (give None for what is not known).
+    """
+    told: dict[str, list[dict[str, Any]]] = {name: [] for name in runs}
+    clips = list(dict.fromkeys(clip for run in runs.values() for clip in run.ids))
+    for attribute, values in attributes.items():
+        groups = divide(_values(attribute, values, clips))
+        place = dict(zip(clips, groups.members, strict=True))
+        for name, run in runs.items():
+            own = groups._replace(members=np.array([place[clip] for clip in run.ids], dtype=np.int64))
+            told[name].append({"attribute": attribute, **_scored(run, own, persons, draws=draws, seed=seed)})
+    gaps = [part["gap"] for parts in told.values() for part in parts if part["gap"]]
+    for gap, corrected in zip(gaps, holm([gap["p"] for gap in gaps]), strict=True):
+        gap["holm"] = corrected
+    result: dict[str, list[dict[str, Any]]] = jsonable(told)
+    return result
+
+
+def _values(attribute: str, values: Mapping[str, object], clips: Sequence[str]) -> list[object]:
+    missing = [clip for clip in clips if clip not in values]
+    if missing:
+        raise DferError(
+            f"expected a value of '{attribute}' for every clip, None where it is not known; "
+            f"{len(missing)} of {len(clips)} clips have no entry: {listed(missing)}"
+        )
+    return [values[clip] for clip in clips]
+
+
+def _scored(
+    run: Predictions, groups: Groups, persons: Mapping[str, str] | None, *, draws: int, seed: int
+) -> dict[str, Any]:
+    """The groups and the gap of one run."""
+    names = None if persons is None else group_names(run.ids, persons)
+    inside = [groups.members == place for place in range(len(groups.names))]
+    parts = [
+        {"name": name, **measure(run.select(rows)), "persons": _persons(names, rows & run.labelled), "interval": None}
+        for name, rows in zip(groups.names, inside, strict=True)
+    ]
+    compared = [place for place, part in enumerate(parts) if groups.meant[place] and _speaks(part)]
+    if not compared:
+        return {"groups": parts, "gap": None}
+    rows = np.stack([inside[place] for place in compared], axis=1) & run.labelled[:, None]
+    wars = _sampled(run, rows, names, draws=draws, seed=seed)
+    for place, sample in zip(compared, wars.T, strict=True):
+        parts[place]["interval"] = _middle(sample)
+    return {"groups": parts, "gap": _gap([parts[place] for place in compared], wars)}
+
+
+def _persons(names: NDArray[np.object_] | None, rows: NDArray[np.bool_]) -> int | None:
+    """How many persons the clips show; a clip of an unknown one counts as one."""
+    if names is None:
+        return None
+    shown = names[rows]
+    return len(set(shown[shown != ""])) + int((shown == "").sum())
+
+
+def _speaks(part: Mapping[str, Any]) -> bool:
+    """Whether a group is large enough to be compared."""
+    return bool(part["n"] >= FEWEST_CLIPS and (part["persons"] is None or part["persons"] >= FEWEST_PERSONS))
+
+
+def _sampled(
+    run: Predictions, inside: NDArray[np.bool_], names: NDArray[np.object_] | None, *, draws: int, seed: int
+) -> Floats:
+    """WAR of each group, (draws, G), of `inside` (N, G); NaN where a sample has none of its clips."""
+    right = inside & (run.probs.argmax(axis=1) == run.labels)[:, None]
+    table = np.hstack([inside, right]).astype(np.float64)[run.labelled]
+    drawn = None if names is None else names[run.labelled]
+    clips, hits = np.split(bootstrap(table, np.random.default_rng(seed), draws=draws, groups=drawn), 2, axis=1)
+    return np.asarray(hits / np.where(clips > 0, clips, np.nan))
+
+
+def _gap(parts: Sequence[Mapping[str, Any]], wars: Floats) -> dict[str, Any] | None:
+    """The largest difference of WAR between two groups, its interval and p value, which hold for all pairs at once."""
+    if len(parts) < 2:
+        return None
+    scores = np.array([part["war"] for part in parts])
+    pairs = np.array(list(combinations(range(len(parts)), 2)))
+    differences = scores[pairs[:, 0]] - scores[pairs[:, 1]]
+    errors = wars[:, pairs[:, 0]] - wars[:, pairs[:, 1]] - differences
+    spread = np.nanstd(errors, axis=0, ddof=1).clip(1e-12)  # of groups that are all right or all wrong, 0
+    largest = np.nanmax(np.abs(errors) / spread, axis=1)  # what chance alone does to the pair that it moves most
+    chosen = int(np.argmax(np.abs(differences)))
+    high, low = pairs[chosen] if differences[chosen] >= 0 else pairs[chosen][::-1]
+    size, margin = abs(differences[chosen]), np.quantile(largest, CONFIDENCE) * spread[chosen]
+    extreme = int((largest >= size / spread[chosen]).sum())
+    return {
+        "high": parts[high]["name"], "low": parts[low]["name"], "difference": float(size),
+        "interval": (max(-1.0, float(size - margin)), min(1.0, float(size + margin))),
+        "p": (extreme + 1) / (len(largest) + 1), "holm": None,
+    }  # fmt: skip
+
+
+def _middle(sample: Floats) -> tuple[float, float]:
+    """As `significance.interval`, over the samples that have the group at all."""
+    low, high = np.nanquantile(sample, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
+
+
+def _text(value: object) -> str:
+    """A value as text, "" where it is not known."""
+    return "" if pd.isna(value) else str(value).strip()  # type: ignore[call-overload]
+
+
+def _numbers(texts: NDArray[np.object_]) -> Floats | None:
+    """The texts as numbers; None where one is none."""
+    try:
+        numbers = texts.astype(np.float64)
+    except ValueError:
+        return None
+    return numbers if len(numbers) and np.isfinite(numbers).all() else None
+
+
+def _terciles(numbers: Floats) -> tuple[list[str], NDArray[np.int64]]:
+    """Three groups of about as many clips; equal numbers are never parted, so that there may be fewer."""
+    edges = np.quantile(numbers, [1 / 3, 2 / 3])
+    place = np.searchsorted(edges, numbers, side="left")
+    found, members = np.unique(place, return_inverse=True)
+    ends = [(numbers[place == third].min(), numbers[place == third].max()) for third in found]
+    return [f"{low:g}" if low == high else f"{low:g}–{high:g}" for low, high in ends], members.astype(np.int64)
+
+
+def _categories(texts: NDArray[np.object_]) -> tuple[list[str], NDArray[np.int64], list[bool]]:
+    """Categories by name, the small ones pooled behind them."""
+    found, members, counts = np.unique(texts.astype(str), return_inverse=True, return_counts=True)
+    by_size = sorted(range(len(found)), key=lambda place: (-counts[place], found[place]))
+    kept = sorted(place for place in by_size[:MOST_CATEGORIES] if counts[place] >= FEWEST_CLIPS)
+    small = [place for place in range(len(found)) if place not in kept]
+    new = np.full(len(found), len(kept))
+    new[kept] = np.arange(len(kept))
+    # one small category alone keeps its name: nothing is gained by hiding it
+    rest = [] if not small else [found[small[0]] if len(small) == 1 else f"{OTHERS} ({len(small)} categories)"]
+    names = [str(name) for name in [*found[kept], *rest]]
+    return names, new[members].astype(np.int64), [True] * len(kept) + [False] * len(rest)
