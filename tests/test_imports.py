@@ -30,7 +30,8 @@ from pathlib import Path
 import dfer
 from dfer.datasets import Manifest, read_source
 from dfer.datasets.pack import pack
-from dfer.evaluation import Predictions, cut_validation, ece, uar, war
+from dfer.datasets.splits import hold_out
+from dfer.evaluation import Predictions, ece, uar, war
 from dfer.evaluation.report import build_report
 from dfer.labels import DFEW, soft_labels
 from dfer.video import Preprocessing, open_clip, uniform
