@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/ready
 RUN := $(VENV)/bin
+# Those that need nothing but the package; the others want videos, votes or hours, and say so in their first lines.
+BENCHMARKS := start prepare midas memory doctor certainty
 
 .PHONY: demo test check bench clean help
 .DEFAULT_GOAL := help
@@ -27,7 +29,7 @@ check: $(READY)
 	@$(RUN)/codespell src tests docs configs benchmarks examples README.md CHANGELOG.md CONTRIBUTING.md
 
 bench: $(READY)
-	@for script in $(filter-out benchmarks/results.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(RUN)/python $$script || exit 1; done
+	@for script in $(BENCHMARKS:%=benchmarks/%.py); do echo "== $$script"; $(RUN)/python $$script || exit 1; done
 
 $(READY): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV): creating the environment and installing dfer with its dependencies."

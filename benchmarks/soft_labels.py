@@ -8,7 +8,9 @@ KL is KL(truth or held-out shares || soft label) in nats, with soft labels from 
 nothing pays 27.6 nats for each share that it gets. JS is finite by itself. What is learned is learned from the votes
 that make the soft labels, never from those that judge. The KL of part 2 has a floor above 0: five voters differ.
 
-The data are looked for in shared/data beside the checkout, or in the folder given; what is absent is passed over.
+    python benchmarks/soft_labels.py FOLDER
+
+FOLDER holds sim_dfew/, crema_d/ and ferplus/ as their sources give them; what is absent is passed over.
 """
 
 from __future__ import annotations
@@ -46,7 +48,9 @@ DRAWS = 5
 
 
 def main() -> None:
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parents[2] / "shared" / "data"
+    if len(sys.argv) != 2:
+        sys.exit("expected one folder that holds sim_dfew/, crema_d/ or ferplus/")
+    folder = Path(sys.argv[1])
     tables: dict[str, Any] = {"truth": {}, "held_out": {}}
     votes = {}
     if (folder / "sim_dfew").is_dir():

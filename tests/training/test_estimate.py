@@ -26,7 +26,8 @@ from dfer.training.estimate import Estimation, estimate_labels
 from .toy import EMOTIONS, toy_manifest, toy_recipe
 
 loop = importlib.import_module("dfer.training.fit")
-estimating = importlib.import_module("dfer.training.estimate")
+running = importlib.import_module("dfer.training.runs")
+held_out = importlib.import_module("dfer.training.held_out")
 PLAN = Estimation("toy", folds=3, models=2, weight=0.25, fold=1)
 
 
@@ -298,7 +299,7 @@ def test_a_finished_estimate_is_not_trained_or_read_again(
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError
 
-    for module, name in ((loop._Run, "train"), (estimating, "predict_fold"), (estimating, "predict_rows")):
+    for module, name in ((loop._Run, "train"), (running, "predict_fold"), (held_out, "predict_rows")):
         monkeypatch.setattr(module, name, refuse)
     again = estimate_labels(quick(), toy, made[1], plan=PLAN, resume=True)
     assert again.table.equals(made[0].table)

@@ -78,6 +78,10 @@ def evaluate(
 
     names, path, folds = _named_runs(runs, data, fold)
     report = evaluate_runs(names, out or runs[0], data=path, folds=folds, by=by or ())
+    if by:
+        from dfer.evaluation.verdict import of_gaps
+
+        say(of_gaps(report["cells"]))
     show_report(report, (out or runs[0]) / "report.html")
 
 

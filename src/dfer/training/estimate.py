@@ -32,11 +32,11 @@ from dfer.datasets.splits import cut_folds
 from dfer.errors import DferError, listed
 from dfer.evaluation import Predictions, apply_temperature, fit_temperature
 from dfer.labels import one_hot
-from dfer.training.clips import Rows, choose_clips
+from dfer.training.clips import choose_clips
 from dfer.training.config import Recipe
 from dfer.training.fit import Progress
-from dfer.training.predict import predict_fold, predict_rows
-from dfer.training.runs import fold_name, train_folds
+from dfer.training.held_out import saved_validation
+from dfer.training.runs import fold_name, saved_predictions, train_folds
 
 CLIPS = "clips.csv"
 Probs = npt.NDArray[np.float64]
@@ -169,22 +169,12 @@ def _read_fold(recipes: Sequence[Recipe], runs: Sequence[Path], clips: Manifest,
     validated, answers = [], []
     for recipe, run in zip(recipes, runs, strict=True):
         validation = choose_clips(recipe, clips, fold).validation
-        validated.append(_read_once(run, "validation.csv", clips, fold, validation))
-        answers.append(_read_once(run, "predictions.csv", clips, fold, None))
+        validated.append(saved_validation(run / fold_name(fold), clips, fold, validation))
+        answers.append(saved_predictions(run, clips, [fold]))
     labels = np.concatenate([part.labels for part in validated])
     logs = np.concatenate([_logits(part) for part in validated])
     temperature = fit_temperature(logs, one_hot(labels, logs.shape[1]))
     return np.mean([apply_temperature(_logits(part), temperature) for part in answers], axis=0), temperature
-
-
-def _read_once(run: Path, name: str, clips: Manifest, fold: int, rows: Rows | None) -> Predictions:
-    """Some clips, by default the fold's own, as its model sees them; read again only if that was not written down."""
-    folder = run / fold_name(fold)
-    path = folder / name
-    if not path.exists():
-        read = predict_fold(folder, clips, fold) if rows is None else predict_rows(folder, clips, rows, fold=fold)
-        read.write(path)
-    return Predictions.read(path)
 
 
 def _logits(predictions: Predictions) -> Probs:

@@ -44,7 +44,7 @@ def mended(
         if not len(chosen.validation):
             return {"why_not": "no clip was held out of training for validation (data.validation = 0)"}
         try:
-            validation = _saved(folder, manifest, fold, chosen.validation)
+            validation = saved_validation(folder, manifest, fold, chosen.validation)
         except DferError as error:  # the test predictions may be all that is left of a run
             return {"why_not": f"the validation part could not be predicted: {error}"}
         tested = test.select(test.fold == (fold or 0))
@@ -55,7 +55,7 @@ def mended(
         return {"why_not": str(error)}
 
 
-def _saved(folder: Path, manifest: Manifest, fold: int | None, rows: Rows) -> Predictions:
+def saved_validation(folder: Path, manifest: Manifest, fold: int | None, rows: Rows) -> Predictions:
     """The kept predictions of a fold's validation part; made now if there are none."""
     path = folder / VALIDATION
     if not path.exists():

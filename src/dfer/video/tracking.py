@@ -152,10 +152,11 @@ class Tracker:
         self, people: list[Person], sightings: list[Sighting], costs: Costs, time_s: float, smoothly: bool
     ) -> list[Sighting]:
         """Give people the sightings that cost least in all; returns the sightings that are nobody's."""
-        from scipy.optimize import linear_sum_assignment  # slow to import, and not needed to read a clip
+        if not people or not sightings:
+            return sightings
+        from scipy.optimize import linear_sum_assignment  # slow to import, and the first frame does without it
 
         table = np.array([[costs(person, one) for one in sightings] for person in people])
-        table = table.reshape(len(people), len(sightings))
         free = dict(enumerate(sightings))
         for row, column in zip(*linear_sum_assignment(table), strict=True):
             if table[row, column] < NEVER:
