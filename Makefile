@@ -19,7 +19,7 @@ demo: $(READY)
 	@$(RUN)/dfer demo
 
 test: $(READY)
-	@$(RUN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n auto
 
 check: $(READY)
 	@$(RUN)/ruff check src tests benchmarks examples docs

@@ -267,3 +267,12 @@ def test_a_place_that_cannot_be_written_is_said_and_leaves_the_old_page(tmp_path
         write_comparison(two(), tmp_path / "file" / "deep")
     write_comparison(two(), tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["compare.html", "compare.json", "file"]
+
+
+def test_cost_stands_beside_the_scores_where_it_is_known() -> None:
+    told = two()
+    assert "trainings" not in render_comparison(told)
+    told["cells"][1]["cost"] = {"runs": 6, "seconds": 5400.0, "parameters": 888297}
+    first, second = Page(render_comparison(told)).table("run", "WAR", "trainings", "time", "parameters")[:2]
+    assert first[-3:] == ["–"] * 3
+    assert second[-3:] == ["6", "90.0\N{NARROW NO-BREAK SPACE}min", "888,297"]

@@ -19,6 +19,8 @@ from dfer.evaluation import Predictions, cell, concatenate, gallery, score
 from dfer.evaluation.protocol import AGAINST_LABELS, AGAINST_VOTES
 from dfer.labels import CREMA_D, DFEW, FERPLUS, EmotionSet, hard_labels
 
+from .toy import toy_predictions
+
 NAMES = ("happy", "sad", "neutral")
 
 
@@ -149,6 +151,16 @@ def test_a_fold_that_lacks_a_number_leaves_the_mean_undefined() -> None:
     assert numbers["mean"]["war"] == pytest.approx((2 / 3 + 1 / 2 + 1) / 3)
 
 
+def test_the_divergence_of_each_label_is_scipys_over_its_clips() -> None:
+    run = toy_predictions(1)
+    told = score(run)["kl_by_label"]
+    for place, emotion in enumerate(run.emotions):
+        rows = run.labels == place
+        assert told[emotion] == pytest.approx(stats.entropy(run.shares[rows], run.probs[rows], axis=1).mean())
+    absent = score(run.select(run.labels != 2))["kl_by_label"]
+    assert [emotion for emotion, value in absent.items() if value is None] == [run.emotions[2]]
+
+
 @pytest.mark.parametrize("rows", [0, 1])
 def test_no_clip_and_one_clip_are_ready_for_json(rows: int) -> None:
     numbers = score(two_folds().select(np.arange(6) < rows))
@@ -192,7 +204,7 @@ def test_a_cell_says_what_was_done_and_holds_the_scores() -> None:
         "kl", "js", "cross_entropy", "brier", "entropy_correlation", "ece", "reliability", "strata", "folds",
         "mean", "sd", "curves", "training", "ece_mass", "classwise_ece", "vote_ece", "aurc", "risk90", "risk80",
         "chebyshev", "clark", "canberra", "cosine", "intersection", "dirichlet_multinomial", "no_majority_auroc",
-        "vote_reliability", "risk_coverage", "ceiling",
+        "vote_reliability", "risk_coverage", "ceiling", "kl_by_label",
     }  # fmt: skip
 
 

@@ -17,10 +17,11 @@ import pytest
 
 from dfer.errors import DferError
 from dfer.evaluation import build_report, concatenate, write_report
+from dfer.evaluation.posthoc import MENDED
 from dfer.evaluation.report import render_page
 from dfer.labels import MAFW
 
-from .toy import FOUR, noise, toy_cell, toy_predictions, toy_report
+from .toy import FOUR, looked_into, noise, toy_cell, toy_predictions, toy_report
 
 SECTIONS = ["scores", "recall", "confusion", "calibration", "ambiguity", "curves", "gallery", "protocol", "limits"]
 LIMIT = 3_000_000
@@ -166,6 +167,51 @@ def test_more_distances_and_calibration_have_their_tables() -> None:
     keys = ("ece", "ece_mass", "classwise_ece", "vote_ece", "aurc")
     assert [row[1:6] for row in errors] == [[plain(cell[key]) for key in keys] for cell in report["cells"]]
     assert [row[6:] for row in errors] == [[percent(cell[k]) for k in ("risk90", "risk80")] for cell in report["cells"]]
+
+
+def test_remedies_and_the_reject_rule_are_the_ones_in_the_json() -> None:
+    runs = {name: toy_predictions(seed) for seed, name in enumerate(("a", "b"))}
+    report = looked_into(toy_report(runs), runs)
+    page = page_of(report)
+    rows = page.table("run", "remedy", "set to", "WAR", "ECE, votes")
+    wanted = [row for cell in report["cells"] for row in cell["posthoc"]["rows"]]
+    assert [row[1] for row in rows[:3]] == ["as trained", "temperature", "temperature, by labels"]
+    for row, told in zip(rows, wanted, strict=True):
+        assert row[3:] == [percent(told["war"]), percent(told["uar"]), *(plain(told[k]) for k in MENDED[2:])]
+    assert rows[1][2] == f"T = {wanted[1]['setting'][0]:.2f}" and rows[4][2] == "τ = 1.00"
+    rules = page.table("run", "wrong at most", "confidence from")
+    wanted = [rule for cell in report["cells"] for rule in cell["posthoc"]["reject"]]
+    for row, rule in zip(rules, wanted, strict=True):
+        (least,) = rule["thresholds"]
+        assert row[1:3] == [f"{100 * rule['risk']:.0f}", "rejects all" if least is None else plain(least)]
+        assert row[4:] == [percent(rule["test"]["coverage"]), percent(rule["test"]["risk"])]
+
+
+def test_groups_and_gaps_are_the_ones_in_the_json() -> None:
+    runs = {name: toy_predictions(seed, clips=150) for seed, name in enumerate(("a", "b"))}
+    report = looked_into(toy_report(runs), runs)
+    page = page_of(report)
+    rows = page.table("run", "clip length, frames", "n", "95 %")
+    wanted = [group for cell in report["cells"] for group in cell["subgroups"][0]["groups"]]
+    for row, group in zip(rows, wanted, strict=True):
+        assert row[1:5] == [
+            group["name"],
+            f"{group['n']} ({group['n_votes']})",
+            str(group["persons"]),
+            percent(group["war"]),
+        ]
+    gaps = [part["gap"] for cell in report["cells"] for part in cell["subgroups"] if part["gap"]]
+    shown = page.table("run", "by", "between", "gap")
+    assert [row[3] for row in shown] == [percent(gap["difference"]) for gap in gaps]
+    assert "groups of people that the data do not name" in page.text and "#groups" in render_page(report, {})
+    assert "i" not in {tag for tag, attrs in page.tags if not attrs} and "Genève <b>& Co</b>" in page.text
+    assert "By group of clips" not in page_of(toy_report()).text
+
+
+def test_divergence_by_label_stands_beside_recall() -> None:
+    report = toy_report()
+    rows = page_of(report).table("KL to the votes", "happy")
+    assert [row[1:] for row in rows] == [[plain(v) for v in cell["kl_by_label"].values()] for cell in report["cells"]]
 
 
 def test_confusion_counts_are_the_ones_in_the_json() -> None:

@@ -18,7 +18,7 @@ from dfer.evaluation.comparison_page import render_comparison
 from dfer.evaluation.report import render_page
 from dfer.labels import MAFW
 
-from .toy import noise, toy_predictions, toy_report
+from .toy import looked_into, noise, toy_predictions, toy_report
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDTHS = (320, 375, 768, 1280)
@@ -84,14 +84,17 @@ def reports() -> dict[str, dict[str, Any]]:
     many = {f"{evil} {n}": toy_predictions(n, folds=5, emotions=tuple(MAFW), ids=evil + "{}") for n in range(12)}
     bare = toy_predictions(1)
     bare.votes[:] = np.nan
+    pair = {name: toy_predictions(seed, clips=150) for seed, name in enumerate(("hard labels", "soft labels"))}
     return {
+        "deep": looked_into(toy_report(pair), pair),
+        "crowd": looked_into(toy_report(many), many),
         "four": toy_report(note="The faces are drawn."),
         "many": toy_report(many, source=evil, left_out={evil: 1}),
         "bare": toy_report({"soft labels": bare}),
     }
 
 
-@pytest.mark.parametrize("name", ["four", "many", "bare"])
+@pytest.mark.parametrize("name", ["deep", "crowd", "four", "many", "bare"])
 def test_page_fits_every_width_and_loads_nothing(name: str, tmp_path: Path) -> None:
     report = reports()[name]
     for found, width in zip(measure(tmp_path, render_page(report, noise(report))), WIDTHS, strict=True):

@@ -103,3 +103,38 @@ def test_numbers_are_printed_with_their_sign_and_without_minus_nought() -> None:
 def test_right_clips_are_those_of_war() -> None:
     cell = toy_cell("a", toy_predictions(1))
     assert verdict.right(cell) / cell["n"] == pytest.approx(cell["war"])
+
+
+def with_gap(name: str, difference: float, p: float | None) -> dict[str, Any]:
+    """A cell with one attribute, in which two groups could be compared unless `p` is None."""
+    gap = {"high": "young", "low": "old", "difference": difference, "interval": [0, 1], "p": p, "holm": p}
+    return made_up(name, 70) | {"subgroups": [{"attribute": "frames", "groups": [], "gap": gap if p else None}]}
+
+
+def test_gaps_are_called_so_only_where_the_test_says_so() -> None:
+    said = verdict.of_gaps([with_gap("a", 0.123, 0.01), with_gap("b", 0.2, 0.06)])
+    assert said == (
+        "WAR differs by more than the choice of clips explains: a by clip length, frames "
+        "(“young” 12.3 points above “old”)."
+    )
+    assert "No gap in WAR is larger" in verdict.of_gaps([with_gap("a", 0.123, 0.05)])
+    assert "how large one may still be" in verdict.of_gaps([with_gap("a", 0.123, 0.05)])
+    assert "large enough" in verdict.of_gaps([with_gap("a", 0.1, None)])
+    assert "large enough" in verdict.of_gaps([made_up("a", 70)])  # nobody looked
+
+
+def test_why_nothing_was_fitted_is_said_once_or_by_run() -> None:
+    why = {"posthoc": {"why_not": "no clip was held out"}}
+    cells = [made_up("a", 70) | why, made_up("b", 70) | why]
+    assert verdict.unmended(cells) == ["Nothing was fitted after training: no clip was held out."]
+    cells[1]["posthoc"] = {"rows": [], "balanced": True}
+    first, second = verdict.unmended(cells)
+    assert first == "a: nothing was fitted after training: no clip was held out."
+    assert second.startswith("b: no logit adjustment")
+    assert verdict.unmended([made_up("a", 70), made_up("b", 70) | {"posthoc": {"rows": [], "balanced": False}}]) == []
+
+
+def test_the_setting_of_a_remedy_is_a_number_or_a_range_over_folds() -> None:
+    assert verdict.setting({"method": "temperature", "setting": [1.4, 1.212, 1.3]}) == "T = 1.21–1.40"
+    assert verdict.setting({"method": "temperature_labels", "setting": [0.7]}) == "T = 0.70"
+    assert verdict.setting({"method": "vector", "setting": []}) == ""

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from dfer.evaluation import Predictions, build_report, cell, gallery
+from dfer.evaluation import Predictions, build_report, by_groups, cell, gallery
+from dfer.evaluation.posthoc import Fold, posthoc
+from dfer.evaluation.protocol import jsonable
 from dfer.labels import DFEW
 
 FOUR = {
@@ -83,3 +85,17 @@ def noise(report: Mapping[str, Any]) -> dict[str, list[Any]]:
         clip["id"]: [generator.integers(0, 256, (96, 96, 3)).astype(np.uint8) for _ in range(5)]
         for clip in report["gallery"]
     }
+
+
+def looked_into(report: dict[str, Any], runs: Mapping[str, Predictions]) -> dict[str, Any]:
+    """The report with what is fitted after training and with scores by group: ages, and hostile texts."""
+    clips = list(dict.fromkeys(clip for run in runs.values() for clip in run.ids))
+    ages = {clip: 20 + number % 50 for number, clip in enumerate(clips)}
+    towns = {clip: ["Genève <b>& Co</b>", "x" * 40, None][number % 3] for number, clip in enumerate(clips)}
+    persons = {clip: f"p{number % 30}" for number, clip in enumerate(clips)}
+    groups = by_groups(runs, {"frames": ages, "town & <i>country</i>": towns}, persons=persons, draws=200)
+    for told in report["cells"]:
+        run = runs[told["name"]]
+        prior = np.full(len(run.emotions), 1 / len(run.emotions))
+        told["subgroups"], told["posthoc"] = groups[told["name"]], posthoc([Fold(run, run, prior)])
+    return dict(jsonable(report))

@@ -40,6 +40,7 @@ from dfer.evaluation.metrics import (
     uar,
     war,
 )
+from dfer.evaluation.posthoc import adjust, choose_tau
 from dfer.evaluation.predictions import Predictions, concatenate
 from dfer.evaluation.protocol import cell, gallery, score
 from dfer.evaluation.selective import aurc, fit_threshold, risk_at, risk_coverage
@@ -52,6 +53,7 @@ from dfer.evaluation.significance import (
     p_value,
     welch,
 )
+from dfer.evaluation.subgroups import by_groups
 
 if TYPE_CHECKING:
     from dfer.evaluation.comparison import compare
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Predictions",
     "VectorScaling",
+    "adjust",
     "aligned",
     "annotators_ceiling",
     "apply_temperature",
@@ -68,9 +71,11 @@ __all__ = [
     "bootstrap",
     "brier",
     "build_report",
+    "by_groups",
     "canberra",
     "cell",
     "chebyshev",
+    "choose_tau",
     "clark",
     "classwise_ece",
     "compare",

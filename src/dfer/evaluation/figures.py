@@ -128,7 +128,7 @@ def group_rows(cells: Sequence[Cell], place: int) -> list[dict[str, Any]]:
     rows = []
     for groups in zip(*(cell["subgroups"][place]["groups"] for cell in cells), strict=True):
         people = [group["persons"] for group in groups if group["persons"] is not None]
-        clips = span([group["n"] for group in groups]) + (f" of {span(people)}" if people else "")
+        clips = span([group["n"] for group in groups]) + (f" ({span(people)})" if people else "")
         wars, ends = ([group[key] for group in groups] for key in ("war", "interval"))
         rows.append(_shares(groups[0]["name"], clips, cells, wars, ends))
     return rows

@@ -4,7 +4,8 @@ Conventions: everything is fitted on the validation part of a fold, with what th
 applied to that fold's test part; the test parts are pooled then. Logarithms of probabilities serve as logits. Scaling
 is fitted towards what people said: the shares of votes of the clips that have some, the labels of the others. People
 are less sure than their majority, so a temperature that is right for the votes is wrong for labels, and the other way
-round: where there are both, both are given.
+round: where there are both, both are given. Where every test clip has a label, only validation clips with one are used:
+the others, which nobody will test (DFEW's without a single label), are less clear and would mislead.
 
 References:
     Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", ICML 2017: temperature and vector
@@ -105,6 +106,7 @@ def posthoc(folds: Sequence[Fold]) -> dict[str, Any]:
     Raises:
         DferError: a fold whose validation clips nobody judged.
     """
+    folds = [_alike(fold) for fold in folds]
     voiced = [_said(fold.validation) for fold in folds]
     labelled = all(fold.validation.labelled.any() for fold in folds)
     if not all(rows.any() for rows, _ in voiced):
@@ -180,6 +182,13 @@ def _sure_and_wrong(predictions: Predictions) -> tuple[Floats, Floats]:
     return judged.probs.max(axis=1), (judged.probs.argmax(axis=1) != judged.labels).astype(np.float64)
 
 
+def _alike(fold: Fold) -> Fold:
+    """The fold with those validation clips that are of the kind that is tested."""
+    if not fold.test.labelled.all():
+        return fold
+    return replace(fold, validation=fold.validation.select(fold.validation.labelled))
+
+
 def _said(validation: Predictions) -> tuple[NDArray[np.bool_], Floats]:
     """Which clips (N,) people said something of, and what, a row for each of those."""
     labels = one_hot(validation.labels, len(validation.emotions))
@@ -195,6 +204,7 @@ def _labels(validation: Predictions) -> tuple[Floats, Floats]:
 
 
 def _logits(probs: Floats) -> Floats:
+    """Logarithms, of probabilities from `EPSILON` up, as in KL."""
     return np.asarray(np.log(probs.clip(EPSILON)))
 
 

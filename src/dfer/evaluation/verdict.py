@@ -13,6 +13,7 @@ from typing import Any
 from scipy.stats import binomtest
 
 from dfer.errors import listed
+from dfer.evaluation.findings import supported
 from dfer.evaluation.scores import BY_KEY, IN_GRID, Score
 from dfer.evaluation.significance import CONFIDENCE
 from dfer.evaluation.subgroups import LENGTH
@@ -206,17 +207,15 @@ def of_gaps(cells: Sequence[Cell]) -> str:
     """What the gaps support, in a sentence."""
     found, score = gaps(cells), BY_KEY["war"]
     certain = [
-        f"{name} by {attribute} ({gap['high']} {score.difference(gap['difference'], 0.0).lstrip('+')} points above "
-        f"{gap['low']})"
+        f"{name} by {attribute} (“{gap['high']}” {score.text(gap['difference'])} points above “{gap['low']}”)"
         for name, attribute, gap in found
-        if gap["holm"] < 1 - CONFIDENCE
+        if supported(gap)
     ]
     if not found:
         return "No two groups are large enough to be compared."
     if not certain:
         return (
-            "No gap in WAR is larger than the choice of clips explains; with so many clips, smaller ones would not be "
-            "seen."
+            "No gap in WAR is larger than the choice of clips explains; the intervals say how large one may still be."
         )
     return f"WAR differs by more than the choice of clips explains: {'; '.join(certain)}."
 
