@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from dfer import EmotionSet, Manifest
+from dfer.labels import CREMA_D
 
 from .test_cli import here
 
@@ -56,6 +57,23 @@ def test_raters_are_judged_and_clips_get_soft_labels(answers: Path, data: Path, 
     assert set(soft.table["soft_from"]) == {"raters: dawid_skene", ""}
     assert np.allclose(soft.soft[:39].sum(axis=1), 1) and np.isnan(soft.soft[39]).all()
     assert "6 raters, 1 of them careless" in page.read_text(encoding="utf-8")
+
+
+def test_the_answers_of_crema_d_are_read_as_its_page_says(tmp_path: Path) -> None:
+    said = {"1001_IEO_NEU_XX": "NNNH", "1001_IEO_HAP_LO": "HHNH", "1018_DFA_ANG_XX": "AADA"}
+    rows = [(f"p{k}", 2, clip, letter) for clip, letters in said.items() for k, letter in enumerate(letters)]
+    rows += [("p0", 1, "1001_IEO_NEU_XX", "S")]  # of the voice
+    columns = ["localid", "queryType", "clipName", "respEmo"]
+    pd.DataFrame(rows, columns=columns).assign(respLevel=60, dispEmo=1).to_csv(tmp_path / "finished.csv")
+    clips = pd.DataFrame({"id": list(said), "path": list(said), "kind": "video", "label": "happy"})
+    Manifest.build(clips, emotions=CREMA_D, root=tmp_path).write(tmp_path / "data.csv")
+    page = (Path(__file__).parents[1] / "docs/datasets/crema_d.md").read_text(encoding="utf-8")
+    command = page.partition("dfer raters ")[2].partition("```")[0].replace("\\\n", " ").split()
+    places = {"CREMA-D/finishedResponses.csv": "finished.csv", "data/crema_d.csv": "data.csv"}
+    places |= {"data/crema_d_soft.csv": "soft.csv"}
+    done = here("raters", *(tmp_path / places[word] if word in places else word for word in command))
+    assert done.code == 0 and "4 raters, 3 clips" in done.out and "left out 1: row of another kind" in done.out
+    assert Manifest.read(tmp_path / "soft.csv").soft.argmax(axis=1).tolist() == [4, 3, 0]  # neutral, happy, angry
 
 
 def test_without_data_the_raters_are_shown_and_nothing_is_written(answers: Path, tmp_path: Path) -> None:

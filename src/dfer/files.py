@@ -29,7 +29,10 @@ def replacing(path: Path, *, advice: str = "choose another place") -> Iterator[P
         yield partial
         partial.replace(path)
     except OSError as error:
-        raise UnwritableError(f"cannot write {path}: {error.strerror or error}; {advice}") from error
+        told = error.strerror or str(error)
+        if isinstance(error, FileExistsError):  # what a file in the place of a folder is to mkdir
+            told = f"{error.filename} is a file, not a folder"
+        raise UnwritableError(f"cannot write {path}: {told}; {advice}") from error
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)

@@ -71,8 +71,8 @@ def test_columns_may_be_named_and_rows_chosen_and_the_others_are_counted(tmp_pat
         ("clip,rater,emotion\na,x,sad\n", {"where": {"kind": "1"}}, "no 'kind'"),
         ("clip,rater,emotion\na,x,sad\n", {"where": {"clip": "b"}}, "has no row with clip=b"),
         ("clip,rater,emotion\na,x,bored\n", {"emotions": "dfew"}, r"a\.csv: answers that are none of .*'bored' \(1\)"),
-        ("clip,rater,emotion\n", {"emotions": "dfew"}, "has no row"),
-        ("", {}, "cannot be read as a table"),
+        ("clip,rater,emotion\n", {"emotions": "dfew"}, "a header and no row"),
+        ("", {}, r"a\.csv is empty; expected .* clip, rater, emotion"),
     ],
 )
 def test_a_file_that_holds_no_answers_is_refused(tmp_path: Path, text: str, options: dict, message: str) -> None:

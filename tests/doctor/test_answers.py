@@ -105,7 +105,9 @@ def test_ballots_that_name_no_emotion_are_counted_and_where_they_lead_named() ->
 
 def test_distributions_that_are_no_votes_are_called_so() -> None:
     columns = {"soft_happy": [0.5, None], "soft_sad": [0.5, None], "soft_neutral": [0.0, None]}
-    found = soft_labels(Case(toy(THREE, label=["happy", "sad"], soft_from=["estimated", ""], **columns)))
-    assert found.verdict == "note"
-    assert found.found == "1 clip with a distribution that is no count of votes: estimated (1)"
+    found = soft_labels(Case(toy(THREE, label=["happy", "sad"], soft_from=["published distribution", ""], **columns)))
+    assert found.verdict == "note" and found.advice == "call results on them by that name"
+    assert found.found == "1 clip with a distribution that is no count of votes: published distribution (1)"
+    models = toy(THREE, label=["happy", "sad"], soft_from=["estimated: by models", ""], **columns)
+    assert "none to people" in soft_labels(Case(models)).advice
     assert soft_labels(Case(toy(votes=FIVE))).verdict == "unchecked"

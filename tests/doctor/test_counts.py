@@ -42,6 +42,15 @@ def test_a_clip_too_few_or_too_many_is_counted() -> None:
     assert "2 are missing" in clips(fewer).found and "1 more than the 5 published" in clips(more).found
 
 
+def test_clips_that_were_left_out_as_doubles_are_not_missing() -> None:
+    reasons = {"double of an image of the test part": 2, "no clip on disk": 5}
+    case = replace(toy_case(), manifest=replace(toy_case().manifest, left_out=reasons))
+    whole = replace(case, published=replace(TOY, clips=8))
+    assert (clips(whole).verdict, clips(whole).found) == ("ok", "6 clips and 2 left out as doubles, as published")
+    fewer = replace(case, published=replace(TOY, clips=9))
+    assert clips(fewer).found == "6 clips and 2 left out as doubles of 9 published: 1 are missing"
+
+
 def test_counts_of_classes_in_folds_that_differ_are_named() -> None:
     found = classes(toy_case(fold=[1, 1, 2, 2, 2, 1]))
     assert found.verdict == "note" and found.found.startswith("3 of 12 counts")

@@ -111,6 +111,8 @@ def test_one_path_in_two_rows_is_a_double_even_where_there_is_no_file() -> None:
 def test_doubles_of_clips_that_nobody_could_read_are_not_called_absent() -> None:
     gone = lying(toy(label=["happy"]), c0=OnDisk(fault="missing"))
     assert doubles(gone).verdict == doubles(Case(toy(label=["happy"]))).verdict == "unchecked"
+    half = lying(toy(label=["happy", "sad"]), c0=OnDisk(fault="missing"))
+    assert doubles(half).found == "no two clips have the same content; not read: 1 clip"
 
 
 def test_near_doubles_are_clips_that_look_the_same() -> None:

@@ -76,6 +76,6 @@ def test_a_missing_or_broken_file_is_said(tmp_path: Path) -> None:
 
 
 def test_a_run_of_midas_that_would_never_mix_is_refused() -> None:
-    with pytest.raises(DferError, match="nothing would be mixed"):
+    with pytest.raises(DferError, match=r"^the recipe: nothing would be mixed: .* midas=off$"):
         recipe_from({"midas": {"alpha": 0.8}, "optim": {"epochs": 5, "unmixed_epochs": 5}})
     assert recipe_from({"optim": {"epochs": 5, "unmixed_epochs": 5}}).midas is None

@@ -13,6 +13,7 @@ CODECS = {
     ".mp4": ("libx264rgb", "rgb24", {"crf": "0"}),
     ".mov": ("libx264rgb", "rgb24", {"crf": "0"}),
     ".ts": ("libx264", "yuv420p", {}),
+    ".flv": ("flv", "yuv420p", {"qscale": "2"}),
 }
 CLOCK = Fraction(1, 1000)
 
@@ -23,7 +24,7 @@ def noise(frames: int, height: int = 24, width: int = 32, seed: int = 0) -> np.n
 
 
 def write_video(path: Path, frames: np.ndarray, times: Sequence[float] | None = None, **options: str) -> Path:
-    """A video, 25 frames a second or at `times`; without loss but for .ts, which lives on cameras only."""
+    """A video, 25 frames a second or at `times`; without loss but for .ts and .flv, which have no such codec."""
     codec, pixels, settings = CODECS.get(path.suffix, ("ffv1", "bgr0", {}))
     with av.open(str(path), "w", options=options) as container:
         stream = container.add_stream(codec, rate=25)

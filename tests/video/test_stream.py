@@ -7,10 +7,11 @@ import os
 import tracemalloc
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -49,14 +50,28 @@ def test_a_late_start_gives_the_same_frames_as_decoding_from_the_beginning(tmp_p
     assert np.array_equal([frame.pixels for frame in frames], written[325:])
 
 
+def test_a_late_start_in_flash_video_whose_jumps_land_too_late_loses_no_frame(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.flv", noise(120))
+    wanted = [frame for frame in stream(path) if frame.time_s >= 2.999]
+    frames = list(stream(path, span=Span(start_s=3.0)))
+    assert len(wanted) == 45 and [frame.time_s for frame in frames] == [frame.time_s for frame in wanted]
+    assert all(np.array_equal(one.pixels, other.pixels) for one, other in zip(frames, wanted, strict=True))
+
+
+def test_a_late_start_in_a_real_clip_loses_no_frame(shared_data: Path) -> None:
+    path = shared_data / "crema_d" / "VideoFlash" / "1001_DFA_HAP_XX.flv"
+    assert times_of(path, Span(start_s=1.0)) == [time for time in times_of(path) if time >= 0.999]
+
+
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=40), st.integers(0, 3000), st.integers(1, 900))
+@example([1, 223, 400, 400, 1], 0, 1)
 def test_frames_of_a_span_are_the_first_ones_of_their_steps(steps: list[int], start: int, every: int) -> None:
-    times = np.cumsum([0, *steps]) / 1000
-    frames = [TimedFrame(time, np.empty((1, 1, 3), np.uint8)) for time in times]
+    times = np.cumsum([0, *steps])  # whole milliseconds: nothing is rounded here
+    frames = [TimedFrame(time / 1000, np.empty((1, 1, 3), np.uint8)) for time in times.tolist()]
     kept = [frame.time_s for frame in module._thinned(iter(frames), Span(start / 1000, None, every / 1000))]
-    bins = np.floor((times * 1000 + 1 - start) / every + 1e-9)
-    valid = times * 1000 >= start - 1
-    assert kept == [time for k, time in enumerate(times) if valid[k] and not (valid[:k] & (bins[:k] == bins[k])).any()]
+    bins, valid = (times + 1 - start) // every, times >= start - 1
+    first = [k for k in range(len(times)) if valid[k] and not (valid[:k] & (bins[:k] == bins[k])).any()]
+    assert kept == [time / 1000 for time in times[first].tolist()]
 
 
 @pytest.mark.parametrize("span", [(-1, None, 0), (2, 1, 0), (1, 1, 0), (0, None, -1), (float("nan"), None, 0)])
@@ -136,7 +151,27 @@ def test_an_image_is_one_frame_at_zero_under_any_name(tmp_path: Path, mode: str)
         assert frame.time_s == 0 and frame.pixels.shape == (24, 32, 3) and frame.pixels.dtype == np.uint8
 
 
-def test_a_grey_video_and_one_with_alpha_become_colour(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("suffix", "format_"), [("jpg", "JPEG"), ("webp", "WEBP"), ("bmp", "BMP"), ("tif", "TIFF")])
+def test_an_image_under_a_videos_name_is_one_frame(tmp_path: Path, suffix: str, format_: str) -> None:
+    Image.fromarray(noise(1)[0]).save(tmp_path / "a.mp4", format=format_)
+    assert times_of(tmp_path / "a.mp4") == [0]
+    assert times_of((tmp_path / "a.mp4").rename(tmp_path / f"a.{suffix}")) == [0]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi", "a.flv"])
+def test_a_video_under_an_images_name_is_a_video(tmp_path: Path, name: str) -> None:
+    path = write_video(tmp_path / name, noise(9))
+    times = times_of(path)
+    assert times_of(path.rename(tmp_path / "a.jpg")) == times and len(times) == 9
+
+
+def test_a_moving_gif_under_an_images_name_moves(tmp_path: Path) -> None:
+    frames = [Image.fromarray(picture) for picture in noise(3)]
+    frames[0].save(tmp_path / "a.png", format="GIF", save_all=True, append_images=frames[1:], duration=40)
+    assert times_of(tmp_path / "a.png") == pytest.approx([0, 0.04, 0.08])
+
+
+def test_moving_pictures_with_alpha_become_colour(tmp_path: Path) -> None:
     frames = [Image.fromarray(picture).convert("RGBA") for picture in noise(3)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=40)
     frames[0].save(tmp_path / "a.apng", format="PNG", save_all=True, append_images=frames[1:], duration=40)
@@ -144,11 +179,42 @@ def test_a_grey_video_and_one_with_alpha_become_colour(tmp_path: Path) -> None:
         assert [frame.pixels.shape for frame in stream(tmp_path / name)] == [(24, 32, 3)] * 3
 
 
+@pytest.mark.parametrize(
+    ("codec", "pixels", "channels"), [("ffv1", "gray", 1), ("qtrle", "argb", 4), ("png", "ya8", 2)]
+)
+def test_a_grey_video_and_one_with_alpha_become_colour(tmp_path: Path, codec: str, pixels: str, channels: int) -> None:
+    path, written = tmp_path / ("a.mkv" if codec == "ffv1" else "a.mov"), noise(3)
+    with av.open(str(path), "w") as container:
+        video = container.add_stream(codec, rate=25)
+        video.height, video.width, video.pix_fmt = 24, 32, pixels
+        for frame in written:
+            container.mux(video.encode(av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format=pixels)))
+        container.mux(video.encode())
+    frames = [frame.pixels for frame in stream(path)]
+    assert [frame.shape for frame in frames] == [(24, 32, 3)] * 3
+    if channels == 4:
+        assert np.array_equal(frames, written)
+    else:
+        assert all(np.ptp(frame, axis=2).max() == 0 for frame in frames), "grey stays grey"
+        luma = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in written]).astype(float)
+        assert np.abs(np.stack(frames)[..., 0] - luma).mean() < 3
+
+
+def zero_frames(path: Path) -> None:
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("ffv1", rate=25)
+        video.height, video.width, video.pix_fmt = 24, 32, "bgr0"
+        container.start_encoding()
+
+
 def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "text.mp4").write_text("not a film\n" * 100)
     (tmp_path / "folder").mkdir()
+    (tmp_path / "text.jpg").write_text("not a picture\n" * 100)
+    (tmp_path / "empty.png").touch()
     os.mkfifo(tmp_path / "pipe.mp4")
+    zero_frames(tmp_path / "none.avi")
     for name, fault in {
         "empty.mp4": "the file is empty",
         "text.mp4": "not a video that can be opened",
@@ -156,6 +222,9 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
         "pipe.mp4": "expected a video file, found a pipe or device",
         "folder": "the folder holds no frame",
         "missing.png": "cannot be read",
+        "text.jpg": "not an image that can be decoded",
+        "empty.png": "the file is empty",
+        "none.avi": "the video has no frame",
     }.items():
         with pytest.raises(DferError, match=fault) as raised:
             list(stream(tmp_path / name))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from dfer.video import tracking as module
 from dfer.video.alignment import landmarks_in
 from dfer.video.detection import Face, Frames
 from dfer.video.tracking import FORGET_S, HOLD_S, NEVER, Person, Sighting, Tracker, _memory_costs, colours, overlap
@@ -181,3 +185,15 @@ def test_the_overlap_of_boxes_is_that_of_their_pixels() -> None:
         assert overlap(one.astype(float), other.astype(float)) == pytest.approx(
             (masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum()
         )
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 2**32 - 1))
+def test_pairs_cost_as_little_as_the_best_of_all_ways_to_pair(rows: int, columns: int, seed: int) -> None:
+    table = np.random.default_rng(seed).uniform(0, 9, (rows, columns))
+    small = table if rows <= columns else table.T
+    least = min(
+        sum(small[row, column] for row, column in enumerate(order))
+        for order in itertools.permutations(range(small.shape[1]), len(small))
+    )
+    pairs = module._cheapest_pairs(table)
+    assert sum(table[pair] for pair in pairs) == pytest.approx(least) and len(pairs) == len(small)

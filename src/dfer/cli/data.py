@@ -129,9 +129,10 @@ def _show_manifest(manifest: Manifest, path: Path) -> None:
     for column in ("emotion", "single label", "votes"):
         table.add_column(column, justify="left" if column == "emotion" else "right")
     votes = manifest.votes
+    voted = ~(votes != votes).any(axis=1)  # NaN differs from itself
     for index, name in enumerate(manifest.emotions):
-        share = votes[:, index][~(votes != votes).any(axis=1)].sum()
-        table.add_row(name, str(int((manifest.labels == index).sum())), f"{share:.0f}")
+        counted = f"{votes[voted, index].sum():.0f}" if voted.any() else "–"
+        table.add_row(name, str(int((manifest.labels == index).sum())), counted)
     console.print(table)
     say(f"without a single label: {int((manifest.labels < 0).sum())}")
     if "soft_from" in manifest.table:
@@ -140,6 +141,7 @@ def _show_manifest(manifest: Manifest, path: Path) -> None:
     folds = [f"fold {fold}: {int((manifest.table['fold'] == fold).sum())}" for fold in manifest.folds]
     splits = manifest.table["split"].value_counts()
     parts = folds or [f"{name}: {count}" for name, count in splits.items() if name]
-    say("test clips, " + ", ".join(folds) if folds else "clips, " + (", ".join(parts) or "no folds, no splits"))
+    untested = "no folds, no splits: `dfer split` cuts them"
+    say("test clips, " + ", ".join(folds) if folds else "clips, " + (", ".join(parts) or untested))
     for reason, count in manifest.left_out.items():
         say(f"left out {count}: {reason}")

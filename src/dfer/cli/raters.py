@@ -15,6 +15,7 @@ from dfer.cli.terminal import console, say
 from dfer.errors import DferError, listed
 
 if TYPE_CHECKING:
+    from dfer.datasets import Manifest
     from dfer.labels.annotators import Consensus
 
 SHOWN = 20
@@ -45,20 +46,26 @@ def raters(
     seed: Annotated[int, typer.Option(min=0, help="Of a model that draws its starts: mace.")] = 0,
 ) -> None:
     """Judge the raters, and make soft labels of their answers."""
+    from dfer.datasets import Manifest
     from dfer.datasets.answers import read_answers
+    from dfer.datasets.manifest import check_suffix
     from dfer.labels.annotators import consensus
 
     if (data is None) != (out is None):
         raise DferError("--data and --out go together: the manifest that is read, and the copy that gets soft labels")
     if page is not None and page.suffix.lower() != ".html":
         raise DferError(f"expected --page to end in .html, got {page}")
+    manifest = None
+    if data is not None and out is not None:  # not after minutes of fitting
+        check_suffix(out)
+        manifest = Manifest.read(data)
     columns = dict(key_value(text, "--column") for text in column or [])
     rows = dict(key_value(text, "--where") for text in where or [])
     found = read_answers(answers, emotions=emotions, columns=columns, where=rows)
     agreed = consensus(found, model, seed=seed)
     _show(agreed)
-    if data is not None and out is not None:
-        _write(agreed, data, out)
+    if manifest is not None and out is not None:
+        _write(agreed, manifest, out)
     if page is not None:
         from dfer.doctor.raters import write_raters_page
 
@@ -92,11 +99,10 @@ def _show(agreed: Consensus) -> None:
         say(f"left out {count}: {reason}")
 
 
-def _write(agreed: Consensus, data: Path, out: Path) -> None:
-    from dfer.datasets import Manifest
+def _write(agreed: Consensus, manifest: Manifest, out: Path) -> None:
     from dfer.datasets.answers import join
 
-    joined = join(Manifest.read(data), agreed)
+    joined = join(manifest, agreed)
     joined.manifest.write(out)
     with_soft = len(joined.manifest) - len(joined.without_answers)
     say(f"{with_soft} of {len(joined.manifest)} clips in {out} have soft labels; train with labels.rule=given")

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from dfer.datasets.columns import completed
 from dfer.datasets.manifest import Manifest
 from dfer.datasets.sources.folder import choose_emotions
-from dfer.datasets.sources.table import NAMES, cell_text, find_column, open_table
+from dfer.datasets.sources.sheets import cell_text, find_column, open_table
+from dfer.datasets.sources.table import NAMES
 from dfer.errors import DferError, listed, nearest
 from dfer.labels import map_columns
 from dfer.labels.annotators import Consensus
@@ -28,6 +29,7 @@ from dfer.video.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 WANTED = {"clip": "id", "rater": "rater", "emotion": "emotion"}
 """What an answer consists of -> its key in `NAMES`."""
+EXPECTED = "a .csv or .xlsx with a row an answer: clip, rater, emotion"
 FROM = "raters: "
 """How `soft_from` begins where raters' answers made the distribution."""
 
@@ -61,7 +63,7 @@ def read_answers(
     """
     if not path.is_file():
         raise DferError(f"no table of answers at {path}")
-    table = open_table(path)
+    table = open_table(path, EXPECTED)
     own = {what: _column(table, what, (columns or {}).get(what, ""), path) for what in WANTED}
     _refuse_unknown(columns or {}, WANTED, "an answer has a clip, a rater and an emotion")
     _refuse_unknown(where or {}, [str(name) for name in table], f"columns of {path}")

@@ -66,7 +66,7 @@ def check(table: pd.DataFrame, emotions: EmotionSet) -> None:
     """Raises a DferError that says what is wrong in a `completed` table and in which clips, or does nothing."""
     ids, known = table["id"], ", ".join(emotions)
     _refuse(ids, ids == "", "have no id; give each clip a name")
-    _refuse(ids, ids.duplicated(keep=False), "have an id that is not unique")
+    _refuse(ids, ids.duplicated(keep=False), "have an id that is not unique; keep one row of each clip")
     _refuse(ids, table["path"] == "", "have no path")
     for name in ("id", "path", "group"):  # readers of CSV end a text there
         _refuse(ids, table[name].str.contains("\0", regex=False), f"have a null character in {name}")
@@ -131,7 +131,9 @@ def _numbers(table: pd.DataFrame, name: Any) -> pd.Series[Any]:
     if not pd.api.types.is_numeric_dtype(given):
         given = given.mask(given.astype(str).str.strip() == "")
     numbers: pd.Series[Any] = pd.to_numeric(given, errors="coerce")
-    _refuse(table["id"], numbers.isna() & given.notna(), f"have something in {name} that is not a number")
+    strange = numbers.isna() & given.notna()
+    example = f", such as {given[strange].iloc[0]!r}" if strange.any() else ""
+    _refuse(table["id"], strange, f"have something in {name} that is not a number{example}")
     return numbers
 
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+DOUBLE = "double of "
+"""How the reason begins for which a reader left out a clip that another part has too: published counts include it."""
+
 
 @dataclass(frozen=True)
 class Published:
@@ -88,8 +91,9 @@ _AFEW = Published(
 )
 
 _FERPLUS = Published(
-    clips=35_707,  # of 35,887: without rows that have no name (173) or no vote for an emotion (2), and doubles (5)
-    splits={"train": 28_556, "val": 3_579, "test": 3_572},
+    # of 35,887: without rows that have no name (173) or no vote for an emotion (2), and second rows of an image (5);
+    # with the images that are doubles of another part's, which the reader leaves out
+    clips=35_707,
     frames=(1, 1, 1),
     source="fer2013new.csv",
 )

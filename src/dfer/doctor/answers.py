@@ -89,7 +89,10 @@ def soft_labels(case: Case) -> Finding:
     told = f"{count(int(given.sum()), 'clip')} with a distribution that is no count of votes: " + ", ".join(
         f"{origin} ({number:,})" for origin, number in origins.items()
     )
-    return Finding("note", told, "call results on them by that name; distances to them are not to people")
+    advice = "call results on them by that name"
+    if case.manifest.estimated.any():
+        advice += "; models made the estimates: a distance to them is none to people"
+    return Finding("note", told, advice)
 
 
 def cross_table(labels: Counts, tops: Counts, classes: int) -> Counts:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from dfer.datasets.published import DOUBLE
 from dfer.doctor.findings import Case, Finding, count, named
 from dfer.errors import listed
 from dfer.labels import EmotionSet
@@ -32,17 +33,18 @@ def left_out(case: Case) -> Finding:
 
 def clips(case: Case) -> Finding:
     """The number of clips."""
-    here = len(case.manifest)
+    here = count(len(case.manifest), "clip")
     if case.published is None:
-        return Finding("unchecked", f"{count(here, 'clip')}; {_unpublished(case)}")
-    there = case.published.clips
-    if here == there:
-        return Finding("ok", f"{count(here, 'clip')}, as published")
-    if here < there:
-        told = f"{count(here, 'clip')} of {there:,} published: {there - here:,} are missing"
-        return Finding("note", told, INCOMPLETE)
-    told = f"{count(here, 'clip')}, {here - there:,} more than the {there:,} published"
-    return Finding("note", told, "see what they are: results on them do not compare with published ones")
+        return Finding("unchecked", f"{here}; {_unpublished(case)}")
+    doubles = sum(number for reason, number in case.manifest.left_out.items() if reason.startswith(DOUBLE))
+    here += f" and {doubles:,} left out as doubles" if doubles else ""
+    there, more = case.published.clips, len(case.manifest) + doubles - case.published.clips
+    if not more:
+        return Finding("ok", f"{here}, as published")
+    if more < 0:
+        return Finding("note", f"{here} of {there:,} published: {-more:,} are missing", INCOMPLETE)
+    advice = "see what they are: results on them do not compare with published ones"
+    return Finding("note", f"{here}, {more:,} more than the {there:,} published", advice)
 
 
 def classes(case: Case) -> Finding:

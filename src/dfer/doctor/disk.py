@@ -18,13 +18,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from dfer.datasets import Manifest
+from dfer.datasets.sources.named_clips import POINTER
 from dfer.errors import DferError
 from dfer.video.frames import IMAGE_SUFFIXES, natural_key, open_clip
 
 Progress = Callable[[int, int], None]
 ENDS = 64
 """Bytes that are read at either end of a file."""
-POINTER = b"version https://git-lfs"
 SIGNATURES = (
     (0, b"\xff\xd8\xff"), (0, b"\x89PNG"), (0, b"GIF8"), (0, b"BM"), (0, b"II*\0"), (0, b"MM\0*"), (0, b"RIFF"),
     (4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (4, b"wide"), (4, b"free"), (4, b"skip"),

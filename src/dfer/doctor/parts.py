@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -87,9 +89,11 @@ def doubles(case: Case) -> Finding:
     """Clips that are there twice: one path in two rows, or the same content."""
     if case.copies is None:
         return Finding("unchecked", UNSEEN)
-    if case.disk is not None and all(lying.fault for lying in case.disk):
+    unread = sum(bool(lying.fault) for lying in case.disk or ())
+    if unread == len(case.manifest):
         return Finding("unchecked", "no clip can be read")
-    return _judge_doubles(case, _copies(case), "the same content")
+    found = _judge_doubles(case, _copies(case), "the same content")
+    return replace(found, found=f"{found.found}; not read: {count(unread, 'clip')}") if unread else found
 
 
 def near_doubles(case: Case) -> Finding:

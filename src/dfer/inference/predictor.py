@@ -34,8 +34,9 @@ Frames = npt.NDArray[np.uint8]
 
 SHIPPED = {"default": "faces", "faces": "faces"}
 """Models that come with dfer: name -> folder in dfer/models/shipped."""
-FRAMES_AHEAD = 3
-"""Frames that are decoded in advance: few, for one of 8K takes 100 MB."""
+FRAMES_AHEAD = 1
+"""Frames that are decoded in advance, beside the one that is being decoded: more bring no speed, for decoding is the
+quickest of the steps, and one of 8K takes 100 MB."""
 FACES_AHEAD = 32
 """Frames whose faces may wait for the network; they are only crops by then. As many are looked at in one batch."""
 BATCH = 64

@@ -50,7 +50,8 @@ def check_votes(votes: ArrayLike, ids: Ids = None, *, allow_fractional: bool = F
     refuse(np.isinf(table), "votes are infinite", "counts are finite", ids)
     refuse(table < 0, "votes are negative", "counts start at 0", ids)
     if not allow_fractional:
-        refuse(table % 1 != 0, "votes are fractional", "counts are whole, unless allow_fractional=True", ids)
+        advice = "counts are whole; shares are a distribution (columns soft_X), or pass allow_fractional=True"
+        refuse(table % 1 != 0, "votes are fractional", advice, ids)
     return table
 
 

@@ -224,7 +224,8 @@ def _explain(problem: Any) -> str:
     """One of pydantic's errors in one sentence."""
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] not in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"{key}: {problem['msg'].removeprefix('Value error, ')}, got {problem['input']!r}"
+        told: str = problem["msg"].removeprefix("Value error, ")
+        return f"{key}: {told}, got {problem['input']!r}" if key else told  # of the whole recipe: not all of it again
     known = _keys_of_table(problem["loc"][:-1])
     close = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
     hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"

@@ -7,6 +7,7 @@ only.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -123,6 +124,8 @@ def read_image(path: Path) -> Frames:
 
 def _bytes(path: Path) -> bytes:
     archive = next((parent for parent in path.parents if parent.suffix.lower() == ".zip"), None)
+    if path.is_fifo():
+        raise DferError(f"{path}: expected an image file, found a pipe")
     try:
         if archive is None:
             data = path.read_bytes()
@@ -222,15 +225,30 @@ class Shown:
         return np.ascontiguousarray(np.rot90(pixels, k=round(self._picture.rotation / 90)))
 
 
+def is_video(path: Path) -> bool:
+    """Whether a file's contents are a video, also a GIF, whatever its name says; False where there is none."""
+    with _opened(path) as container:
+        return container is not None and not re.search("^image2$|_pipe$", container.format.name)
+
+
 def length_s(path: Path) -> float | None:
     """How long a video says that it is, seconds, for a look ahead; None where it does not say, or is no video."""
     import av
 
-    try:
-        with av.open(str(path)) as container:
-            return container.duration / av.time_base if container.duration else None
-    except (av.FFmpegError, OSError):
-        return None
+    with _opened(path) as container:
+        return container.duration / av.time_base if container and container.duration else None
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """What the decoder makes of a file; None where that is nothing, or no file: a pipe can be opened only once."""
+    import av
+
+    with contextlib.ExitStack() as stack:
+        container = None
+        with contextlib.suppress(av.FFmpegError, OSError):
+            container = stack.enter_context(av.open(str(path))) if path.is_file() else None
+        yield container
 
 
 def decode(path: Path, *, start_s: float = 0.0, tolerant: bool = False) -> Iterator[Shown]:

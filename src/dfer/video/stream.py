@@ -6,7 +6,6 @@ be decoded, with a warning that counts what was left out: of an hour of film one
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dfer.errors import DferError
-from dfer.video.frames import IMAGE_SUFFIXES, FolderClip, Shown, check_file, decode, read_image
+from dfer.video.frames import IMAGE_SUFFIXES, FolderClip, Shown, check_file, decode, is_video, read_image
 
 Frames = npt.NDArray[np.uint8]
 ROUNDING_S = 0.001
@@ -78,7 +77,7 @@ def stream(source: Path | str | int, *, span: Span | None = None, fps: float = 2
     if path.is_dir():
         clip = FolderClip(path, fps)
         return _thinned((TimedFrame(index / fps, read_image(file)) for index, file in enumerate(clip.files)), span)
-    if path.suffix.lower() in IMAGE_SUFFIXES:
+    if path.suffix.lower() in IMAGE_SUFFIXES and not is_video(path):
         return iter([TimedFrame(0.0, read_image(path))])
     check_file(path)
     return _video(path, span)
@@ -121,13 +120,13 @@ Timed = TypeVar("Timed", TimedFrame, Shown)
 
 
 def _thinned(frames: Iterator[Timed], span: Span) -> Iterator[Timed]:
-    """The frames of a span, the first one of each step of `every_s`."""
-    due = span.start_s
+    """The frames of a span, the first one of each step of `every_s`; in whole microseconds, for these add up."""
+    every, former = round(span.every_s * 1e6), -1
     for frame in frames:
         if span.end_s is not None and frame.time_s >= span.end_s:
             return
-        if frame.time_s >= due - ROUNDING_S:
+        since = round((frame.time_s + ROUNDING_S - span.start_s) * 1e6)
+        step = since // every if every else former + 1
+        if since >= 0 and step > former:
             yield frame
-            if span.every_s:
-                steps = math.floor((frame.time_s + ROUNDING_S - span.start_s) / span.every_s)
-                due = span.start_s + (steps + 1) * span.every_s
+            former = step

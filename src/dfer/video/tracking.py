@@ -154,11 +154,9 @@ class Tracker:
         """Give people the sightings that cost least in all; returns the sightings that are nobody's."""
         if not people or not sightings:
             return sightings
-        from scipy.optimize import linear_sum_assignment  # slow to import, and the first frame does without it
-
         table = np.array([[costs(person, one) for one in sightings] for person in people])
         free = dict(enumerate(sightings))
-        for row, column in zip(*linear_sum_assignment(table), strict=True):
+        for row, column in _cheapest_pairs(table):
             if table[row, column] < NEVER:
                 _update(people[row], free.pop(column), time_s, smoothly)
         return list(free.values())
@@ -202,6 +200,17 @@ def overlap(one: Points, other: Points) -> float:
     low, high = np.maximum(one[:2], other[:2]), np.minimum(one[:2] + one[2:], other[:2] + other[2:])
     shared = float(np.prod(np.maximum(high - low, 0)))
     return shared / float(one[2] * one[3] + other[2] * other[3] - shared)
+
+
+def _cheapest_pairs(table: Points) -> list[tuple[int, int]]:
+    """Rows and columns of the pairs, each row and column in one at most, that cost least in all; as many as can be."""
+    if 1 in table.shape:  # one face in the picture: most often so, and SciPy takes a third of a second to import
+        row, column = divmod(int(table.argmin()), table.shape[1])
+        return [(row, column)]
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment(table)
+    return list(zip(rows.tolist(), columns.tolist(), strict=True))
 
 
 def _overlap_costs(person: Person, one: Sighting) -> float:

@@ -155,6 +155,34 @@ def test_a_column_that_is_nearly_an_emotion_is_not_counted_and_it_is_said(
     assert "not counted as votes: 'fearr' (did you mean 'fear'?)" in caplog.text
 
 
+def test_columns_that_may_be_votes_and_are_not_counted_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = WIDE.assign(blissful=[1, 2, 3], seconds=[1.5, 2.5, 1.0], frames=[7, 8, 9])
+    assert read(write(tmp_path, table), emotions="happy,sad").votes.sum() == 30
+    assert caplog.text.count("not counted as votes: 'surprise', 'blissful'\n") == 1
+
+
+def test_letters_are_emotions_where_a_set_has_them_all(tmp_path: Path) -> None:
+    table = pd.DataFrame({"clip": ["a", "b"], **{letter: [3, k] for k, letter in enumerate("ADFHNS", 1)}})
+    manifest = read(write(tmp_path, table))
+    assert manifest.emotions == CREMA_D and manifest.votes.tolist() == [[3] * 6, [1, 2, 3, 4, 5, 6]]
+
+
+def test_shares_are_a_distribution_of_ones_own_and_never_votes(tmp_path: Path) -> None:
+    table = pd.DataFrame({"clip": ["a", "b", "c"], "soft_joy": [0.75, None, 0], "soft_sad": [0.25, None, 1]})
+    manifest = read(write(tmp_path, table.assign(label=["", "fear", ""])))
+    assert manifest.emotions == CREMA_D and np.isnan(manifest.votes).all()
+    expected = [[0, 0, 0, 0.75, 0, 0.25], [np.nan] * 6, [0, 0, 0, 0, 0, 1]]
+    np.testing.assert_array_equal(manifest.soft, expected)
+    own = "distribution in the user's own table"
+    assert manifest.table["soft_from"].tolist() == [own, "", own]
+    told = read(write(tmp_path, table[::2].assign(soft_from="ten students")))
+    assert told.table["soft_from"].tolist() == ["ten students"] * 2
+    with pytest.raises(DferError, match=r"fractional in 1 of 2 clips .*columns soft_X"):
+        read(write(tmp_path, pd.DataFrame({"clip": ["a", "b"], "happy": [0.5, 1], "sad": [0.5, 0]})))
+
+
 def test_labels_alone_suffice(tmp_path: Path) -> None:
     manifest = read(write(tmp_path, pd.DataFrame({"file": ["a.mp4", "b.mp4"], "emotion": ["Joy", "fear"]})))
     assert manifest.table["label"].tolist() == ["happy", "fear"] and np.isnan(manifest.votes).all()
@@ -195,7 +223,7 @@ def test_columns_that_mean_the_same_are_refused(tmp_path: Path) -> None:
         ("-1", r"negative in 1 of 3 clips \(b\)"),
         ("1.5", r"fractional in 1 of 3 clips \(b\)"),
         ("", r"NaN in 1 of 3 clips \(b\)"),
-        ("many", r"1 clips have something in votes_sad that is not a number: 'b'"),
+        ("many", r"1 clips have something in votes_sad that is not a number.*: 'b'"),
         ("inf", r"infinite in 1 of 3 clips \(b\)"),
         ("0", r"1 clips have not one vote .*'b'"),
     ],
@@ -206,7 +234,7 @@ def test_counts_that_cannot_be_are_refused_with_their_clip(tmp_path: Path, cell:
 
 
 def test_a_clip_named_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DferError, match=r"2 clips have an id that is not unique: 'b'"):
+    with pytest.raises(DferError, match=r"2 clips have an id that is not unique; keep one row of each clip: 'b'"):
         read(write(tmp_path, pd.concat([WIDE, WIDE[1:2]])))
 
 
@@ -228,7 +256,7 @@ def test_paths_may_lie_in_folders_archives_and_elsewhere_with_either_slash(tmp_p
     manifest = read(path)
     assert manifest.table["path"].tolist() == ["clips/a.mp4", "clips/b.mp4", "faces.zip/x/1.png"]
     assert manifest.table["kind"].tolist() == ["video", "video", "image"]
-    with pytest.raises(DferError, match=r"nowhere cannot be read: No such file"):
+    with pytest.raises(DferError, match=r"expected clips to be the folder .*there is no folder .*nowhere"):
         read(path, clips=str(tmp_path / "nowhere"))
 
 
@@ -242,13 +270,15 @@ def test_a_name_that_fits_two_files_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "fault"),
     [
-        ("votes.csv", b"", r"cannot be read as a table"),
-        ("votes.csv", b"clip,happy\ncaf\xe9,3\n", r"cannot be read as a table .*in UTF-8"),
+        ("votes.csv", b"", r"votes\.csv is empty; expected a \.csv or \.xlsx with a row a clip"),
+        ("votes.csv", b"clip,happy\ncaf\xe9,3\n", r"votes\.csv is not in UTF-8; save it anew"),
         ("votes.csv", b"a,b\n1,2,3\n4,5,6,7\n", r"cannot be read as a table"),
         ("votes.xlsx", b"PK\x03\x04 no archive", r"votes\.xlsx cannot be read as a table"),
         ("votes.csv", b"happy,sad\n3,4\n", r"expected a column that names the clip \(id, clip, .*; found happy, sad"),
-        ("votes.csv", b"clip,size\na,4\n", r"found neither counts nor labels in the columns clip, size"),
-        ("votes.csv", b"clip,happy\n", r"votes\.csv"),
+        ("votes.csv", b"clip,size\na,4\n", r"found neither counts nor labels in the columns size"),
+        ("votes.csv", b"clip,happy\n", r"votes\.csv has a header and no row"),
+        ("votes.csv", "clip,happy\na,3\n".encode("utf-16"), r"votes\.csv is not in UTF-8"),
+        ("votes.csv", b"clip,a,n\na,1,2\n", r"the columns a, n may be letters of emotions .* some are missing"),
     ],
 )
 def test_what_is_no_table_of_clips_is_refused(tmp_path: Path, name: str, data: bytes, fault: str) -> None:
@@ -264,7 +294,7 @@ def test_answers_that_all_name_no_emotion_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_no_table(tmp_path: Path) -> None:
-    with pytest.raises(DferError, match=r"cannot be read as a table"):
+    with pytest.raises(DferError, match=r"expected a \.csv or \.xlsx .*; got the folder"):
         read(tmp_path)
 
 

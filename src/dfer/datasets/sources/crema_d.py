@@ -23,9 +23,9 @@ import numpy as np
 import pandas as pd
 
 from dfer.datasets.manifest import Manifest
-from dfer.datasets.sources.dfew_lists import read_table
 from dfer.datasets.sources.named_clips import NamedClips, find_named_clips, is_pointer
 from dfer.datasets.sources.options import check_option
+from dfer.datasets.sources.sheets import read_table
 from dfer.errors import DferError, listed
 from dfer.labels import CREMA_D, hard_labels
 

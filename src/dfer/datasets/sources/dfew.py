@@ -24,7 +24,10 @@ import pandas as pd
 
 from dfer.datasets.manifest import Manifest
 from dfer.datasets.sources.dfew_layout import Survey, find_clips, survey
-from dfer.datasets.sources.dfew_lists import VOTES, clip_numbers, read_annotation, read_lists, read_table
+from dfer.datasets.sources.dfew_lists import VOTES, read_annotation, read_lists
+from dfer.datasets.sources.list_parts import passed_over
+from dfer.datasets.sources.numbered_clips import clip_numbers
+from dfer.datasets.sources.sheets import find_column, read_table
 from dfer.errors import DferError, listed
 from dfer.labels import DFEW
 
@@ -79,9 +82,10 @@ def read(root: Path, *, clips: str = "auto", groups: str = "") -> Manifest:
             f"none of the {len(table)} labelled clips is on disk under {root}; labelled: {listed(table.index)}; "
             f"on disk: {listed(files.index)}"
         )
-    counts = {reason: count for reason, count in (counts | passed_over(rows, lists)).items() if count}
+    counts |= passed_over(rows["label"], lists, "number")
     rows = rows.assign(id=[f"{number:05d}" for number in rows.index], group=_groups(root, found, groups, rows.index))
-    return Manifest.build(rows, emotions=DFEW, root=root, source="dfew", left_out=counts)
+    left = {reason: count for reason, count in counts.items() if count}
+    return Manifest.build(rows, emotions=DFEW, root=root, source="dfew", left_out=left)
 
 
 def _labelled(root: Path, found: Survey) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -138,27 +142,13 @@ def _smells_like(given: pd.Series[Any], labels: pd.Series[Any]) -> str:
     return "the annotation seems to be joined by row instead of by clip number, or to be of other clips"
 
 
-def passed_over(rows: pd.DataFrame, lists: pd.DataFrame) -> dict[str, int]:
-    """Notes of single-labelled clips that are trained on though a fold's lists do not name them."""
-    single = rows["label"] != ""
-    notes = {}
-    for fold, part in lists.groupby("fold"):
-        # a fold that has only a test list leaves it open who is trained on
-        if (part["part"] == "train").any():
-            reason = f"single label but in neither list of fold {fold} (not left out: trained on)"
-            notes[reason] = int((single & ~rows.index.isin(part["number"])).sum())
-    return notes
-
-
 def _groups(root: Path, found: Survey, option: str, numbers: Iterable[int]) -> list[str]:
     """The group of each clip, "" where none is known."""
     if not option and not found.groups:
         return ["" for _ in numbers]
     path = found.groups[0] if not option else Path(option) if Path(option).is_file() else root / option
     table = read_table(path, dtype=str, keep_default_na=False)
-    own = {str(name).strip().lower(): name for name in table}
-    clip = next((own[name] for name in CLIP_COLUMNS if name in own), None)
-    group = next((own[name] for name in GROUP_COLUMNS if name in own), None)
+    clip, group = find_column(table, CLIP_COLUMNS), find_column(table, GROUP_COLUMNS)
     if clip is None or group is None:
         raise DferError(f"{path}: expected the columns video_name and group, found {listed(table)}")
     known = dict(zip(clip_numbers(table[clip], path), table[group].fillna(""), strict=True))

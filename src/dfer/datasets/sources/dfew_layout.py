@@ -17,12 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from dfer.datasets.sources.on_disk import count_frames
+from dfer.datasets.sources.numbered_clips import find_numbered
 from dfer.errors import DferError, listed
-from dfer.video.frames import VIDEO_SUFFIXES, natural_key
+from dfer.video.frames import natural_key
 
 logger = logging.getLogger(__name__)
 
@@ -90,10 +89,7 @@ def find_clips(root: Path, folders: dict[str, list[Path]], wanted: str) -> tuple
     layout = there[0] if wanted == "auto" else wanted
     if len(there) > 1 and wanted == "auto":
         logger.info("taking the clips of %s; also there: %s", layout, listed(there[1:]))
-    rows = [row for place in folders[names[layout]] for row in numbered_clips(root, place)]
-    table = pd.DataFrame(rows, columns=["number", "path", "kind", "frames"]).set_index("number")
-    copies = table.index.duplicated()
-    return layout, table[~copies].astype({"frames": "Int64"}), int(copies.sum())
+    return layout, *find_numbered(root, folders[names[layout]])
 
 
 def _walk(folder: Path, depth: int, clips: dict[str, list[Path]]) -> Iterator[tuple[Path, list[str]]]:
@@ -116,18 +112,3 @@ def _holds_clips(folder: os.DirEntry[str]) -> bool:
         return False
     with os.scandir(folder.path) as entries:
         return any(Path(entry.name).stem.isdecimal() for entry in itertools.islice(entries, PEEK))
-
-
-def numbered_clips(root: Path, place: Path) -> Iterator[tuple[int, str, str, float]]:
-    """Number, path, kind and number of frames (NaN: unknown) of the clips in a folder."""
-    prefix = place.relative_to(root).as_posix()
-    with os.scandir(place) as scan:
-        entries = sorted(scan, key=lambda entry: entry.name)
-    for entry in entries:
-        stem, suffix = Path(entry.name).stem, Path(entry.name).suffix
-        if not stem.isdecimal():
-            continue
-        if entry.is_dir():
-            yield int(stem), f"{prefix}/{entry.name}", "frames", count_frames(entry.path)
-        elif suffix.lower() in VIDEO_SUFFIXES:
-            yield int(stem), f"{prefix}/{entry.name}", "video", np.nan

@@ -20,6 +20,9 @@ import numpy as np
 import pandas as pd
 
 from dfer.datasets.sources.list_files import read_list
+from dfer.datasets.sources.list_parts import check_folds
+from dfer.datasets.sources.numbered_clips import clip_numbers
+from dfer.datasets.sources.sheets import read_table
 from dfer.errors import DferError, listed
 from dfer.labels import DFEW, check_votes
 
@@ -54,8 +57,7 @@ def read_annotation(path: Path) -> pd.DataFrame:
             f"{path}: expected the columns 1happy ... 7fear, order and label, each once; missing: {listed(missing)}, "
             f"twice: {listed(table.columns[table.columns.duplicated()])}"
         )
-    table.index = pd.Index(clip_numbers(table["number"], path), name="number")
-    _refuse_twice(table.index, path)
+    table.index = clip_numbers(table["number"], path)
     labels = pd.to_numeric(table["label"], errors="coerce")
     _refuse(~labels.isin(range(8)), f"{path}: expected labels from 0 to 7 (0 = no single label)", table["label"])
     votes = check_votes(table[VOTES].apply(pd.to_numeric, errors="coerce"), [f"{n:05d}" for n in table.index])
@@ -88,28 +90,8 @@ def read_lists(lists: Sequence[tuple[str, int, Path]]) -> pd.DataFrame:
             )
         logger.warning("the lists count labels from 0, unlike the official ones, which count from 1; read as such")
     rows["label"] = rows["label"].map(dict(enumerate(DFEW, start=min(base, 1))))
-    check_folds(rows)
+    check_folds(rows, "number")
     return rows
-
-
-def clip_numbers(values: pd.Series[Any], path: Path) -> list[int]:
-    """Clip numbers, of names padded or not, with a folder before or a suffix behind or not."""
-    stems = values.astype(str).str.strip().str.replace(r"^.*[/\\]", "", regex=True)
-    stems = stems.str.replace(r"\.\w+$", "", regex=True)
-    _refuse(~stems.str.fullmatch(r"\d+"), f"{path}: expected clip numbers", values)
-    return stems.astype(int).tolist()
-
-
-def read_table(path: Path, **options: Any) -> pd.DataFrame:
-    """A CSV or Excel table as it stands.
-
-    Raises:
-        DferError: it cannot be read.
-    """
-    try:
-        return pd.read_excel(path) if path.suffix.lower() == ".xlsx" else pd.read_csv(path, **options)
-    except Exception as error:  # openpyxl raises whatever a damaged archive makes it stumble over
-        raise DferError(f"{path} cannot be read as a table: {error!r:.200}; get it again") from error
 
 
 def _read_list(path: Path) -> pd.DataFrame:
@@ -117,27 +99,7 @@ def _read_list(path: Path) -> pd.DataFrame:
     table = read_list(path)
     labels = pd.to_numeric(table["label"], errors="coerce")
     _refuse(~labels.isin(range(8)), f"{path}: expected labels from 1 to 7 (or from 0 to 6)", table["label"])
-    numbers = clip_numbers(table["clip"], path)
-    _refuse_twice(numbers, path)
-    return pd.DataFrame({"number": numbers, "label": labels.to_numpy(dtype=int)})
-
-
-def check_folds(rows: pd.DataFrame) -> None:
-    """Raises when a clip (`number`) has two labels, is tested twice, or is in two parts of a fold (empty: none)."""
-    labels = rows.groupby("number")["label"].nunique()
-    if (labels > 1).any():
-        wrong = labels.index[labels > 1]
-        raise DferError(f"{len(wrong)} clips have different labels in different lists: {listed(wrong)}")
-    tested = rows["number"][rows["part"] == "test"]
-    twice = sorted(set(tested[tested.duplicated()]))
-    if twice:
-        raise DferError(f"test folds overlap: {len(twice)} clips are in the test lists of two folds: {listed(twice)}")
-    both = rows[rows.duplicated(["fold", "number"], keep=False)]
-    if len(both):
-        clips, folds = sorted(set(both["number"])), sorted(set(both["fold"].dropna()))
-        parts = " and the ".join(sorted(set(both["part"]), reverse=True))
-        of_fold = f" of one fold (fold {listed(folds)})" if folds else ""
-        raise DferError(f"{len(clips)} clips are in the {parts} list{of_fold}: {listed(clips)}")
+    return pd.DataFrame({"number": clip_numbers(table["clip"], path), "label": labels.to_numpy(dtype=int)})
 
 
 def _check_label_has_most_votes(votes: np.ndarray, positions: np.ndarray, numbers: pd.Index[Any], path: Path) -> None:
@@ -155,13 +117,6 @@ def _check_label_has_most_votes(votes: np.ndarray, positions: np.ndarray, number
         f"{path}: the label of {wrong.sum()} of {single.sum()} single-labelled clips is not the emotion with most "
         f"votes ({listed(numbers[wrong])}); {cause}"
     )
-
-
-def _refuse_twice(numbers: Sequence[int] | pd.Index[Any], path: Path) -> None:
-    index = pd.Index(numbers)
-    twice = index[index.duplicated()].unique()
-    if len(twice):
-        raise DferError(f"{path} names {len(twice)} clips twice: {listed(twice)}")
 
 
 def _refuse(wrong: pd.Series[Any], expected: str, given: pd.Series[Any]) -> None:

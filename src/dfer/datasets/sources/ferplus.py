@@ -34,6 +34,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from dfer.datasets.manifest import Manifest
+from dfer.datasets.published import DOUBLE
 from dfer.errors import DferError, listed
 from dfer.labels import FERPLUS, check_votes, single_label, without_lone_votes
 
@@ -116,7 +117,7 @@ def _without_doubles(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
         held = rows["group"].isin(rows["group"][rows["split"] == kept])
         double = held & rows["split"].isin(others)
         if double.any():
-            counts[f"double of an image of the {told} part"] = int(double.sum())
+            counts[f"{DOUBLE}an image of the {told} part"] = int(double.sum())
         rows = rows[~double]
     return rows, counts
 

@@ -50,6 +50,8 @@ def read(root: Path, *, emotions: str = "") -> Manifest:
     Raises:
         DferError: a folder whose name is no emotion, or no clip at all.
     """
+    if not root.is_dir():
+        raise DferError(f"expected {EXPECTED}; got the file {root}")
     tops = _tops(root)
     classes = [(split, folder) for split, top in tops for folder in _folders(top)]
     if not classes:

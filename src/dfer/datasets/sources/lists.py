@@ -17,7 +17,6 @@ from typing import Any
 import pandas as pd
 
 from dfer.datasets.manifest import Manifest
-from dfer.datasets.sources.dfew import passed_over
 from dfer.datasets.sources.label_orders import name_labels
 from dfer.datasets.sources.list_files import (
     ListFile,
@@ -26,7 +25,7 @@ from dfer.datasets.sources.list_files import (
     part_and_fold,
     read_list,
 )
-from dfer.datasets.sources.list_parts import settle_parts
+from dfer.datasets.sources.list_parts import passed_over, settle_parts
 from dfer.datasets.sources.on_disk import Disk, clip_id, keep_found
 from dfer.errors import DferError, listed
 
@@ -71,7 +70,7 @@ def read(root: Path, *, clips: str = "", emotions: str = "", base: str = "", onl
     labels, chosen = name_labels(rows, emotions=emotions, base=base)
     rows, doubles = settle_parts(rows.assign(label=labels))
     table, missing = keep_found(_a_row_a_clip(rows), folder, ADVICE)
-    notes = passed_over(table.set_index("id"), rows.rename(columns={"id": "number"}))
+    notes = passed_over(table.set_index("id")["label"], rows, "id")
     left_out = {reason: count for reason, count in (missing | doubles | notes).items() if count}
     table = table.drop(columns=["part", "clip"])
     return Manifest.build(table, emotions=chosen, root=folder, source="lists", left_out=left_out)

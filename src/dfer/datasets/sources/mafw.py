@@ -25,9 +25,9 @@ import numpy as np
 import pandas as pd
 
 from dfer.datasets.manifest import Manifest
-from dfer.datasets.sources.dfew import passed_over
-from dfer.datasets.sources.dfew_layout import numbered_clips
+from dfer.datasets.sources.list_parts import passed_over
 from dfer.datasets.sources.mafw_tables import read_distributions, read_labels, read_lists
+from dfer.datasets.sources.numbered_clips import find_numbered
 from dfer.datasets.sources.on_disk import walk
 from dfer.datasets.sources.options import check_option
 from dfer.errors import DferError, listed
@@ -105,7 +105,7 @@ def read(root: Path, *, classes: str = "single", clips: str = "auto") -> Manifes
             f"on disk: {listed(files.index)}"
         )
     counts = {reason: len(numbers) for reason, numbers in left_out.items()} | {"second copy of a clip": copies}
-    counts |= passed_over(rows, lists)
+    counts |= passed_over(rows["label"], lists, "number")
     rows = _with_compounds(rows) if classes == "compound" else rows
     rows = rows.assign(id=[f"{number:05d}" for number in rows.index])
     left = {reason: count for reason, count in counts.items() if count}
@@ -145,10 +145,7 @@ def _clips(root: Path, found: Survey, wanted: str) -> tuple[pd.DataFrame, int]:
         what = f"the clips as {wanted}" if there else f"a folder of clips ({listed(LAYOUTS)})"
         raise DferError(f"expected {what} under {root}; found {listed(there) or 'none'}")
     layout = there[0] if wanted == "auto" else wanted
-    rows = [row for place in found.clips[layout] for row in numbered_clips(root, place)]
-    table = pd.DataFrame(rows, columns=["number", "path", "kind", "frames"]).set_index("number")
-    again = table.index.duplicated()
-    return table[~again].astype({"frames": "Int64"}), int(again.sum())
+    return find_numbered(root, found.clips[layout])
 
 
 def _labelled(root: Path, found: Survey, classes: str) -> tuple[pd.DataFrame, pd.DataFrame]:

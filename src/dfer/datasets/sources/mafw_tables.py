@@ -22,7 +22,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dfer.datasets.sources.dfew_lists import check_folds, clip_numbers
+from dfer.datasets.sources.list_parts import check_folds
+from dfer.datasets.sources.numbered_clips import clip_numbers
+from dfer.datasets.sources.sheets import read_table
 from dfer.errors import DferError, listed
 from dfer.labels import MAFW
 
@@ -98,7 +100,7 @@ def read_lists(lists: Sequence[tuple[str, int, Path]]) -> pd.DataFrame:
         table = read_list(path).reset_index().set_axis(["number", "label"], axis=1)
         tables.append(table.assign(part=part, fold=fold))
     rows = pd.concat(tables, ignore_index=True)
-    check_folds(rows)
+    check_folds(rows, "number")
     return rows
 
 
@@ -117,7 +119,7 @@ def read_list(path: Path) -> pd.Series[Any]:
             "in use: read such lists with `dfer prepare lists`"
         )
     names = _joined([line[1].split("_") for line in lines], {}, path)
-    return pd.Series(names, index=_index(pd.Series([line[0] for line in lines]), path), name="label")
+    return pd.Series(names, index=clip_numbers(pd.Series([line[0] for line in lines]), path), name="label")
 
 
 def _joined(parts: list[list[str]], numbers: dict[str, str], path: Path) -> list[str]:
@@ -139,10 +141,7 @@ def _read_sheet(path: Path, also: Sequence[str]) -> pd.DataFrame:
         path: the file; its header may stand below a title.
         also: columns of which one suffices to tell the header.
     """
-    try:
-        whole = pd.read_excel(path, header=None, dtype=object).dropna(how="all")
-    except Exception as error:  # openpyxl raises whatever a damaged archive makes it stumble over
-        raise DferError(f"{path} cannot be read as a table: {error!r:.200}; get it again") from error
+    whole = read_table(path, header=None, dtype=object).dropna(how="all")
     for k in range(min(HEADER_ROWS, len(whole))):
         names = [str(cell).strip().lower() for cell in whole.iloc[k]]
         clip = next((names.index(name) for name in CLIP_NAMES if name in names), None)
@@ -155,16 +154,7 @@ def _read_sheet(path: Path, also: Sequence[str]) -> pd.DataFrame:
         raise DferError(f"{path} names a column twice: {listed(columns, 14)}")
     table = whole.iloc[k + 1 :].set_axis(columns, axis=1)
     table = table[table[columns[clip]].notna()]
-    return table.set_index(_index(table[columns[clip]], path))
-
-
-def _index(clips: pd.Series[Any], path: Path) -> pd.Index[Any]:
-    """The clips' numbers, each once."""
-    numbers = pd.Index(clip_numbers(clips, path), name="number")
-    twice = numbers[numbers.duplicated()].unique()
-    if len(twice):
-        raise DferError(f"{path} names {len(twice)} clips twice: {listed(twice)}; get it again")
-    return numbers
+    return table.set_index(clip_numbers(table[columns[clip]], path))
 
 
 def _text(cell: object) -> str:

@@ -1,6 +1,7 @@
 """A user's own table, CSV or XLSX, in one of two shapes:
 
-    wide    a row a clip: clip, [path, group, fold, split, label], and a column of counts for each emotion
+    wide    a row a clip: clip, [path, group, fold, split, label], and a column of counts for each emotion; or
+            a column of shares, soft_happy ..., of a distribution that is no count of votes (and soft_from: whose)
     long    a row an answer: clip, rater, emotion; the answers are counted
 
 Columns are found by the names in `NAMES`, whatever their case; emotions by name. Paths are relative to the table's
@@ -16,8 +17,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dfer.datasets.columns import COLUMNS
 from dfer.datasets.manifest import Manifest
 from dfer.datasets.sources.folder import SPLIT_NAMES, choose_emotions, kind_of, known
+from dfer.datasets.sources.options import check_option
+from dfer.datasets.sources.sheets import cell_text, find_column, open_table
 from dfer.errors import DferError, listed, nearest
 from dfer.labels import EmotionSet
 
@@ -35,6 +39,10 @@ NAMES = {
     "split": ("split", "subset", "usage"),
 }
 """What a column is -> names under which it is looked for, in this order."""
+FAMILIES = ("soft_", "weight_", "other_")
+"""How columns begin that the manifest knows beside the votes."""
+OWN_SHARES = "distribution in the user's own table"
+"""`soft_from` of shares of which the table does not say whose they are."""
 ABOUT = ("path", "group", "fold", "split", "label")
 """What the rows of one clip must agree on."""
 
@@ -63,7 +71,13 @@ def read(root: Path, *, emotions: str = "", clips: str = "", label: str = "major
         DferError: a table that cannot be read or has neither shape, an unknown emotion, rows of one clip that
             contradict each other, or no clip on disk.
     """
-    table = open_table(root)
+    check_option("label", label, ("majority", "none"))
+    if root.is_dir():
+        raise DferError(f"expected {EXPECTED}; got the folder {root}")
+    folder = Path(clips) if clips else root.parent
+    if not folder.exists():
+        raise DferError(f"expected clips to be the folder that paths are relative to; there is no folder {folder}")
+    table = open_table(root, EXPECTED)
     found = {what: find_column(table, names) for what, names in NAMES.items()}
     if found["id"] is None:
         names = listed(NAMES["id"], 12)
@@ -74,7 +88,6 @@ def read(root: Path, *, emotions: str = "", clips: str = "", label: str = "major
     else:
         rows, chosen, silent = *_from_counts(table, ids, found, emotions), 0
     rows = _labelled(rows, chosen, label)
-    folder = Path(clips) if clips else root.parent
     rows[["path", "kind"]] = _locate(rows["path"] if "path" in rows else rows["id"], folder)
     absent = rows["kind"] == ""
     if absent.all():
@@ -89,8 +102,6 @@ def read(root: Path, *, emotions: str = "", clips: str = "", label: str = "major
 
 def _labelled(rows: pd.DataFrame, emotions: EmotionSet, rule: str) -> pd.DataFrame:
     """With the emotion of the majority as the label, where the table gives none."""
-    if rule not in ("majority", "none"):
-        raise DferError(f"expected label to be majority or none, got '{rule}'")
     columns = [f"votes_{emotion}" for emotion in emotions]
     if rule == "none" or "label" in rows or not set(columns) <= set(rows):
         return rows
@@ -98,35 +109,6 @@ def _labelled(rows: pd.DataFrame, emotions: EmotionSet, rule: str) -> pd.DataFra
     most, ballots = counts.max(axis=1), counts.sum(axis=1)
     names = [emotions[k] if more else "" for k, more in zip(counts.argmax(axis=1), most > ballots / 2, strict=True)]
     return rows.assign(label=names)
-
-
-def open_table(path: Path) -> pd.DataFrame:
-    """The table, every cell as it was typed."""
-    try:
-        if path.suffix.lower() == ".xlsx":
-            return pd.read_excel(path, dtype=object, keep_default_na=False, na_values=[""])
-        with path.open(encoding="utf-8-sig") as file:
-            header = file.readline()
-        separator = max(",;\t", key=header.count)
-        table = pd.read_csv(path, dtype=str, sep=separator, encoding="utf-8-sig", keep_default_na=False, na_values=[""])
-    except Exception as error:  # openpyxl raises whatever a damaged archive makes it stumble over
-        raise DferError(f"{path} cannot be read as a table ({error!r:.200}); expected {EXPECTED}, in UTF-8") from error
-    if not isinstance(table.index, pd.RangeIndex):  # pandas took the first column for names of rows
-        raise DferError(f"{path} has more cells in its rows than names in its header; is there a delimiter too many?")
-    return table
-
-
-def cell_text(value: object) -> str:
-    """A cell as text, "" if it is empty."""
-    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
-        return ""
-    return str(value).strip()
-
-
-def find_column(table: pd.DataFrame, names: tuple[str, ...]) -> Any:
-    """The table's own name of the first column that is called one of `names`, or None."""
-    own = {str(name).strip().lower(): name for name in reversed(table.columns)}
-    return next((own[name] for name in names if name in own), None)
 
 
 def _about(table: pd.DataFrame, ids: pd.Series[str], found: dict[str, Any]) -> pd.DataFrame:
@@ -175,36 +157,75 @@ def _from_answers(
 def _from_counts(
     table: pd.DataFrame, ids: pd.Series[str], found: dict[str, Any], emotions: str
 ) -> tuple[pd.DataFrame, EmotionSet]:
-    """One row a clip as it stands, counts under their emotions' names."""
+    """One row a clip as it stands, counts and distributions under their emotions' names."""
     rest = [name for name in table if name not in [found[what] for what in ("id", *ABOUT)]]
-    spelt = {name: str(name).strip().lower().removeprefix("votes_").removeprefix("vote_") for name in rest}
     rows = _about(table, ids, found)
-    if emotions:
-        chosen = choose_emotions(emotions, [])
-        counted = [name for name in rest if spelt[name] in chosen]
-    else:
-        counted = [name for name in rest if known(spelt[name]) or str(name).lower().startswith("votes_")]
-        if any(len(spelt[name]) > 1 for name in counted):  # then an "n" beside "happy" is no "neutral"
-            counted = [name for name in counted if len(spelt[name]) > 1]
-        labels = sorted(set(rows["label"]) - {""}) if "label" in rows else []
-        if not counted and not labels:
-            raise DferError(f"expected {EXPECTED}; found neither counts nor labels in the columns {listed(table, 12)}")
-        chosen = choose_emotions("", [*(spelt[name] for name in counted), *labels])
-    own = {name: f"votes_{chosen.canonical(spelt[name])}" if name in counted else str(name) for name in rest}
+    labels = sorted(set(rows["label"]) - {""}) if "label" in rows else []
+    chosen, counted, shared = _columns(rest, labels, emotions)
+    own = {name: str(name) for name in rest}
+    own |= {name: f"votes_{chosen.canonical(_spelt(name))}" for name in counted}
+    own |= {name: f"soft_{chosen.canonical(_spelt(name))}" for name in shared}
     taken = [*rows, *own.values()]
     twice = [str(name) for name in rest if taken.count(own[name]) > 1]
     if twice:
         raise DferError(f"columns that mean the same: {listed(twice)}; keep one of them")
     rows = rows.join(table[rest].rename(columns=own))
+    for prefix, columns in (("votes", counted), ("soft", shared)):
+        if columns:
+            # an emotion that nobody was offered has none; a clip without any number stays without
+            offered = rows[[own[name] for name in columns]].notna().any(axis=1)
+            missing = [f"{prefix}_{emotion}" for emotion in chosen if f"{prefix}_{emotion}" not in rows]
+            rows = rows.assign(**{name: np.where(offered, 0.0, np.nan) for name in missing})
+    if shared and "soft_from" not in rows:
+        given = rows.filter(regex="^soft_").notna().any(axis=1)
+        rows["soft_from"] = np.where(given, OWN_SHARES, "")
     if counted:
-        # an emotion that nobody was offered has no votes; a clip without any count stays without
-        offered = rows[[own[name] for name in counted]].notna().any(axis=1)
-        missing = [emotion for emotion in chosen if f"votes_{emotion}" not in rows]
-        rows = rows.assign(**{f"votes_{emotion}": np.where(offered, 0.0, np.nan) for emotion in missing})
-        near = [f"'{name}'{hint}" for name in rest if name not in counted and (hint := nearest(spelt[name], missing))]
-        if near:
-            logger.warning("columns that are not counted as votes: %s", listed(near))
+        _warn_of_others([name for name in rest if name not in [*counted, *shared]], table, chosen)
     return _canonical(rows, chosen), chosen
+
+
+def _columns(rest: list[Any], labels: list[str], emotions: str) -> tuple[EmotionSet, list[Any], list[Any]]:
+    """The emotions, the columns that count votes for one of them, and those that hold its share."""
+    shared = [name for name in rest if _lower(name).startswith("soft_") and _lower(name) != "soft_from"]
+    others = [name for name in rest if name not in shared]
+    if emotions:
+        chosen = choose_emotions(emotions, [])
+        return chosen, [name for name in others if _spelt(name) in chosen], shared
+    counted = [name for name in others if known(_spelt(name)) or _lower(name).startswith("votes_")]
+    words = [name for name in counted if len(_spelt(name)) > 1]
+    if words or shared or labels:  # then an "n" beside "happy" is no "neutral"
+        counted = words
+    if not (counted or shared or labels):
+        raise DferError(f"expected {EXPECTED}; found neither counts nor labels in the columns {listed(rest, 12)}")
+    chosen = choose_emotions("", [*map(_spelt, [*counted, *shared]), *labels])
+    if not (words or shared or labels) and len(counted) < len(chosen):
+        raise DferError(
+            f"expected {EXPECTED}; the columns {listed(counted)} may be letters of emotions ({listed(chosen, 12)}), of "
+            "which some are missing; give them their names"
+        )
+    return chosen, counted, shared
+
+
+def _warn_of_others(rest: list[Any], table: pd.DataFrame, chosen: EmotionSet) -> None:
+    """Say which columns may have been meant as votes: emotions that are not in the set, near names, whole numbers."""
+    told = []
+    for name in rest:
+        numbers = pd.to_numeric(table[name], errors="coerce")
+        hint = nearest(_spelt(name), chosen)
+        reserved = _lower(name) in COLUMNS or _lower(name).startswith(FAMILIES)
+        if not reserved and (hint or known(_spelt(name)) or bool((numbers % 1 == 0).all())):
+            told.append(f"'{name}'{hint}")
+    if told:
+        logger.warning("columns that are not counted as votes: %s", listed(told))
+
+
+def _lower(name: object) -> str:
+    return str(name).strip().lower()
+
+
+def _spelt(name: object) -> str:
+    """The emotion that a column is called after, as it is spelt there."""
+    return _lower(name).removeprefix("votes_").removeprefix("vote_").removeprefix("soft_")
 
 
 def _canonical(rows: pd.DataFrame, chosen: EmotionSet) -> pd.DataFrame:

@@ -1,0 +1,59 @@
+"""`dfer prepare`: what its help says, and bad input in one line with exit code 2."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from dfer.datasets.sources import SOURCES
+
+from .datasets.sources.trees import write_dfew
+from .test_cli import here
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def test_the_help_names_every_reader_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    told = re.search(r"The reader: ([\w, ]+?)\.", here("prepare", "--help").out)
+    assert told is not None
+    assert sorted(re.findall(r"\w+", told[1].replace("or in general", ""))) == sorted(SOURCES)
+
+
+@pytest.mark.parametrize("name", sorted(SOURCES))
+def test_every_option_of_a_reader_is_in_its_documentation(name: str) -> None:
+    page = DOCS / "datasets" / f"{name}.md"
+    text = (page if page.exists() else DOCS / "datasets.md").read_text(encoding="utf-8")
+    options = list(inspect.signature(SOURCES[name].read).parameters)[1:]
+    assert [option for option in options if f"{option}=" not in text and f"`{option}.csv`" not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (("dfwe", "dfew"), r"no reader 'dfwe' \(did you mean 'dfew'\?\)"),
+        (("mafw", "dfew"), r"looks like dfew: `dfer prepare dfew"),
+        (("folder", "film.mp4"), r"expected a folder for each emotion.*; got the file film\.mp4"),
+        (("table", "dfew"), r"expected a \.csv or \.xlsx .*dfew"),
+        (("dfew", "nowhere"), r"nowhere does not exist; the reader dfew expects"),
+        (("dfew", "dfew", "-O", "clip=original"), r"no option 'clip' \(did you mean 'clips'\?\)"),
+        (("dfew", "dfew", "-O", "clips"), r"expected --option key=value, got 'clips'"),
+        (
+            ("dfew", "dfew", "-o", "film.mp4/x.csv"),
+            r"cannot write .*/x\.csv: .*film\.mp4 is a file, not a folder",
+        ),
+        (("dfew", "dfew", "-o", "x.txt"), r"expected --out to end in \.csv or \.parquet"),
+        (("dfew", "dfew", "--pack", "8", "--faces", "8"), r"expected --pack or --faces, got both"),
+    ],
+)
+def test_bad_input_is_one_line(
+    arguments: tuple[str, ...], fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_dfew(tmp_path / "dfew")
+    (tmp_path / "film.mp4").touch()
+    assert here("prepare", *arguments).is_refusal(fault)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dfew", "film.mp4"]
