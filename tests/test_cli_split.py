@@ -42,6 +42,13 @@ def test_folds_are_written_and_their_clips_groups_and_emotions_told(data: Path, 
     assert f"8 lists in {tmp_path / 'lists'}; {unnamed} clips without a single label are in none" in done.out
 
 
+def test_lists_that_are_there_already_are_refused_before_anything_is_written(data: Path, tmp_path: Path) -> None:
+    command = ("split", data, "--folds", 4, "--lists", tmp_path / "lists", "-o")
+    assert here(*command, tmp_path / "one.csv").code == 0
+    done = here(*command, tmp_path / "two.csv")
+    assert done.code == 2 and "lists" in done.err and not (tmp_path / "two.csv").exists()
+
+
 def test_a_split_has_the_shares_that_were_asked_for(data: Path, tmp_path: Path) -> None:
     done = here("split", data, "-o", tmp_path / "out.parquet", "--test", 0.25, "--val", 0.25, "--seed", 2)
     assert done.code == 0, done

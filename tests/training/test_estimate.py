@@ -305,6 +305,18 @@ def test_a_finished_estimate_is_not_trained_or_read_again(
     assert again.table.equals(made[0].table)
 
 
+def test_a_temperature_at_the_end_of_its_range_is_a_warning(
+    toy: Manifest, made: tuple[Manifest, Path, Seen], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for found in (2.0, 19.99):
+        assert "temperature" not in caplog.text
+        monkeypatch.setattr(
+            importlib.import_module("dfer.training.estimate"), "fit_temperature", lambda *_, found=found: found
+        )
+        estimate_labels(quick(), toy, made[1], plan=PLAN, resume=True)
+    assert "fold 1: the temperature is 19.99, at the end of what is looked for" in caplog.text
+
+
 def test_a_folder_in_use_and_other_clips_than_were_begun_with_are_refused(
     toy: Manifest, made: tuple[Manifest, Path, Seen], tmp_path: Path
 ) -> None:

@@ -40,8 +40,8 @@ def split(
     plan = Plan(folds=folds, test=test, val=val, by=by, stratify=stratify, seed=seed)
     before = Manifest.read(data)
     after = split_manifest(before, plan)
+    written = write_fold_lists(after, lists) if lists else None  # first: it refuses lists that are there already
     after.write(out)
-    written = write_fold_lists(after, lists) if lists else None
     _show_parts(after, out)
     _show_groups(after, by)
     if before.folds or (before.table["split"] != "").any():

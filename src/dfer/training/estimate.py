@@ -19,6 +19,7 @@ References:
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,12 +32,15 @@ from dfer.datasets.columns import COLUMNS, ESTIMATED
 from dfer.datasets.splits import cut_folds
 from dfer.errors import DferError, listed
 from dfer.evaluation import Predictions, apply_temperature, fit_temperature
+from dfer.evaluation.calibration import TEMPERATURES
 from dfer.labels import one_hot
 from dfer.training.clips import choose_clips
 from dfer.training.config import Recipe
 from dfer.training.fit import Progress
 from dfer.training.held_out import saved_validation
 from dfer.training.runs import fold_name, saved_predictions, train_folds
+
+logger = logging.getLogger(__name__)
 
 CLIPS = "clips.csv"
 Probs = npt.NDArray[np.float64]
@@ -174,6 +178,11 @@ def _read_fold(recipes: Sequence[Recipe], runs: Sequence[Path], clips: Manifest,
     labels = np.concatenate([part.labels for part in validated])
     logs = np.concatenate([_logits(part) for part in validated])
     temperature = fit_temperature(logs, one_hot(labels, logs.shape[1]))
+    if np.isclose(temperature, TEMPERATURES, rtol=0.01).any():
+        logger.warning(
+            "fold %d: the temperature is %.2f, at the end of what is looked for, on %d validation clips; "
+            "set data.validation higher, or train longer", fold, temperature, len(labels),
+        )  # fmt: skip
     return np.mean([apply_temperature(_logits(part), temperature) for part in answers], axis=0), temperature
 
 
