@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from dfer import Timeline
+
 EXAMPLES = sorted((Path(__file__).resolve().parents[1] / "examples").glob("*.py"))
 LONGEST = 40
 """Lines of an example."""
@@ -26,5 +28,14 @@ def test_an_example_is_short_and_begins_with_what_it_shows(example: Path) -> Non
     assert text.startswith('"""') and len(text.splitlines()) <= LONGEST
 
 
+def test_the_clips_beside_the_examples_are_read_as_people_read_them(tmp_path: Path) -> None:
+    example = EXAMPLES[0].parent / "read_a_video.py"
+    subprocess.run([sys.executable, str(example)], cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    for name, emotion in (("HAP", "happy"), ("NEU", "neutral")):
+        timeline = Timeline.load(tmp_path / f"1001_DFA_{name}_XX.json")
+        (person,) = timeline.people
+        assert timeline.emotions[int(person.overall.argmax())] == emotion
+
+
 def test_there_are_examples() -> None:
-    assert {"midas_in_your_loop", "votes_to_soft_labels"} <= {path.stem for path in EXAMPLES}
+    assert {"midas_in_your_loop", "votes_to_soft_labels", "read_a_video"} <= {path.stem for path in EXAMPLES}

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 from typer.main import get_command
@@ -16,6 +19,7 @@ from dfer.datasets import read_source
 from dfer.training import load_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
+PREDICTED = ROOT / "docs" / "images" / "predict.png"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -72,6 +76,15 @@ def test_the_readmes_python_runs_as_it_stands() -> None:
     exec(compile(code, "README.md", "exec"), given)
     assert given["clips"].shape == (4, 3, 8, 16, 16)
     assert torch.allclose(given["targets"].sum(dim=1), torch.ones(4))
+
+
+def test_the_readmes_first_command_reads_a_video(tmp_path: Path) -> None:
+    words = commands(ROOT / "README.md")[0]
+    assert words[:2] == ["dfer", "predict"] and words[-1] == "timeline.png"
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    done = subprocess.run([sys.executable, "-m", *words], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "1 person" in done.stdout, done.stderr
+    assert cv2.imread(str(tmp_path / "timeline.png")).shape == cv2.imread(str(PREDICTED)).shape
 
 
 def test_the_readmes_two_commands_are_targets_of_the_makefile() -> None:

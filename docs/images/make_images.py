@@ -1,6 +1,7 @@
-"""Draws the pictures of the README from the embedded data set: `python docs/images/make_images.py`.
+"""Draws the pictures of the README: `python docs/images/make_images.py`.
 
-Everything is made anew, in less than a minute, from the data set's default seed; nothing is read from disk.
+All but one are made anew, in less than a minute, from the embedded data set's default seed, and nothing is read from
+disk; the timeline is what the model that ships says of a clip in examples/.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from numpy.typing import NDArray
 
-from dfer import midas, soft_labels
+from dfer import Predictor, midas, soft_labels
 from dfer.datasets.synthetic.scripts import Role, cast
 from dfer.datasets.synthetic.write import NEEDED_VOTES, frames_of, prepare_clip
 from dfer.labels import DFEW
 
 HERE = Path(__file__).parent
+CLIP = HERE.parents[1] / "examples" / "crema_d" / "1001_DFA_HAP_XX.flv"
 SEED, CLIPS = 0, 600
 WIDTH = 1600
 DOTS = 200
@@ -166,7 +168,8 @@ def draw_soft_label(page: Page, x: int, y: int, height: int, target: NDArray[np.
 
 
 def main() -> None:
-    """Both pictures."""
+    """All pictures."""
+    Predictor.from_pretrained(runtime="torch")(CLIP).save(HERE / "predict.png")
     roles = {role.number: role for role in cast(CLIPS, SEED)}
     draw_votes(roles)
     draw_midas(roles)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from dfer.labels import DFEW
 from dfer.models import Card, create_model, save_checkpoint
 from dfer.video import Preprocessing
 
-from ..test_cli import Outcome, here
+from ..test_cli import Outcome, here, process
 from .toy import film, toy_predictor
 
 RED, BLUE = {"red": (20.0, 40.0)}, {"blue": (200.0, 80.0)}
@@ -71,6 +72,13 @@ def test_a_bad_file_among_many_is_named_and_the_rest_goes_on() -> None:
 def test_if_all_are_bad_the_exit_code_is_that_of_bad_input() -> None:
     assert predict("a.mkv", "b.mkv").code == 2
     assert predict("a.mkv").is_refusal(r"a\.mkv: expected a video file, found nothing")
+
+
+def test_a_pipe_is_refused_without_waiting_for_what_comes_through_it() -> None:
+    for name in ("a.mp4", "a.png"):
+        os.mkfifo(name)
+        done = process("predict", name)
+        assert done.returncode == 2 and done.stderr.startswith(f"error: {name}: ") and "pipe" in done.stderr
 
 
 def test_a_disk_that_refuses_ends_everything() -> None:

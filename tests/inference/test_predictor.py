@@ -8,6 +8,8 @@ import pickle
 import struct
 import threading
 import wave
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -26,7 +28,7 @@ from dfer.models import Card, create_model, save_checkpoint
 from dfer.training.clips import ClipDataset
 from dfer.training.predict import predict_probs
 from dfer.video import Preprocessing
-from dfer.video.stream import Span
+from dfer.video.stream import Span, TimedFrame
 
 from ..video.films import noise, write_video
 from ..video.people import picture
@@ -142,6 +144,23 @@ def test_the_first_result_comes_before_the_video_is_read(tmp_path: Path, frames:
     assert predictor.detector.calls < 40, "a detection takes place every 0.2 s, 50 in all"
     moments.close()
     assert no_thread_stays()
+
+
+def test_few_frames_are_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    alive, most = set[int](), 0
+
+    def frames(_source: object, *, span: Span | None = None) -> Iterator[TimedFrame]:
+        nonlocal most
+        for index in range(60):
+            pixels = picture(RED)
+            alive.add(index)
+            weakref.finalize(pixels, alive.discard, index)
+            most = max(most, len(alive))
+            yield TimedFrame(index / 25, pixels)
+
+    monkeypatch.setattr(module, "stream", frames)
+    assert len(list(toy_predictor().stream("a film of 8K"))) == 60
+    assert most <= 4, "one of 7680 x 4320 pixels takes 100 MB"
 
 
 @pytest.mark.parametrize("frames", [1, 4])

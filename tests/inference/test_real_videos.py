@@ -1,4 +1,5 @@
-"""Real faces, the default detector and the model that comes with dfer: invariants, not scores."""
+"""Real faces, the default detector and the model that comes with dfer. What is shown when was seen by eye; the bounds
+are wide, for they are there to find a model or a pipeline that is broken, not to score one."""
 
 from __future__ import annotations
 
@@ -8,43 +9,48 @@ import numpy as np
 import pytest
 
 from dfer import Predictor, Timeline
-from dfer.inference.predictor import model_folder
+from dfer.datasets import read_source
+from dfer.evaluation import kl_divergence
+from dfer.inference import Person
+from dfer.labels import CREMA_D, FERPLUS, map_columns
 
 
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
-    if not (model_folder_or_none() / "card.json").is_file():
-        pytest.skip("no model comes with this installation yet")
     return Predictor.from_pretrained()
 
 
-def model_folder_or_none() -> Path:
-    try:
-        return model_folder("default")
-    except ValueError:
-        return Path("nowhere")
-
-
-def shown(timeline: Timeline, emotion: str, times: tuple[float, float]) -> float:
-    """The mean probability of an emotion in the first person between two times."""
-    person = timeline.people[0]
+def shown(person: Person, column: int, times: tuple[float, float]) -> float:
+    """The mean probability of an emotion between two times."""
     part = person.seen & (person.times >= times[0]) & (person.times <= times[1])
-    return float(person.probs[part, timeline.emotions.index(emotion)].mean())
+    return float(person.probs[part, column].mean())
 
 
-def test_a_smile_comes_and_is_seen(predictor: Predictor, shared_data: Path) -> None:
-    timeline = predictor(shared_data / "videos" / "single_face.mp4")
-    assert len(timeline.people) == 1
-    assert shown(timeline, "neutral", (0, 0.4)) > 0.5 and shown(timeline, "happy", (0.9, 2.0)) > 0.7
-    (smile,) = (segment for segment in timeline.people[0].segments if segment.emotion == "happy")
-    assert 0.3 < smile.start_s < 0.9 and 0.9 < smile.apex_s < 2.3
-
-
-def test_before_the_face_appears_there_is_nothing(predictor: Predictor, shared_data: Path) -> None:
-    timeline = predictor(shared_data / "videos" / "noface_face.mov")
+def only_person(timeline: Timeline) -> Person:
     (person,) = (person for person in timeline.people if person.seen.sum() > 10)
-    assert 3.7 < person.times[person.seen][0] < 4.2 and np.isnan(person.probs[person.times < 3.7]).all()
-    assert shown(timeline, "neutral", (4.0, 4.3)) > 0.5 and shown(timeline, "happy", (4.8, 6.0)) > 0.7
+    return person
+
+
+def test_a_smile_that_begins_at_0_7_s_and_ends_at_2_3_s(predictor: Predictor, shared_data: Path) -> None:
+    person = only_person(predictor(shared_data / "videos" / "single_face.mp4"))
+    neutral, happy = FERPLUS.index("neutral"), FERPLUS.index("happy")
+    assert shown(person, neutral, (0, 0.4)) > 0.6 and shown(person, happy, (0, 0.4)) < 0.2
+    assert shown(person, happy, (0.9, 2.0)) > 0.8
+    (smile,) = (segment for segment in person.segments if segment.emotion == "happy")
+    assert 0.4 < smile.start_s < 0.9 and 0.8 < smile.apex_s < 2.3 and smile.end_s > 2.1
+
+
+def test_a_face_that_appears_after_3_9_s_neutral_first_and_then_with_a_smile(
+    predictor: Predictor, shared_data: Path
+) -> None:
+    timeline = predictor(shared_data / "videos" / "noface_face.mov")
+    person = only_person(timeline)
+    seen = person.times[person.seen]
+    assert 3.8 < seen[0] < 4.1 and 6.1 < seen[-1] < 6.5 and np.isnan(person.probs[person.times < 3.8]).all()
+    neutral, happy = FERPLUS.index("neutral"), FERPLUS.index("happy")
+    assert shown(person, neutral, (4.0, 4.3)) > 0.6 and shown(person, happy, (4.8, 6.0)) > 0.8
+    (smile,) = (segment for segment in person.segments if segment.emotion == "happy")
+    assert 4.3 < smile.start_s < 4.8 and 4.7 < smile.apex_s < 6.2 and smile.end_s > 6.0
 
 
 @pytest.mark.parametrize(
@@ -61,8 +67,25 @@ def test_people_are_counted(predictor: Predictor, shared_data: Path, name: str, 
     assert all(person.seen.mean() > 0.8 for person in timeline.people)
 
 
-def test_an_actor_who_is_neutral_and_one_who_is_happy(predictor: Predictor, shared_data: Path) -> None:
-    folder = shared_data / "crema_d" / "VideoFlash"
-    for name, emotion in (("NEU", "neutral"), ("HAP", "happy")):
-        timeline = predictor(folder / f"1001_DFA_{name}_XX.flv")
-        assert timeline.emotions[int(timeline.people[0].overall.argmax())] == emotion
+def test_a_man_who_smiles_all_the_time_and_people_who_do_not(predictor: Predictor, shared_data: Path) -> None:
+    smiling = predictor(shared_data / "videos" / "head-pose-face-detection-male.gif")
+    others = predictor(shared_data / "videos" / "face-demographics-walking-and-pause.gif")
+    happy = FERPLUS.index("happy")
+    assert only_person(smiling).overall[happy] > 0.7
+    assert all(person.overall[happy] < 0.4 for person in others.people)
+
+
+def test_six_acted_clips_are_read_more_as_their_voters_did_than_by_chance(
+    predictor: Predictor, shared_data: Path
+) -> None:
+    manifest = read_source("crema_d", shared_data / "crema_d")
+    people = [only_person(predictor(manifest.resolve(path))) for path in manifest.table["path"]]
+    probs, _ = map_columns([person.overall for person in people], FERPLUS, CREMA_D, missing="drop")
+    probs /= probs.sum(axis=1, keepdims=True)
+    shares = manifest.votes / manifest.votes.sum(axis=1, keepdims=True)
+    assert len(shares) == 6
+    assert kl_divergence(probs, shares).mean() < kl_divergence(np.full((6, 6), 1 / 6), shares).mean()
+    told = dict(zip(manifest.table["acted"], probs.argmax(axis=1), strict=True))
+    assert CREMA_D[told["happy"]] == "happy" and CREMA_D[told["neutral"]] == "neutral"
+    saw = dict(zip(manifest.table["acted"], probs[:, CREMA_D.index("happy")], strict=True))
+    assert saw["happy"] == max(saw.values())

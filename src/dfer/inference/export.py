@@ -7,6 +7,7 @@ the card is in its metadata under `card`. Any B; T, H, W and C are the network's
 from __future__ import annotations
 
 import importlib.util
+import logging
 import warnings
 from pathlib import Path
 
@@ -66,6 +67,7 @@ def _write(module: PicturesToProbs, pictures: npt.NDArray[np.uint8], path: Path,
     import onnx
 
     batch = torch.export.Dim("batch", min=1)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision, which is not needed
     with warnings.catch_warnings():  # the exporter's own, about its own insides
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
