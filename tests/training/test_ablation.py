@@ -113,7 +113,9 @@ def test_the_grid_is_trained_compared_and_left_as_it_is_when_run_again(
     assert not list((tmp_path / "out").rglob("claim*"))
     comparison = ablation.compare_grid(runs, data, tmp_path / "out")
     assert [cell["seeds"] for cell in comparison["cells"]] == [2, 2]
-    assert comparison["cells"][0]["cost"]["runs"] == 4 and comparison["cells"][0]["cost"]["seconds"] > 0
+    took = [json.loads(path.read_text())["seconds"] for path in (tmp_path / "out" / "rule=hard").rglob("train.json")]
+    cost = comparison["cells"][0]["cost"]
+    assert cost["runs"] == len(took) == 4 and cost["seconds"] == pytest.approx(sum(took), abs=0.05)
     assert json.loads((tmp_path / "out" / "compare.json").read_text())["cells"] == comparison["cells"]
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.safetensors")}
     assert train_grid(runs, data) == []
