@@ -117,6 +117,7 @@ def test_a_csv_is_a_table_to_anybody_behind_its_first_line(tmp_path: Path) -> No
         "root": ".",
         "source": "table",
         "left_out": {"torn, in two": 3},
+        "clips": 4,
     }
     table = pd.read_csv(tmp_path / "m.csv", skiprows=1, dtype={"id": str})
     assert table["id"].tolist() == ROWS["id"] and table["votes_sad"].fillna(-1).tolist() == [4, 5, -1, 10]
@@ -312,6 +313,15 @@ def test_a_damaged_file_is_refused_by_name(tmp_path: Path, old: str, new: str) -
     (tmp_path / "m.csv").write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(DferError, match=r"m\.csv"):
         Manifest.read(tmp_path / "m.csv")
+
+
+def test_a_file_that_was_cut_off_at_the_end_of_a_line_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "clips.csv"
+    build().write(path)
+    assert len(Manifest.read(path)) == 4 and not caplog.text
+    path.write_bytes(path.read_bytes().rpartition(b'"00004"')[0])
+    assert len(Manifest.read(path)) == 3
+    assert "was written with 4 clips and has 3 now" in caplog.text
 
 
 @suffixes

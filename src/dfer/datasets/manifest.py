@@ -19,16 +19,17 @@ Two families follow where a source gives them, for all of its emotions or for no
 Others are kept behind them (CSV gives them back as text); `other_X` are ballots that name no emotion, such as FER+'s
 "unknown".
 
-On disk: CSV whose first line is a comment, `# dfer.manifest/1 {"emotions": ...}`, with emotions, root, source and
-counts of clips left out as JSON (`pandas.read_csv(path, skiprows=1)` reads the rest), or Parquet with the same JSON
-in its metadata. Counts are kept as they are: a soft label is made from them at the last moment. A distribution that
-somebody else made stays in its own columns, so that it can never pass for votes.
+On disk: CSV whose first line is a comment, `# dfer.manifest/1 {"emotions": ...}`, with emotions, root, source, counts
+of clips left out and the number of those written as JSON (`pandas.read_csv(path, skiprows=1)` reads the rest), or
+Parquet with the same JSON in its metadata. Counts are kept as they are: a soft label is made from them at the last
+moment. A distribution that somebody else made stays in its own columns, so that it can never pass for votes.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -43,6 +44,8 @@ from dfer.datasets.columns import ESTIMATED, check, completed, family
 from dfer.errors import DferError, listed
 from dfer.files import replacing
 from dfer.labels import EmotionSet
+
+logger = logging.getLogger(__name__)
 
 FORMAT = "dfer.manifest/1"
 SUFFIXES = (".csv", ".parquet")
@@ -194,6 +197,7 @@ class Manifest:
             "root": Path(os.path.relpath(self.root, folder) if portable else self.root).as_posix(),
             "source": self.source,
             "left_out": dict(self.left_out),
+            "clips": len(self),
         }
 
     @classmethod
@@ -210,6 +214,8 @@ class Manifest:
             head, table = (_read_parquet if path.suffix == ".parquet" else _read_csv)(path)
             emotions = EmotionSet(head["emotions"]["name"], tuple(head["emotions"]["emotions"]))
             root, source, left_out = path.parent / head["root"], head["source"], head["left_out"]
+            if head.get("clips", len(table)) != len(table):  # cut off at the end of a line, or edited by hand
+                logger.warning("%s was written with %d clips and has %d now", path, head["clips"], len(table))
             return cls.build(table, emotions=emotions, root=root, source=source, left_out=left_out)
         except DferError as error:
             raise DferError(f"{path}: {error}") from error
