@@ -19,15 +19,15 @@ for needed in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(needed)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "mirror"])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network whose batch norms have seen something, so that its logits differ."""
     torch.manual_seed(0)
     model = create_model("frame_gru", 7, widths=[8, 16], hidden=8)
     with torch.no_grad():
         for _ in range(5):
             model(torch.rand(8, 3, 4, 24, 24))
-    preprocessing = Preprocessing(frames=4, size=24, mean=(0.3, 0.4, 0.5), std=(0.2, 0.3, 0.4))
+    preprocessing = Preprocessing(frames=4, size=24, mean=(0.3, 0.4, 0.5), std=(0.2, 0.3, 0.4), mirror=request.param)
     card = Card("frame_gru", {"widths": [8, 16], "hidden": 8}, DFEW, preprocessing.to_dict())
     card.calibration["temperature"] = 0.2
     path = tmp_path_factory.mktemp("model")
@@ -39,9 +39,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("batch", [1, 2, 7])
 def test_both_runtimes_give_the_same_numbers_for_any_batch(folder: Path, batch: int) -> None:
     pictures = np.random.default_rng(batch).integers(0, 256, (batch, 4, 24, 24, 3), dtype=np.uint8)
-    ours, theirs = torch_network(*load_checkpoint(folder))(pictures), onnx_network(folder / "model.onnx")(pictures)
+    model, card = load_checkpoint(folder)
+    ours, theirs = torch_network(model, card)(pictures), onnx_network(folder / "model.onnx")(pictures)
     assert ours.shape == (batch, 7) and np.allclose(ours, theirs, atol=1e-5)
     assert np.allclose(ours.sum(axis=1), 1, atol=1e-5) and np.ptp(ours, axis=1).min() > 0.01
+    mirrored = torch_network(model, card)(pictures[:, :, :, ::-1].copy())
+    assert np.allclose(ours, mirrored, atol=1e-5) == card.preprocessing["mirror"]
 
 
 def test_the_card_lies_in_the_file(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,18 @@ def test_predicting_twice_is_the_same_bits_and_draws_no_random_number(toy: Manif
     first, second = (predict_probs(model, clips, np.arange(8))[0] for _ in range(2))
     assert np.array_equal(first, second) and torch.equal(torch.get_rng_state(), state)
     assert not model.training
+
+
+def test_with_mirror_a_clip_and_its_mirror_image_get_one_answer_the_mean_of_their_logits(toy: Manifest) -> None:
+    model, rows = network("tiny3d"), np.arange(24)
+    there, back, both, both_back = (
+        predict_probs(model, ClipDataset(toy, replace(INPUT, mirror=mirror), change=change), rows)[0]
+        for mirror in (False, True)
+        for change in (None, lambda frames, _row: frames[:, :, ::-1].copy())
+    )
+    assert np.abs(both - both_back).max() < 1e-6 < np.abs(there - back).max()
+    mean = np.sqrt(there * back)  # of logits: geometric, of probabilities
+    assert np.abs(both - mean / mean.sum(axis=1, keepdims=True)).max() < 1e-6
 
 
 def test_pixels_are_scaled_by_channel() -> None:

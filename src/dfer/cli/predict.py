@@ -122,7 +122,7 @@ def _read_all(predictor: Predictor, places: dict[Video, tuple[Path, ...]], span:
 
 
 def _read(predictor: Predictor, video: Video, span: Span, people: int | None, paths: tuple[Path, ...]) -> None:
-    from dfer.video.frames import length_s
+    from dfer.video.decoding import length_s
 
     recording, begin = predictor.recording(video.path), time.monotonic()
     length = length_s(video.path)

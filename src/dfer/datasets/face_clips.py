@@ -26,9 +26,10 @@ from dfer.datasets.manifest import Manifest
 from dfer.datasets.pack import Job, LeftOutError, changed, file_name, packed_before, write_clips
 from dfer.errors import DferError
 from dfer.files import replacing
+from dfer.video.decoding import check_file, decode
 from dfer.video.detection import Detector
 from dfer.video.faces import find_faces
-from dfer.video.frames import check_file, decode, natural_key, open_clip
+from dfer.video.frames import natural_key, open_clip
 from dfer.video.mtcnn import Mtcnn
 from dfer.video.preprocessing import to_grey
 from dfer.video.stream import TimedFrame

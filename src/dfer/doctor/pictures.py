@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from dfer.datasets import Manifest
 from dfer.doctor.disk import Progress
 from dfer.errors import DferError
-from dfer.video.frames import decode, open_clip
+from dfer.video.decoding import decode
+from dfer.video.frames import open_clip
 from dfer.video.sampling import uniform
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from dfer.errors import DferError
-from dfer.models import Card
+from dfer.models import Card, answer
 from dfer.video.preprocessing import Preprocessing
 
 Frames = npt.NDArray[np.uint8]
@@ -46,7 +46,7 @@ class PicturesToProbs(nn.Module):
     def __init__(self, model: nn.Module, card: Card) -> None:
         super().__init__()
         preprocessing = Preprocessing(**card.preprocessing)
-        self.model = model
+        self.model, self.mirror = model, preprocessing.mirror
         self.mean: Tensor
         self.std: Tensor
         self.temperature = card.calibration.get("temperature", 1.0)
@@ -58,7 +58,7 @@ class PicturesToProbs(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         """Pictures (B, T, H, W, C) uint8 -> probs (B, K) float32."""
         clips = pictures.permute(0, 4, 1, 2, 3).float() / 255
-        logits = self.model((clips - self.mean) / self.std)
+        logits = answer(self.model, (clips - self.mean) / self.std, mirror=self.mirror)
         return torch.softmax(logits / self.temperature, dim=1)
 
 

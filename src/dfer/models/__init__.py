@@ -15,6 +15,7 @@ from torch import nn
 
 from dfer.errors import DferError, listed, nearest
 from dfer.models.checkpoint import Card, load_checkpoint, require_emotions, save_checkpoint
+from dfer.models.clips import answer
 from dfer.models.frame_gru import FrameGru
 from dfer.models.m3dfel import M3dfel
 from dfer.models.manifold import mixed_inside
@@ -29,7 +30,8 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
 }
 
 __all__ = [
-    "Card", "create_model", "list_models", "load_checkpoint", "mixed_inside", "require_emotions", "save_checkpoint",
+    "Card", "answer", "create_model", "list_models", "load_checkpoint", "mixed_inside", "require_emotions",
+    "save_checkpoint",
 ]  # fmt: skip
 
 

@@ -1,8 +1,8 @@
-"""What every network asks of the clips it is shown."""
+"""What every network asks of the clips it is shown, and how it is asked about them."""
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from dfer.errors import DferError
 
@@ -17,3 +17,12 @@ def require_clips(clips: Tensor, channels: int) -> None:
         raise DferError(
             f"the network expects clips (batch, {channels} channels, frames, height, width), got {tuple(clips.shape)}"
         )
+
+
+def answer(network: nn.Module, clips: Tensor, *, mirror: bool) -> Tensor:
+    """Logits (B, K) of clips (B, C, T, H, W); with `mirror`, the mean of those of the clip and of its mirror image.
+
+    A mirrored face shows the same emotion, and a network's answers to the two err in part independently.
+    """
+    logits: Tensor = network(clips)
+    return (logits + network(clips.flip(-1))) / 2 if mirror else logits

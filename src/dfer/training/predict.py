@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from dfer.datasets import Manifest
 from dfer.evaluation import Predictions
-from dfer.models import load_checkpoint, require_emotions
+from dfer.models import answer, load_checkpoint, require_emotions
 from dfer.training.clips import Change, ClipDataset, Rows, batches
 from dfer.video.preprocessing import Preprocessing
 
@@ -62,7 +62,7 @@ def predict_probs(
     for read in batches(dataset, parts, workers=workers):
         clips = to_network(read.clips.to(device).float().div_(255), dataset.preprocessing)
         with autocast(device, precision):
-            logits = model(clips)
+            logits = answer(model, clips, mirror=dataset.preprocessing.mirror)
         probs.append(torch.softmax(logits.float().cpu().double(), dim=1).numpy())
         frames += [" ".join(map(str, indices)) for indices in read.indices.tolist()]
     return np.concatenate(probs), frames

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dfer.errors import DferError
-from dfer.video.frames import IMAGE_SUFFIXES, FolderClip, Shown, check_file, decode, is_video, read_image
+from dfer.video.decoding import Shown, check_file, decode, is_video
+from dfer.video.frames import IMAGE_SUFFIXES, FolderClip, read_image
 
 Frames = npt.NDArray[np.uint8]
 ROUNDING_S = 0.001
