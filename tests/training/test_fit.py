@@ -316,7 +316,7 @@ def test_the_epoch_with_the_best_score_is_kept_and_the_earlier_of_equals(
     selection: str, scores: list[float], best: int,
 ) -> None:  # fmt: skip
     given = iter(scores)
-    monkeypatch.setattr(loop._Run, "_validate", lambda _: {selection: next(given)})
+    monkeypatch.setattr(loop, "validation_scores", lambda *_: {selection: next(given)})
     states: list[dict[str, Tensor]] = []
     watch = Watch(epoch=lambda _: states.append({key: value.clone() for key, value in network[0].state_dict().items()}))
     recipe = quick(optim={"ema": 0.0}).model_copy(update={"selection": selection})
@@ -466,8 +466,8 @@ def test_a_state_within_an_epoch_goes_on_after_its_last_step(
 def test_selection_remembers_over_a_kill_which_epoch_was_best(
     toy: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scores = {3: 0.5, 6: 0.9, 9: 0.7}
-    monkeypatch.setattr(loop._Run, "_validate", lambda run: {"val_war": scores[run.place["step"]]})
+    scores = iter([0.5, 0.9, 0.7] * 2)  # of either run's three epochs
+    monkeypatch.setattr(loop, "validation_scores", lambda *_: {"val_war": next(scores)})
     recipe = quick().model_copy(update={"selection": "val_war"})
     fit(recipe, toy, tmp_path / "undisturbed", fold=1)
     broken_off(recipe, toy, tmp_path / "run", 7)

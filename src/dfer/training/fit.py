@@ -26,13 +26,12 @@ from torch import Tensor, nn
 
 from dfer.datasets import Manifest
 from dfer.errors import DferError, listed
-from dfer.evaluation import kl_divergence, uar, war
 from dfer.models import Card, create_model, mixed_inside, save_checkpoint
 from dfer.training.clips import Batch, Chosen, ClipDataset, Rows, batches, choose_clips, jittered_sampler
 from dfer.training.config import Recipe
 from dfer.training.losses import balanced_weights, make_loss, weighted_mean
 from dfer.training.optim import learning_rate, make_optimizer, moving_average
-from dfer.training.predict import autocast, predict_probs, to_network
+from dfer.training.predict import autocast, to_network, validation_scores
 from dfer.training.randomness import Purpose, stream
 from dfer.training.record import Record
 from dfer.training.state import load_state, save_state
@@ -318,30 +317,10 @@ class _Run:
             "epoch": epoch + 1, "step": self.place["step"], "train_loss": self.place["loss"] / self.place["clips"],
             "lr": self.optimizer.param_groups[0]["lr"], "seconds": round(self.place["seconds"], 1),
         }  # fmt: skip
-        return row | (self._validate() if len(self.chosen.validation) else {})
-
-    def _validate(self) -> dict[str, float]:
-        rows = self.chosen.validation
-        dataset = ClipDataset(self.manifest, self.recipe.input)
-        probs, _ = predict_probs(
-            self._judged(),
-            dataset,
-            rows,
-            batch=self.recipe.optim.batch,
-            precision=self.recipe.optim.precision,
-            workers=self.recipe.data.workers,
-        )
-        scores: dict[str, float] = {}
-        labels, votes = self.manifest.labels[rows], self.manifest.votes[rows]
-        if (labelled := labels >= 0).any():
-            scores |= {
-                "val_war": war(probs[labelled], labels[labelled]),
-                "val_uar": uar(probs[labelled], labels[labelled]),
-            }
-        if (voted := votes.sum(axis=1) > 0).any():  # NaN (no votes) is not above 0
-            shares = votes[voted] / votes[voted].sum(axis=1, keepdims=True)
-            scores["val_kl"] = float(kl_divergence(probs[voted], shares).mean())
-        return scores
+        validation = self.chosen.validation
+        if len(validation):
+            row |= validation_scores(self._judged(), self.manifest, validation, self.recipe)
+        return row
 
     def _is_best(self, row: dict[str, Any]) -> bool:
         wanted = self.recipe.selection

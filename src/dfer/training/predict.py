@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from dfer.datasets import Manifest
-from dfer.evaluation import Predictions
+from dfer.evaluation import Predictions, kl_divergence, uar, war
 from dfer.models import answer, load_checkpoint, require_emotions
 from dfer.training.clips import Change, ClipDataset, Rows, batches
+from dfer.training.config import Recipe
 from dfer.video.preprocessing import Preprocessing
 
 BATCH = 64
@@ -66,6 +67,26 @@ def predict_probs(
         probs.append(torch.softmax(logits.float().cpu().double(), dim=1).numpy())
         frames += [" ".join(map(str, indices)) for indices in read.indices.tolist()]
     return np.concatenate(probs), frames
+
+
+def validation_scores(model: nn.Module, manifest: Manifest, rows: Rows, recipe: Recipe) -> dict[str, float]:
+    """What an epoch is judged by: val_war and val_uar of the clips with a label, val_kl (nats) of those with votes."""
+    probs, _ = predict_probs(
+        model,
+        ClipDataset(manifest, recipe.input),
+        rows,
+        batch=recipe.optim.batch,
+        precision=recipe.optim.precision,
+        workers=recipe.data.workers,
+    )
+    scores: dict[str, float] = {}
+    labels, votes = manifest.labels[rows], manifest.votes[rows]
+    if (labelled := labels >= 0).any():
+        scores |= {"val_war": war(probs[labelled], labels[labelled]), "val_uar": uar(probs[labelled], labels[labelled])}
+    if (voted := votes.sum(axis=1) > 0).any():  # NaN (no votes) is not above 0
+        shares = votes[voted] / votes[voted].sum(axis=1, keepdims=True)
+        scores["val_kl"] = float(kl_divergence(probs[voted], shares).mean())
+    return scores
 
 
 def predict_fold(folder: Path, manifest: Manifest, fold: int | None, *, change: Change | None = None) -> Predictions:
