@@ -1,33 +1,72 @@
-"""The tables of docs/results, from a report.json: `python docs/results/table.py docs/results/ferplus.json`."""
+"""The tables of docs/results: `python docs/results/table.py docs/results/NAME.json`, a report or a comparison."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-PERCENT, PLAIN = ("war", "uar"), ("kl", "js", "ece")
-HEAD = "| run | n | WAR ↑ | UAR ↑ | KL ↓ | JS ↓ | ECE ↓ | epochs | minutes |"
+PERCENT = ("war", "uar")
+SCORES = {"war": "WAR ↑", "uar": "UAR ↑", "kl": "KL ↓", "js": "JS ↓", "ece": "ECE ↓"}
 
 
-def number(cell: dict[str, Any], key: str) -> str:
-    """A score, with mean ± sd over folds where there are several."""
+def number(key: str, value: float, spread: float | None, *, sign: str = "") -> str:
+    """A score, or with `sign` a difference; with ± a deviation where there is one."""
     scale, digits = (100, 1) if key in PERCENT else (1, 3)
-    text = f"{cell[key] * scale:.{digits}f}"
-    if cell["sd"] is not None:
-        text += f" ({cell['mean'][key] * scale:.{digits}f} ± {cell['sd'][key] * scale:.{digits}f})"
-    return text
+    text = f"{value * scale:{sign}.{digits}f}"
+    return text if spread is None else f"{text} ± {spread * scale:.{digits}f}"
+
+
+def line(*entries: object) -> str:
+    """A row of a table."""
+    return f"| {' | '.join(str(entry) for entry in entries)} |"
+
+
+def head(*names: str) -> Iterator[str]:
+    """The first two rows of a table."""
+    yield line(*names)
+    yield "|---" * len(names) + "|"
+
+
+def of_report(report: dict[str, Any]) -> Iterator[str]:
+    """One row a run: pooled over folds, and in brackets mean ± deviation over folds where there are several."""
+    yield from head("run", "n", *SCORES.values(), "epochs", "minutes")
+    for cell in report["cells"]:
+        scores = []
+        for key in SCORES:
+            folds = f" ({number(key, cell['mean'][key], cell['sd'][key])})" if cell["sd"] else ""
+            scores.append(number(key, cell[key], None) + folds)
+        training = cell["training"]
+        yield line(cell["name"], cell["n"], *scores, training["epochs"], f"{training['seconds'] / 60:.0f}")
+
+
+def of_comparison(comparison: dict[str, Any]) -> Iterator[str]:
+    """One row a cell: the mean over seeds, ± their deviation; then what each differs by from the first."""
+    yield from head("cell", "seeds", *SCORES.values(), "minutes a run")
+    for cell in comparison["cells"]:
+        scores = [number(key, cell["scores"][key]["value"], cell["scores"][key]["deviation"]) for key in SCORES]
+        minutes = f"{cell['cost']['seconds'] / 60 / cell['cost']['runs']:.0f}" if "cost" in cell else "–"
+        yield line(cell["name"], cell["seeds"], *scores, minutes)
+    yield ""
+    tested = [key for key in SCORES if "holm" in comparison["comparisons"][0]["scores"][key]]
+    yield from head(f"less {comparison['baseline']}", *(SCORES[key] for key in tested))
+    for pair in comparison["comparisons"]:
+        yield line(pair["name"], *(difference(key, pair["scores"][key]) for key in tested))
+
+
+def difference(key: str, test: dict[str, Any]) -> str:
+    """What a cell gains or loses, its interval, and its corrected p value."""
+    low, high = (number(key, end, None, sign="+") for end in test["interval"])
+    p = "p < .001" if test["holm"] < 0.001 else f"p = {test['holm']:.3f}".replace("0.", ".")
+    return f"{number(key, test['difference'], None, sign='+')} ({low} to {high}; {p})"
 
 
 def main(path: Path) -> None:
-    """Print the table as Markdown."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    print(HEAD + "\n" + "|---" * HEAD.count(" | ") + "|---|")
-    for cell in cells:
-        scores = " | ".join(number(cell, key) for key in (*PERCENT, *PLAIN))
-        training = cell["training"]
-        print(f"| {cell['name']} | {cell['n']} | {scores} | {training['epochs']} | {training['seconds'] / 60:.0f} |")
+    """Print the tables as Markdown."""
+    told = json.loads(path.read_text(encoding="utf-8"))
+    print("\n".join(of_comparison(told) if "comparisons" in told else of_report(told)))
 
 
 if __name__ == "__main__":

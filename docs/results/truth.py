@@ -1,0 +1,39 @@
+"""How close networks trained on ten votes come to the long-run distribution of the panel, on the made-up set.
+
+`python docs/results/truth.py SIM_DFEW/truth.csv docs/results/grid_sim_*.parquet` prints the tables of docs/results. The
+true distributions stand where the votes stood, and everything else is `dfer compare`, by identity.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+from table import of_comparison
+
+from dfer import Predictions
+from dfer.evaluation import compare
+
+RATERS = 2000
+"""Who voted on each clip in the long run."""
+
+
+def judged_by_truth(predictions: Predictions, truth: pd.DataFrame) -> Predictions:
+    """The same predictions, with what all raters said in place of what ten said."""
+    columns = [f"p_{emotion}" for emotion in predictions.emotions]
+    return replace(predictions, votes=RATERS * truth.loc[predictions.ids, columns].to_numpy(dtype=float))
+
+
+def main(truth: Path, tables: list[Path]) -> None:
+    """Print the scores against the truth, then what each run differs by from the first."""
+    known = pd.read_csv(truth)
+    known.index = pd.Index([f"{clip:05d}" for clip in known["clip"]])
+    runs = {path.stem: [judged_by_truth(Predictions.read(path), known)] for path in tables}
+    told = compare(runs, groups=dict(zip(known.index, known["identity"].astype(str), strict=True)))
+    print("\n".join(of_comparison(told)))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), [Path(argument) for argument in sys.argv[2:]])
