@@ -1,9 +1,10 @@
 """How fast is a video read, what takes the time, and does memory stay flat? One face, all frames, torch and ONNX.
 
 The bounds to hold on 2 cores for 640x360 at 25 to 30 frames a second: twice real time end to end, 1 GB, no growth over
-a long video (`--minutes 60` makes an hour by looping), 3 s from the start of the process to the first result.
+a long video, 3 s from the start of the process to the first result.
 
-    python benchmarks/predict.py [VIDEO] [--model FOLDER] [--minutes 60]
+    python benchmarks/predict.py [VIDEO] [--model FOLDER]                 # speed
+    python benchmarks/predict.py [VIDEO] [--model FOLDER] --minutes 60    # memory over an hour, made by looping
 
 VIDEO is brought to 640x360 at 30 frames a second first. Shares are of processor time, in passes of which each does one
 step more than the one before. Memory is noted after every 20 seconds of video.
@@ -111,37 +112,49 @@ def memory(model: str, video: Path) -> list[float]:
     return noted
 
 
+def speed(video: Path, folder: Path, model: str) -> None:
+    """What a stranger waits for, and what takes the time; written to predict.json."""
+    started, processor = first_result(model, video)
+    print(f"start of Python to first result {started:.2f} s, {processor:.2f} s of processor time")
+    exported = shutil.copytree(model_folder(model), folder / "model")
+    short = looped(shrunk(video, folder), 10, folder / "short.mp4")
+    found = {"torch": shares(str(exported), short, "torch")}
+    try:
+        export_onnx(exported)
+        found["onnx"] = shares(str(exported), short, "onnx")
+    except DferError as error:  # the extra is not installed
+        print(f"onnx: {error}")
+    first = {"wall_s": round(started, 2), "processor_s": round(processor, 2)}
+    load = round(os.getloadavg()[0], 1)
+    write_result("predict", {"video": video.name, "first_result": first, "runtimes": found, "load": load})
+
+
+def length(video: Path, folder: Path, model: str, minutes: float) -> None:
+    """Whether memory stays flat; written to predict_memory.json."""
+    noted = memory(model, looped(shrunk(video, folder), minutes * 60, folder / "long.mp4"))
+    warm = noted[len(noted) // 5]
+    print(f"memory {noted[-1]:.0f} MB, {noted[-1] - warm:+.1f} MB since a fifth of {minutes:g} minutes")
+    write_result("predict_memory", {"video": video.name, "minutes": minutes, "megabytes": [round(x) for x in noted]})
+
+
+def shrunk(video: Path, folder: Path) -> Path:
+    """The video at 640x360 and 30 frames a second."""
+    shrink(video, folder / "video.mp4")
+    return folder / "video.mp4"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("video", nargs="?", type=Path, default=CLIP)
     parser.add_argument("--model", default="default")
-    parser.add_argument("--minutes", type=float, default=3)
+    parser.add_argument("--minutes", type=float, default=0)
     given = parser.parse_args()
     print(f"{given.video.name}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    started, processor = first_result(given.model, given.video)
-    print(f"start of Python to first result {started:.2f} s, {processor:.2f} s of processor time")
     with tempfile.TemporaryDirectory() as temporary:
-        video, short = Path(temporary) / "video.mp4", Path(temporary) / "short.mp4"
-        shrink(given.video, video)
-        looped(video, 10, short)
-        model = shutil.copytree(model_folder(given.model), Path(temporary) / "model")
-        found = {"torch": shares(str(model), short, "torch")}
-        noted = memory(str(model), looped(video, given.minutes * 60, Path(temporary) / "long.mp4"))
-        try:  # last: the exporter stays in memory
-            export_onnx(model)
-            found["onnx"] = shares(str(model), short, "onnx")
-        except DferError as error:  # the extra is not installed
-            print(f"onnx: {error}")
-    warm = noted[len(noted) // 5]
-    print(f"memory {noted[-1]:.0f} MB, {noted[-1] - warm:+.1f} MB since a fifth of {given.minutes:g} minutes")
-    first = {"wall_s": round(started, 2), "processor_s": round(processor, 2)}
-    values = {
-        "video": given.video.name,
-        "first_result": first,
-        "runtimes": found,
-        "megabytes": [round(value) for value in noted],
-    }
-    write_result("predict", values | {"minutes": given.minutes, "load": round(os.getloadavg()[0], 1)})
+        if given.minutes:
+            length(given.video, Path(temporary), given.model, given.minutes)
+        else:
+            speed(given.video, Path(temporary), given.model)
 
 
 if __name__ == "__main__":

@@ -127,6 +127,17 @@ def test_a_video_that_lost_its_end_unnoticed_by_the_decoder_is_told(
     assert f"{whole} of its 30 frames are there" in caplog.text
 
 
+def test_a_cut_off_video_that_does_not_count_its_frames_is_told_by_its_length(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_video(tmp_path / "a.mkv", noise(60))
+    assert len(open_clip(path, "video")) == 60 and not caplog.text  # 2.4 s
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    clip = open_clip(path, "video")
+    assert 0 < len(clip) < 35
+    assert f"its frames end at {clip.times[-1]:.1f} s of 2.4; it is cut off, or its sound goes on" in caplog.text
+
+
 def test_a_video_whose_frames_change_their_size_is_refused(tmp_path: Path) -> None:
     small = write_video(tmp_path / "a.ts", noise(3))
     large = write_video(tmp_path / "b.ts", noise(3, 48, 64))

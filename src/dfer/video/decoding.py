@@ -21,6 +21,8 @@ from dfer.errors import DferError
 logger = logging.getLogger(__name__)
 
 Frames = npt.NDArray[np.uint8]
+SILENT_END_S = 1.0
+"""A video whose frames end so much earlier than it says, seconds, is said to be cut off."""
 
 
 def check_file(path: Path) -> None:
@@ -82,7 +84,7 @@ def decode(path: Path, *, start_s: float = 0.0, tolerant: bool = False) -> Itera
     """
     import av
 
-    count, size, damaged = 0, None, 0
+    count, size, damaged, last_s = 0, None, 0, 0.0
     try:
         container = av.open(str(path))
         jumped = start_s > 0 and _jump(container, start_s)
@@ -103,15 +105,27 @@ def decode(path: Path, *, start_s: float = 0.0, tolerant: bool = False) -> Itera
                 if (picture.width, picture.height) != size:
                     raise DferError(f"{path}: expected frames of one size, found {size} and, in frame {count}, another")
                 yield Shown(picture)
-                count += 1
+                count, last_s = count + 1, picture.time
             if damaged:
-                logger.warning("%s: left out %d damaged pieces between its %d frames", path, damaged, count)
-            elif count < stream.frames and not jumped:
-                told = "%s: %d of its %d frames are there; it is cut off, or made of few that stay long"
-                logger.warning(told, path, count, stream.frames)
+                pieces = f"{damaged} damaged piece{'s' * (damaged > 1)}"
+                logger.warning("%s: left out %s between its %d frames", path, pieces, count)
+            elif not jumped and (missing := _missing(container, stream, count, last_s)):
+                logger.warning("%s: %s", path, missing)
     except (av.FFmpegError, OSError) as error:
         told = f"after {count} frames" if count else "not a video that can be opened"
         raise DferError(f"{path}: decoding failed, {told}: {error.strerror or error}") from error
+
+
+def _missing(container: Any, stream: Any, count: int, last_s: float) -> str:
+    """What a file promises and does not hold, by its number of frames or else by its length; "" if it holds all."""
+    import av
+
+    if count < stream.frames:
+        return f"{count} of its {stream.frames} frames are there; it is cut off, or made of few that stay long"
+    end_s = ((container.start_time or 0) + (container.duration or 0)) / av.time_base
+    if not stream.frames and end_s - last_s > SILENT_END_S:
+        return f"its frames end at {last_s:.1f} s of {end_s:.1f}; it is cut off, or its sound goes on"
+    return ""
 
 
 def _pictures(container: Any, stream: Any, tolerant: bool) -> Iterator[Any]:
