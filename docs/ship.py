@@ -2,8 +2,8 @@
 
 Weights are stored in half precision, half the bytes, and computed with in single; temperature and figures are those of
 the weights as they are stored. The temperature is fitted on the run's validation part, against the votes; the test
-part is read for the figures of the card alone. No ONNX file is shipped: twice as large as the weights, it would save
-some tenths of a millisecond a frame of the ten or more that a frame takes; `dfer export default` writes it on the spot.
+part is read for the figures of the card alone. No ONNX file is shipped: it is twice as large as the weights and of use
+only with ONNX Runtime; `dfer export default` writes it on the spot.
 """
 
 from __future__ import annotations

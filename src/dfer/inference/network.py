@@ -6,10 +6,11 @@ Everything that the card says of preprocessing and calibration is inside: pictur
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -83,11 +84,22 @@ def torch_network(model: nn.Module, card: Card, device: str = "auto") -> Network
         raise DferError(f"device {device!r} cannot be used: {reason}; --device cpu always can") from error
 
     def run(pictures: Frames) -> Floats:
-        with torch.inference_mode():
+        with torch.inference_mode(), _one_core_less():
             probs: Tensor = module(torch.from_numpy(pictures).to(device))
         return probs.double().cpu().numpy()
 
     return run
+
+
+@contextlib.contextmanager
+def _one_core_less() -> Iterator[None]:
+    """The search for faces is at work meanwhile: a thread that waits for its core holds up all of the network's."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, threads - 1))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def onnx_network(path: Path) -> Network:
