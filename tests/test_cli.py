@@ -152,7 +152,10 @@ def test_several_runs_stand_side_by_side(made: Made, tmp_path: Path, dfer: Dfer)
     other = shutil.copytree(made.run, tmp_path / "other")
     done = dfer("evaluate", made.run, other, "-o", tmp_path / "both")
     assert done.code == 0 and "run" in done.out and "other" in done.out
-    assert dfer("evaluate", made.run, made.run).is_refusal("runs with different names")
+    assert dfer("evaluate", made.run, made.run).is_refusal("expected different runs")
+    seeds = [shutil.copytree(made.run, tmp_path / cell / "seed0") for cell in ("plain", "mixed")]
+    report = dfer("evaluate", *seeds, "-o", tmp_path / "seeds")
+    assert report.code == 0 and "plain" in report.out and "mixed" in report.out and "seed0" not in report.out
 
 
 def test_resume_after_the_end_changes_nothing_and_no_resume_is_refused(made: Made, dfer: Dfer) -> None:

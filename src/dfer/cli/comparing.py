@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dfer.cli.app import app
+from dfer.cli.naming import run_names
 from dfer.cli.terminal import console, say
 from dfer.errors import DferError, listed
 
@@ -50,25 +51,18 @@ def compare(
 
 
 def _cells(arguments: list[str]) -> dict[str, list[Path]]:
-    """Name -> the runs of a cell. A run is called as its folder, or as it was given where folders do not differ."""
-    given: list[tuple[str, list[Path]]] = []
+    """Name -> the runs of a cell."""
+    bare = [text for text in arguments if "=" not in text or Path(text).exists()]
+    names, cells = iter(run_names([Path(text) for text in bare])), {}
     for text in arguments:
-        name, equals, paths = text.partition("=")
-        if equals and not Path(text).exists():
-            given.append((name, [Path(path) for path in paths.split(",") if path]))
+        if text in bare:
+            cells[next(names)] = [Path(text)]
         else:
-            given.append((text, [Path(text)]))
-    short = [_short(paths[0]) if len(paths) == 1 and name == str(paths[0]) else name for name, paths in given]
-    names = short if len(set(short)) == len(short) else [name for name, _ in given]
-    twice = sorted({name for name in names if names.count(name) > 1 or not name})
-    if twice or not all(paths for _, paths in given):
+            name, _, paths = text.partition("=")
+            cells[name] = [Path(path) for path in paths.split(",") if path]
+    if len(cells) < len(arguments) or "" in cells or not all(cells.values()):
         raise DferError(f"expected runs with different names, RUN or NAME=RUN,RUN; got {listed(arguments)}")
-    return dict(zip(names, (paths for _, paths in given), strict=True))
-
-
-def _short(path: Path) -> str:
-    resolved = path.resolve()
-    return resolved.stem if resolved.suffix in (".csv", ".parquet") else resolved.name
+    return cells
 
 
 def _groups(path: Path) -> dict[str, str]:

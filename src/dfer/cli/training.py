@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dfer.cli.app import app
+from dfer.cli.naming import run_names
 from dfer.cli.terminal import Counter, TrainingBar, console, say
 from dfer.errors import DferError, listed
 
@@ -136,10 +137,7 @@ def _named_runs(
         from dfer.datasets import Manifest
 
         folds = folds_of(Manifest.read(path), fold)
-    names = {run.resolve().name: run for run in runs}
-    if len(names) < len(runs):
-        raise DferError(f"expected runs with different names, got {listed(runs)}")
-    return names, path, folds
+    return dict(zip(run_names(runs), runs, strict=True)), path, folds
 
 
 @app.command()
