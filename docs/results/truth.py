@@ -1,6 +1,6 @@
 """How close networks trained on ten votes come to the long-run distribution of the panel, on the made-up set.
 
-`python docs/results/truth.py SIM_DFEW/truth.csv docs/results/grid_sim_*.parquet` prints the tables of docs/results. The
+`python docs/results/truth.py SIM_DFEW/truth.csv docs/results/sim_*.parquet` prints the tables of docs/results. The
 true distributions stand where the votes stood, and everything else is `dfer compare`, by identity.
 """
 
