@@ -74,7 +74,7 @@ def test_groups_of_the_manifest_are_drawn_whole(runs: Path) -> None:
     manifest_of_people(runs, groups=True).write(runs / "people.csv")
     done = here("compare", "plain", "mixed", "--data", "people.csv")
     assert done.code == 0, done.err
-    assert "drawing the 9 persons or films anew" in done.out
+    assert "drawing the 9 groups (persons, films) anew" in done.out
     manifest_of_people(runs, groups=False).write(runs / "nobody.csv")
     assert here("compare", "plain", "mixed", "--data", "nobody.csv").is_refusal("knows no group")
 

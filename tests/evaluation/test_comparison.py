@@ -150,7 +150,7 @@ def test_fewer_clips_are_said_and_groups_are_counted() -> None:
     assert told["clips"]["all"] == 60 and told["clips"]["groups"] == 9
     said = " ".join(findings.caveats(told))
     assert "Compared on the 60 clips that all runs predicted; left out: 30 of a (clip 60, clip 61" in said
-    assert "drawing the 9 persons or films anew" in said
+    assert "drawing the 9 groups (persons, films) anew" in said
     assert "too narrow" in " ".join(findings.caveats(two()))
 
 

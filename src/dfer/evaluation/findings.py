@@ -134,7 +134,7 @@ def _constant(comparison: Comparison) -> str:
 def _draws(comparison: Comparison) -> str:
     groups = comparison["clips"]["groups"]
     if groups:
-        return f"Intervals and p values come from drawing the {groups:,} persons or films anew, not single clips."
+        return f"Intervals and p values come from drawing the {groups:,} groups (persons, films) anew, not clips."
     return (
         "Intervals and p values come from drawing clips one by one; where several clips show one person they are too "
         "narrow, unless groups are given."
