@@ -121,7 +121,11 @@ def test_seeds_are_averaged_and_their_spread_stands_beside_the_interval() -> Non
     assert both["comparisons"][0]["scores"]["kl"]["welch"] == pytest.approx(
         stats.ttest_ind(*kl, equal_var=False).pvalue
     )
-    assert "Over the seeds alone" in " ".join(findings.caveats(both))
+    pair, said = both["comparisons"][0], " ".join(findings.caveats(both))
+    assert findings.supported(pair["scores"]["kl"]) and pair["scores"]["kl"]["welch"] < 0.05
+    assert "bears out every difference that is told" in said
+    pair["scores"]["kl"]["welch"] = 0.07
+    assert "over the seeds (p in brackets) leaves open c in KL (0.070)." in " ".join(findings.caveats(both))
 
 
 def test_both_conventions_of_folds_are_given() -> None:

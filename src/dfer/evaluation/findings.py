@@ -149,16 +149,15 @@ def _seeds(comparison: Comparison) -> str:
     if min(seeds) == 1:
         return f"{said}, and unknown where there is one run."
     tests = [
-        f"{pair['name']} in {BY_KEY[key].name} {p_text(pair['scores'][key]['welch'])}"
+        (f"{pair['name']} in {BY_KEY[key].name} ({p_text(test['welch'])})", test["welch"])
         for pair in comparison["comparisons"]
         for key in TESTED
-        if pair["scores"][key]["welch"] is not None
+        if supported(test := pair["scores"][key]) and test["welch"] is not None
     ]
-    return (
-        f"{said}. Over the seeds alone (Welch's t test, uncorrected), p is: {'; '.join(tests)}."
-        if tests
-        else f"{said}."
-    )
+    weak = [text for text, p in tests if p >= 1 - CONFIDENCE]
+    if weak:
+        return f"{said}: Welch's t test over the seeds (p in brackets) leaves open {'; '.join(weak)}."
+    return f"{said}; Welch's t test over the seeds bears out every difference that is told." if tests else f"{said}."
 
 
 def _joined(names: Sequence[str]) -> str:
