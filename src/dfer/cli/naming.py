@@ -24,7 +24,8 @@ def run_names(paths: Sequence[Path]) -> list[str]:
     if len({path.resolve() for path in paths}) < len(paths):
         raise DferError(f"expected different runs, got {listed(paths, 12)}")
     bare = [path.with_suffix("") if path.suffix in (".csv", ".parquet") else path for path in paths]
-    parts = [path.parts or path.resolve().parts for path in (bare if len(set(bare)) == len(paths) else paths)]
+    told = bare if len(set(bare)) == len(paths) else paths
+    parts = [(path.resolve() if path.name in ("", "..") else path).parts for path in told]
     lengths = range(1, 2 + max(map(len, parts), default=0))
     enough = next(length for length in lengths if len({part[-length:] for part in parts}) == len(parts))
     names = [part[-enough:] for part in parts]

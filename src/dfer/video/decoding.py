@@ -124,7 +124,7 @@ def _missing(container: Any, stream: Any, count: int, last_s: float) -> str:
         return f"{count} of its {stream.frames} frames are there; it is cut off, or made of few that stay long"
     end_s = ((container.start_time or 0) + (container.duration or 0)) / av.time_base
     if not stream.frames and end_s - last_s > SILENT_END_S:
-        return f"its frames end at {last_s:.1f} s of {end_s:.1f}; it is cut off, or its sound goes on"
+        return f"its frames end at {last_s:.1f} s of {end_s:.1f}; it is cut off, or its last frame or its sound goes on"
     return ""
 
 
