@@ -54,6 +54,17 @@ def test_runs_whose_folders_are_called_alike_keep_their_paths(runs: Path) -> Non
     assert [cell["name"] for cell in told["cells"]] == ["plain", "other/plain"]
 
 
+def test_names_stand_whole_on_a_narrow_terminal(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    names = ["rule=frequency_midas=_alpha=0.4_", "rule=frequency_midas=_alpha=0.8_"]
+    for old, new in zip(("plain", "mixed"), names, strict=True):
+        (runs / old).rename(runs / new)
+    done = here("compare", *names)
+    assert done.code == 0, done.err
+    first = "".join(line.split("│")[1].strip() for line in done.out.splitlines() if line.startswith("│"))
+    assert first == "".join(names) and "…" not in done.out
+
+
 def test_a_folder_with_an_equals_sign_is_a_folder(runs: Path) -> None:
     (runs / "mixed").rename(runs / "lr=0.1")
     assert here("compare", "plain", "lr=0.1").code == 0

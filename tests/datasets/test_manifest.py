@@ -75,7 +75,7 @@ def test_votes_labels_and_folds_are_arrays_in_the_order_of_the_emotions() -> Non
 @suffixes
 def test_everything_survives_the_disk(tmp_path: Path, suffix: str) -> None:
     written = build(tmp_path)
-    written.write(tmp_path / f"m{suffix}")
+    written.write(str(tmp_path / f"m{suffix}"))
     assert_same(Manifest.read(tmp_path / f"m{suffix}"), written)
     assert [path.name for path in tmp_path.iterdir()] == [f"m{suffix}"]
 

@@ -47,6 +47,8 @@ def test_a_table_comes_back_bit_for_bit(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / "new folder" / f"predictions{suffix}"
     toy().write(path)
     assert_same(Predictions.read(path), toy())
+    toy().write(str(path))
+    assert_same(Predictions.read(str(path)), toy())
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 

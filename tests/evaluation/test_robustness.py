@@ -52,6 +52,8 @@ def test_the_sentence_names_what_costs_most_and_who_holds_best() -> None:
     assert said.startswith("Noise costs most (17.0 points of WAR on average), darkness least (7.5)")
     assert said.endswith("a 80.0 %, b 80.5 %; b holds best.")
     assert conclusion(robustness({"a": CLEAN["a"]}, {"a": CORRUPTED["a"]})).endswith("darkness least (0.0).")
+    noise = {"a": {key: part for key, part in CORRUPTED["a"].items() if key[0] == "noise"}}
+    assert conclusion(robustness({"a": CLEAN["a"]}, noise)) == "Noise costs 20.0 points of WAR on average."
 
 
 def test_without_labels_there_is_no_accuracy_and_the_page_shows_the_distances() -> None:

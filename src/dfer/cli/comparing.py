@@ -81,7 +81,7 @@ def show_comparison(comparison: Mapping[str, Any], page: Path) -> None:
     scores = [BY_KEY[key] for key in TESTED]
     clips = comparison["clips"]
     table = Table(title=f"{clips['all']} common test clips, 95 % intervals", title_justify="left")
-    table.add_column("run")
+    table.add_column("run", overflow="fold")
     for score in scores:
         table.add_column(f"{score.name} {score.arrow}", justify="right")
     for cell in comparison["cells"]:

@@ -110,7 +110,7 @@ def robustness(
     with Counter("corrupted test parts") as progress:
         result = corrupted_runs(names, out or runs[0], data=path, folds=folds, names=chosen, progress=progress)
     table = Table(title=f"{result['clips']} test clips, {len(chosen)} corruptions", title_justify="left")
-    table.add_column("run")
+    table.add_column("run", overflow="fold")
     for name in ("WAR clean", "WAR corrupted ↑", "KL clean", "KL corrupted ↓", "corruption error ↓"):
         table.add_column(name, justify="right")
     for run in result["runs"]:
@@ -163,7 +163,7 @@ def demo(
 def show_report(report: dict[str, Any], path: Path) -> None:
     """The report's main table on the terminal, and where the page is."""
     table = Table(title="Test scores (pooled over folds)", title_justify="left")
-    table.add_column("cell")
+    table.add_column("cell", overflow="fold")
     for name in ("clips", "WAR ↑", "UAR ↑", "KL ↓", "JS ↓", "ECE ↓"):
         table.add_column(name, justify="right")
     for cell in report["cells"]:

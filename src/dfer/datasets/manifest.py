@@ -173,7 +173,7 @@ class Manifest:
             )
         return train, test
 
-    def write(self, path: Path) -> None:
+    def write(self, path: str | Path) -> None:
         """Write as .csv or .parquet, in one go: what goes wrong on the way leaves no half a file.
 
         The root is written relative to the file's folder when it lies in it or beside it, so that both can be moved
@@ -201,7 +201,7 @@ class Manifest:
         }
 
     @classmethod
-    def read(cls, path: Path) -> Manifest:
+    def read(cls, path: str | Path) -> Manifest:
         """Read what `write` wrote.
 
         Raises:
@@ -229,7 +229,7 @@ def check_suffix(path: Path) -> None:
         raise DferError(f"expected the name of a manifest to end in .csv or .parquet, got {path}")
 
 
-def _absolute(path: Path) -> Path:
+def _absolute(path: str | Path) -> Path:
     """Without "..", and links as they are: a linked folder moves with its link."""
     return Path(os.path.normpath(Path(path).absolute()))
 

@@ -95,12 +95,13 @@ class Predictions:
             frames=np.array(self.frames, dtype=object)[rows].tolist(),
         )
 
-    def write(self, path: Path) -> None:
+    def write(self, path: str | Path) -> None:
         """Write the table; a broken-off write leaves what was there before.
 
         Raises:
             DferError: another suffix than .csv or .parquet, or a place that cannot be written.
         """
+        path = Path(path)
         _check_suffix(path)
         with replacing(path) as partial:
             if path.suffix == ".parquet":
@@ -109,12 +110,13 @@ class Predictions:
                 self._table().to_csv(partial, index=False)
 
     @classmethod
-    def read(cls, path: Path) -> Predictions:
+    def read(cls, path: str | Path) -> Predictions:
         """Read a table that `write` wrote, or one of that form.
 
         Raises:
             DferError: no such file, columns that are missing or in doubt, or values that cannot be.
         """
+        path = Path(path)
         _check_suffix(path)
         try:
             if path.suffix == ".parquet":

@@ -107,7 +107,7 @@ def render_robustness(result: Mapping[str, Any]) -> str:
 
 
 def conclusion(result: Mapping[str, Any]) -> str:
-    """Which corruption costs most, and which run holds best, in one sentence."""
+    """Which corruption costs most (or what the only one costs), and which run holds best, in a sentence or two."""
     runs, score = result["runs"], BY_KEY["war"]
     if runs[0]["clean"]["war"] is None:
         return "No test clip has a single label: there is no accuracy to lose, only distances to the votes."
@@ -116,15 +116,14 @@ def conclusion(result: Mapping[str, Any]) -> str:
         for name in result["corruptions"]
     }
     worst, least = max(lost, key=lost.__getitem__), min(lost, key=lost.__getitem__)
-    said = (
-        f"{worst.replace('_', ' ').capitalize()} costs most ({score.text(lost[worst])} points of WAR on average), "
-        f"{least.replace('_', ' ')} least ({score.text(lost[least])})"
-    )
+    name, points = worst.replace("_", " ").capitalize(), f"{score.text(lost[worst])} points of WAR on average"
+    rest = f"{least.replace('_', ' ')} least ({score.text(lost[least])})"
+    said = f"{name} costs {points}" if len(lost) == 1 else f"{name} costs most ({points}), {rest}"
     if len(runs) == 1:
         return f"{said}."
     best = max(runs, key=lambda run: run["mean"]["war"])
     ends = listed(f"{run['name']} {score.text(run['mean']['war'])} %" for run in runs)
-    return f"{said}. Mean WAR over all of them: {ends}; {best['name']} holds best."
+    return f"{said}. Mean WAR under corruption: {ends}; {best['name']} holds best."
 
 
 def _scores(predictions: Predictions) -> dict[str, float]:
