@@ -1,4 +1,7 @@
-"""The tables of docs/results: `python docs/results/table.py docs/results/NAME.json`, a report or a comparison."""
+"""The tables of docs/results: `python docs/results/table.py docs/results/NAME.json`.
+
+NAME.json is a report, a comparison, or what `dfer robustness` wrote.
+"""
 
 from __future__ import annotations
 
@@ -56,6 +59,16 @@ def of_comparison(comparison: dict[str, Any]) -> Iterator[str]:
         yield line(pair["name"], *(difference(key, pair["scores"][key]) for key in tested))
 
 
+def of_robustness(told: dict[str, Any]) -> Iterator[str]:
+    """One row a run and score: clean, at each severity (mean over the corruptions), and the mean over severities."""
+    yield from head("run", "score", "clean", *map(str, told["severities"]), "mean")
+    for run in told["runs"]:
+        for key in ("war", "kl"):
+            levels = [sum(level) / len(level) for level in zip(*(c[key] for c in run["curves"].values()), strict=True)]
+            values = [number(key, value, None) for value in (run["clean"][key], *levels, run["mean"][key])]
+            yield line(run["name"], SCORES[key], *values)
+
+
 def difference(key: str, test: dict[str, Any]) -> str:
     """What a cell gains or loses, its interval, and its corrected p value."""
     low, high = (number(key, end, None, sign="+") for end in test["interval"])
@@ -66,7 +79,8 @@ def difference(key: str, test: dict[str, Any]) -> str:
 def main(path: Path) -> None:
     """Print the tables as Markdown."""
     told = json.loads(path.read_text(encoding="utf-8"))
-    print("\n".join(of_comparison(told) if "comparisons" in told else of_report(told)))
+    tables = of_comparison if "comparisons" in told else of_robustness if "severities" in told else of_report
+    print("\n".join(tables(told)))
 
 
 if __name__ == "__main__":
