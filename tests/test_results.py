@@ -22,7 +22,7 @@ def test_a_table_is_what_its_numbers_say(name: str, capsys: pytest.CaptureFixtur
     assert set(printed) <= set((RESULTS / "README.md").read_text(encoding="utf-8").splitlines())
 
 
-@pytest.mark.parametrize("name", ["ferplus", "eighth", "sweep", "sim_grid"])
+@pytest.mark.parametrize("name", ["ferplus", "eighth", "again", "sweep", "sim_grid"])
 def test_a_comparison_is_that_of_the_saved_predictions(name: str) -> None:
     cells = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["cells"]
     saved = [Predictions.read(path) for path in RESULTS.glob(f"{name}_*.parquet")]
