@@ -123,7 +123,10 @@ class Optim(Section):
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay of an exponential moving average of the weights, which is then what is judged; 0 keeps none."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """"auto": bf16 on hardware that computes in it, else fp32."""
+    """"auto": bf16 on hardware that computes in it, where the network's gradients in it are proved; else fp32."""
+    threads: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Of a run on a CPU. "auto": OMP_NUM_THREADS, or else as many as other programs leave cores idle, looked at before
+    each epoch. A run that shall be the same to the last bit needs a number."""
 
 
 def _off_is_none(value: Any) -> Any:

@@ -29,18 +29,23 @@ from dfer.errors import DferError, listed
 from dfer.models import Card, create_model, mixed_inside, save_checkpoint
 from dfer.training.clips import Batch, Chosen, ClipDataset, Rows, batches, choose_clips, jittered_sampler
 from dfer.training.config import Recipe
+from dfer.training.gradients import choose_precision
 from dfer.training.losses import balanced_weights, make_loss, weighted_mean
 from dfer.training.optim import learning_rate, make_optimizer, moving_average
-from dfer.training.predict import autocast, to_network, validation_scores
+from dfer.training.precision import Precision, autocast
+from dfer.training.predict import to_network, validation_scores
 from dfer.training.randomness import Purpose, stream
 from dfer.training.record import Record
 from dfer.training.state import load_state, save_state
+from dfer.training.threads import Threads, threads_kept
 from dfer.version import __version__
 
 logger = logging.getLogger(__name__)
 
 CHECKPOINT_SECONDS = 60.0
 """A killed run repeats at most about this much work."""
+PROVED_CLIPS = 8
+"""Clips on which gradients are proved: whether they are right depends on the sizes within a clip."""
 
 
 class Progress(Protocol):
@@ -72,7 +77,7 @@ def fit(
         DferError: a folder in use, no clips to train on, an unreadable clip, a loss that is not finite.
     """
     # The caller's global generator is put back afterwards: the network's initialisation and dropout use it.
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), threads_kept():
         run = _Run(recipe, manifest, folder, fold)
         if run.begin(resume):
             run.train(progress)
@@ -109,6 +114,8 @@ class _Run:
         self.ballots = torch.from_numpy(_ballots(manifest))
         self.class_weights = self._class_weights()
         self.loss = make_loss(recipe.loss, self.targets[self.chosen.train].mean(dim=0).to(self.accelerator.device))
+        self.threads = Threads(recipe.optim.threads)
+        self.precision = self._proved_precision()
         self.batches_per_epoch = max(1, len(self.chosen.train) // recipe.optim.batch)
         self.place: dict[str, Any] = {
             "step": 0, "loss": 0.0, "clips": 0, "seconds": 0.0, "best": None, "best_epoch": 0, "row": {},
@@ -134,6 +141,17 @@ class _Run:
                 f"a batch of {batch} clips cannot be shared evenly by {processes} processes; set optim.batch to a "
                 f"multiple of {processes}, of at most the {len(self.chosen.train)} clips of the training part"
             )
+
+    def _proved_precision(self) -> Precision:
+        """The precision of the recipe, or fp32 where the gradients in that would be wrong."""
+        recipe, processes = self.recipe, self.accelerator.num_processes
+        batch = min(recipe.optim.batch // processes, len(self.chosen.train), PROVED_CLIPS)
+        shape = (batch, recipe.input.channels, recipe.input.frames, recipe.input.size, recipe.input.size)
+        clips = torch.zeros(shape, device=self.accelerator.device)
+        precision, wrong = choose_precision(recipe.optim.precision, self.network, clips)
+        if wrong:
+            logger.warning("training in fp32: the bf16 gradients of %s are wrong on this machine", listed(wrong))
+        return precision
 
     # -- before and after ---------------------------------------------------------------------------------------
 
@@ -175,7 +193,8 @@ class _Run:
             "seconds": round(self.place["seconds"], 1), "parameters": self.parameters, "model": self.recipe.model.name,
             "emotions": list(self.manifest.emotions), "data": self.place["data"],
             "prior": self.chosen.prior.round(6).tolist(),
-            "processes": self.accelerator.num_processes, "device": str(self.accelerator.device), "version": __version__,
+            "precision": self.precision, "processes": self.accelerator.num_processes,
+            "device": str(self.accelerator.device), "version": __version__,
         }  # fmt: skip
         self.record.finish(summary)
 
@@ -204,9 +223,10 @@ class _Run:
         """From where the run stands to its end."""
         row = self.place["row"]
         for epoch in range(self.place["step"] // self.batches_per_epoch, self.recipe.optim.epochs):
+            threads = self.threads.choose()
             self._train_epoch(epoch, progress)
             self._require_finite_weights()
-            row = self._epoch_row(epoch)
+            row = self._epoch_row(epoch) | {"threads": threads}
             self.record.log(row)
             self.place |= {"loss": 0.0, "clips": 0, "row": row}
             if self._is_best(row):
@@ -276,14 +296,14 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(recipe.optim, step, self.batches_per_epoch)
         self.model.train()
-        with autocast(device, recipe.optim.precision), inside:
+        with autocast(device, self.precision), inside:
             logits = self.model(to_network(clips, recipe.input))
         loss = weighted_mean(self.loss(logits.float(), targets, ballots), targets, self.class_weights)
         value = float(loss.detach())
         if not math.isfinite(value):
             ids = listed(self.manifest.table["id"].iloc[batch.rows.numpy()], limit=len(batch.rows))
             raise DferError(
-                f"the loss is {value} at step {step}; clips of the batch: {ids}; lower optim.lr or set optim.clip_norm"
+                f"the loss is {value} at step {step}, in {self.precision}; clips of the batch: {ids}; {self._advice()}"
             )
         self.optimizer.zero_grad()
         self.accelerator.backward(loss)
@@ -298,8 +318,12 @@ class _Run:
         """A step can ruin the weights after a loss that was still finite; no such network is kept."""
         if not all(weight.isfinite().all() for weight in self.network.parameters()):
             raise DferError(
-                f"the weights are not finite after step {self.place['step']}; lower optim.lr or set optim.clip_norm"
+                f"the weights are not finite after step {self.place['step']}, in {self.precision}; {self._advice()}"
             )
+
+    def _advice(self) -> str:
+        reduced = ', or set optim.precision to "fp32"' if self.precision == "bf16" else ""
+        return f"lower optim.lr or set optim.clip_norm{reduced}"
 
     def _class_weights(self) -> Tensor | None:
         if self.recipe.loss.class_weights == "none":

@@ -1,11 +1,11 @@
 """What a trained network says of clips: the one way from frames to probabilities, for validation and test.
 
-Frames are sampled uniformly, by construction without randomness; the indices that were read are returned.
+Frames are sampled uniformly, by construction without randomness, and the network computes in fp32; the indices that
+were read are returned.
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -32,24 +32,9 @@ def to_network(clips: Tensor, preprocessing: Preprocessing) -> Tensor:
     return (clips - mean) / std
 
 
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """bf16 where the recipe asks for it; with "auto", where the hardware computes in it."""
-    wanted = precision == "bf16" or (precision == "auto" and _computes_in_bf16(device))
-    return torch.autocast(device.type, torch.bfloat16) if wanted else nullcontext()
-
-
-def _computes_in_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    # Older torch cannot ask the processor; fp32 is always right.
-    ask = getattr(torch.cpu, "get_capabilities", None)
-    capabilities = ask() if device.type == "cpu" and ask else {}
-    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
-
-
 @torch.inference_mode()
 def predict_probs(
-    model: nn.Module, dataset: ClipDataset, rows: Rows, *, batch: int = BATCH, precision: str = "fp32", workers: int = 0
+    model: nn.Module, dataset: ClipDataset, rows: Rows, *, batch: int = BATCH, workers: int = 0
 ) -> tuple[npt.NDArray[np.float64], list[str]]:
     """Probabilities (n, K) of the given rows, and for each the indices of its frames ("0 4 9 ...").
 
@@ -62,8 +47,7 @@ def predict_probs(
     parts = [rows[start : start + batch].tolist() for start in range(0, len(rows), batch)]
     for read in batches(dataset, parts, workers=workers):
         clips = to_network(read.clips.to(device).float().div_(255), dataset.preprocessing)
-        with autocast(device, precision):
-            logits = answer(model, clips, mirror=dataset.preprocessing.mirror)
+        logits = answer(model, clips, mirror=dataset.preprocessing.mirror)
         probs.append(torch.softmax(logits.float().cpu().double(), dim=1).numpy())
         frames += [" ".join(map(str, indices)) for indices in read.indices.tolist()]
     return np.concatenate(probs), frames
@@ -76,7 +60,6 @@ def validation_scores(model: nn.Module, manifest: Manifest, rows: Rows, recipe: 
         ClipDataset(manifest, recipe.input),
         rows,
         batch=recipe.optim.batch,
-        precision=recipe.optim.precision,
         workers=recipe.data.workers,
     )
     scores: dict[str, float] = {}
