@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINT_SECONDS = 60.0
 """A killed run repeats at most about this much work."""
-PROVED_CLIPS = 8
+PROVED_CLIPS = 2
 """Clips on which gradients are proved: whether they are right depends on the sizes within a clip."""
 
 

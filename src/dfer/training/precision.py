@@ -1,14 +1,14 @@
-"""Reduced precision, used only where its gradients are right.
+"""The precision of training, and convolutions whose gradients are right in it.
 
 bf16 trains a network on a processor that computes in it 1.2 to 2 times as fast as fp32. But oneDNN 3.12, which torch
-2.13 calls on a CPU, computes the weight gradient of some bf16 convolutions from memory that is not theirs: where the
-kernel is longer than its input along an axis (3 frames on 2, say), and sometimes where it is padded by more than half
-its length. That gradient is NaN, or finite and wrong, depending on what lay in that memory; it can also crash the
-process. fp32 is not affected, nor are the outputs and the gradients of the inputs.
+2.13 calls on a CPU, computes the weight gradient of some convolutions from memory that is not theirs: in bf16 where the
+kernel is longer than its input along an axis (3 frames on 2, say), and in both precisions for some kernels that are
+padded by more than half their length. That gradient is NaN, or finite and wrong, depending on what lay in that memory;
+it can also crash the process. The outputs and the gradients of the inputs are right.
 
 Two things keep training away from that. `autocast` writes the padding of such convolutions out as zeros of their
-inputs, which makes the kernel fit. `choose_precision` takes bf16 only where `dfer.training.gradients` has proved the
-network's gradients on the machine at hand.
+inputs, which makes the kernel fit. `dfer.training.gradients` proves the gradients of a network on the machine at hand
+before training starts.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ def has_bf16(device: torch.device) -> bool:
 
 @contextmanager
 def autocast(device: torch.device, precision: Precision) -> Iterator[None]:
-    """Compute in the given precision; in bf16 on a CPU, with convolutions whose gradients are right."""
+    """Compute in the given precision, on a CPU with convolutions whose gradients are right."""
     with ExitStack() as stack:
         if precision == "bf16":
             stack.enter_context(torch.autocast(device.type, torch.bfloat16))
-            if device.type == "cpu":
-                stack.enter_context(_SafeConvolutions())
+        if device.type == "cpu":
+            stack.enter_context(_SafeConvolutions())
         yield
 
 
@@ -72,7 +72,7 @@ def with_padding_written_out(
     clips: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
     groups: int = 1,
 ) -> tuple[Any, ...]:  # fmt: skip
-    """The arguments of the same convolution, such that its bf16 weight gradient is right.
+    """The arguments of the same convolution, such that its weight gradient is right.
 
     Where the kernel is longer than its input along an axis, or padded by more than half its length, the padding becomes
     zeros of the input, and elements of the kernel that would only ever meet these zeros are left out. All other
