@@ -49,7 +49,7 @@ class Data(Section):
     subset: Literal["single", "all", "ambiguous"] = "single"
     """Train on the clips to which the source gives one label, all that have a target, or those without a label."""
     min_votes: Annotated[int, Field(ge=0)] = 0
-    """Train on clips with at least so many votes for one of the emotions."""
+    """Train on clips whose most voted emotion has at least so many votes."""
     stratum: Annotated[tuple[StratumName, ...], BeforeValidator(_listed)] = ()
     """Train on clips of these strata of agreement, one or several; empty: of all."""
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.1
@@ -75,6 +75,10 @@ class Labels(Section):
         """The rule's own keys."""
         return dict(self.model_extra or {})
 
+    def hard(self) -> Labels:
+        """The rule "hard" with the same smoothing, and without the keys of this rule."""
+        return Labels(rule="hard", smoothing=self.smoothing)
+
 
 class ModelSection(Section):
     """`[model]`: further keys are the model's own, see `dfer.models.create_model`."""
@@ -98,9 +102,11 @@ class Loss(Section):
     tau: NotNegative = 1.0
     """Of logit_adjusted; 0 is cross-entropy."""
     class_weights: Literal["none", "balanced"] = "none"
-    """"balanced": each emotion weighs as much as any other, by its share of the targets."""
+    """"balanced": the terms of each emotion weigh as much as any other's, by its share of the training targets; for
+    cross_entropy, kl and focal."""
     sampler: Literal["shuffle", "balanced"] = "shuffle"
-    """"balanced": clips are drawn with replacement so that each emotion comes equally often."""
+    """"balanced": clips are drawn with replacement so that each emotion has an equal share of the targets drawn. Some
+    clips may then never be drawn, or equal shares may be out of reach: a warning says so."""
 
 
 class Optim(Section):
@@ -129,6 +135,12 @@ class Optim(Section):
     each epoch. A run that shall be the same to the last bit needs a number."""
 
 
+WEIGHABLE = ("cross_entropy", "kl", "focal")
+"""Losses that are a sum over emotions, and so can weigh each."""
+ONLY_OF = {"gamma": ("loss", "focal"), "tau": ("loss", "logit_adjusted"), "momentum": ("optim", "sgd")}
+"""Key -> the table it stands in, and the name there that reads it."""
+
+
 def _off_is_none(value: Any) -> Any:
     return None if value == "off" else value
 
@@ -148,6 +160,48 @@ class Recipe(Section):
     model: ModelSection = ModelSection()
     loss: Loss = Loss()
     optim: Optim = Optim()
+
+    @model_validator(mode="after")
+    def _balances_once(self) -> Recipe:
+        """Two ways to balance would favour the rare emotions."""
+        loss = self.loss
+        balancing = {
+            'loss.name = "logit_adjusted"': loss.name == "logit_adjusted" and loss.tau > 0,
+            "loss.class_weights": loss.class_weights == "balanced",
+            "loss.sampler": loss.sampler == "balanced",
+        }
+        ways = [way for way, chosen in balancing.items() if chosen]
+        if len(ways) > 1:
+            raise ValueError(f"each of {listed(ways)} balances the emotions by itself; leave all but one out")
+        if loss.class_weights == "balanced" and loss.name not in WEIGHABLE:
+            raise ValueError(
+                f"loss.class_weights weighs the emotions' terms of {listed(WEIGHABLE)}, and "
+                f'loss.name = "{loss.name}" has none; use loss.sampler = "balanced"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _uses_its_keys(self) -> Recipe:
+        """A key that was changed and does nothing was meant for something."""
+        for key, (table, name) in ONLY_OF.items():
+            section = getattr(self, table)
+            if section.name != name and getattr(section, key) != type(section).model_fields[key].default:
+                raise ValueError(f'{table}.{key} is of {table}.name = "{name}" and does nothing in "{section.name}"')
+        return self
+
+    @model_validator(mode="after")
+    def _fits(self) -> Recipe:
+        """Numbers that contradict each other."""
+        if self.optim.min_lr > self.optim.lr:
+            raise ValueError(
+                f"optim.min_lr is {self.optim.min_lr:g}, above optim.lr = {self.optim.lr:g}; lower it to that or less"
+            )
+        if 0 < self.data.load_size < self.input.size:
+            raise ValueError(
+                f"data.load_size is {self.data.load_size}, below input.size = {self.input.size}, so clips would be "
+                "enlarged; raise it, or set it to 0"
+            )
+        return self
 
     @model_validator(mode="after")
     def _mixes(self) -> Recipe:
