@@ -69,7 +69,7 @@ def strata(rows: ArrayLike) -> NDArray[np.int64]:
     >>> [STRATA[k].name for k in strata([[9, 1, 0], [7, 3, 0], [5, 5, 0]])]
     ['clear', 'mixed', 'ambiguous']
     """
-    agreed = agreement(rows)
+    agreed = agreement(rows) + 1e-9  # shares of distributions have rounding errors
     positions = np.select([agreed >= stratum.low for stratum in STRATA], range(len(STRATA)), default=-1)
     return positions.astype(np.int64)
 
