@@ -51,6 +51,8 @@ def test_a_resolved_recipe_reads_back_the_same(tmp_path: Path) -> None:
         ("optim.lr=1e-6", "optim.min_lr is 5e-06, above optim.lr = 1e-06"),
         ("data.load_size=64", "data.load_size is 64, below input.size = 112"),
         ("input.mean=[nan]", "a finite number"),
+        ("labels.smoothing=1", "labels.smoothing: "),
+        ("midas={prob=0.0}", "nothing would be mixed: midas.prob is 0"),
         ("augment.rotation=-10", "augment.rotation in [0, 180]"),
         ("augment={motion_blur=0.8,defocus=0.8}", "augment.motion_blur + augment.defocus <= 1"),
         ('loss={name="js",class_weights="balanced"}', 'loss.name = "js" has none; use loss.sampler'),
@@ -72,6 +74,12 @@ def test_a_wrong_override_is_refused_in_one_sentence(tmp_path: Path, override: s
 def test_emotions_are_balanced_in_one_way_only(loss: dict[str, str]) -> None:
     with pytest.raises(DferError, match=r"each of loss\.\w+.* balances the emotions by itself; leave all but one out"):
         recipe_from({"loss": loss})
+
+
+def test_a_likelihood_of_votes_is_not_taken_of_labels_that_nobody_counted() -> None:
+    with pytest.raises(DferError, match=r'is a likelihood of votes, which labels\.rule = "hard"'):
+        recipe_from({"loss": {"name": "dirichlet_multinomial"}, "labels": {"rule": "hard"}})
+    recipe_from({"loss": {"name": "dirichlet_multinomial"}})
 
 
 def test_keys_that_the_chosen_name_reads_are_accepted() -> None:

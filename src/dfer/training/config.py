@@ -24,7 +24,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -67,7 +66,7 @@ class Labels(Section):
 
     rule: str = "frequency"
     """A rule of `dfer.labels.soft_labels`, or "hard": a one-hot row of the source's own label."""
-    smoothing: Share = 0.0
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Label smoothing: this share of each target is spread evenly over the emotions."""
 
     @property
@@ -196,6 +195,11 @@ class Recipe(Section):
             raise ValueError(
                 f"optim.min_lr is {self.optim.min_lr:g}, above optim.lr = {self.optim.lr:g}; lower it to that or less"
             )
+        if self.loss.name == "dirichlet_multinomial" and self.labels.rule == "hard":
+            raise ValueError(
+                'loss.name = "dirichlet_multinomial" is a likelihood of votes, which labels.rule = "hard" does not '
+                'read; set labels.rule = "frequency"'
+            )
         if 0 < self.data.load_size < self.input.size:
             raise ValueError(
                 f"data.load_size is {self.data.load_size}, below input.size = {self.input.size}, so clips would be "
@@ -210,6 +214,8 @@ class Recipe(Section):
             raise ValueError(
                 f"optim.warmup_epochs is {self.optim.warmup_epochs:g} of {self.optim.epochs} optim.epochs; lower it"
             )
+        if self.midas and self.midas.prob == 0:
+            raise ValueError("nothing would be mixed: midas.prob is 0; raise it, or set midas=off")
         if self.midas and self.optim.unmixed_epochs >= self.optim.epochs:
             raise ValueError(
                 f"nothing would be mixed: optim.unmixed_epochs is {self.optim.unmixed_epochs} of "
