@@ -107,5 +107,7 @@ def test_a_run_that_is_nan_at_its_first_step_names_the_layer(tmp_path: Path, mon
 
     monkeypatch.setattr(loop, "create_model", broken)
     manifest = Manifest.read(toy_manifest(tmp_path / "toy", clips=24))
-    with pytest.raises(DferError, match=r"the loss is nan at step 0; .*that of blocks\.1\.conv2\.0 \(Conv3d\); clips"):
+    with pytest.raises(
+        DferError, match=r"the loss is nan at step 0, in fp32; .*that of blocks\.1\.conv2\.0 \(Conv3d\); clips"
+    ):
         fit(toy_recipe(data={"subset": "all"}), manifest, tmp_path / "run", fold=1)
