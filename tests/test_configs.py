@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import pytest
 from dfer import Manifest, load_checkpoint
 from dfer.labels import DFEW, FERPLUS, EmotionSet
 from dfer.training import fit, load_recipe
+from dfer.training.clips import choose_clips
 from dfer.training.config import shipped_recipes
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,6 +68,37 @@ def test_a_recipe_loads_and_trains_for_one_step(path: Path, tmp_path: Path) -> N
 def test_a_recipe_says_what_it_is_for_and_stands_in_the_docs(path: Path) -> None:
     assert path.read_text(encoding="utf-8").startswith("# ")
     assert f"`{path.stem}`" in (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+
+
+def differences(ours: Any, theirs: Any, place: str = "") -> set[str]:
+    """The keys in which two resolved recipes differ."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        keys = ours.keys() | theirs.keys()
+        return set().union(*(differences(ours.get(k), theirs.get(k), f"{place}.{k}".strip(".")) for k in keys))
+    return set() if ours == theirs else {place}
+
+
+PAIRS = {
+    "dfew_m3dfel": {"labels.rule", "midas"},
+    "ferplus_frame": {"midas", "optim.unmixed_epochs"},  # the last epochs, in which MIDAS mixes nothing
+}
+"""A recipe -> the keys in which its partner, called NAME_midas, differs."""
+
+
+def test_recipes_that_are_compared_differ_in_what_is_compared_only() -> None:
+    assert {f"{name}_midas" for name in PAIRS} == {path.stem for path in RECIPES if path.stem.endswith("_midas")}
+    for name, compared in PAIRS.items():
+        plain, mixed = load_recipe(Path(name)), load_recipe(Path(f"{name}_midas"))
+        assert plain.midas is None and mixed.midas is not None
+        assert differences(plain.model_dump(), mixed.model_dump()) == compared
+
+
+def test_recipes_that_are_compared_share_their_validation_part(tmp_path: Path) -> None:
+    for name in PAIRS:
+        manifest = toy(tmp_path, FERPLUS if name.startswith("ferplus") else DFEW, frames=1)
+        parts = [choose_clips(load_recipe(Path(each)), manifest, 1) for each in (name, f"{name}_midas")]
+        assert parts[0].validation.tolist() == parts[1].validation.tolist() != []
+        assert parts[0].train.tolist() == parts[1].train.tolist()
 
 
 def test_recipes_are_found_by_name() -> None:

@@ -41,8 +41,7 @@ Bar = Callable[[str], AbstractContextManager[Progress]]
 def four_cells(recipe: Recipe) -> dict[str, Recipe]:
     """{hard, soft} × {plain, MIDAS} of a recipe, by name; MIDAS as the recipe has it, else the default."""
     mixing = recipe.midas or Midas()
-    hard = recipe.labels.model_copy(update={"rule": "hard"})
-    labels = {"hard labels": hard, "soft labels": recipe.labels}
+    labels = {"hard labels": recipe.labels.hard(), "soft labels": recipe.labels}
     return {
         name + suffix: recipe.model_copy(update={"labels": label, "midas": midas})
         for name, label in labels.items()

@@ -47,6 +47,34 @@ def test_every_frame_and_the_target_are_mixed_by_the_same_lambda(size: int, seed
     assert per == "clip" or len(set(mixed.lam.tolist())) == 1
 
 
+@pytest.mark.parametrize(
+    "row", [[3.0, 0.1, 0.1], [0.2, 0.2, 0.2], [1.5, -0.5, 0.0], [float("nan"), 0.5, 0.5], [10.0, 0.0, 0.0], [0, 0, 0]]
+)
+def test_rows_of_targets_that_are_no_distribution_are_refused(row: list[float]) -> None:
+    clips = torch.zeros(2, 1, 1, 2, 2)
+    targets = torch.tensor([[0.5, 0.25, 0.25], row])
+    with pytest.raises(DferError, match=r"rows of targets of 0 or more that sum to one, got \[.*\] in row 1"):
+        midas(clips, targets, torch.ones(2), torch.tensor([1, 0]))
+    with pytest.raises(DferError, match="in row 1"):
+        Midas()(clips, targets)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+def test_rows_may_have_the_rounding_errors_of_their_precision(dtype: torch.dtype) -> None:
+    targets = torch.softmax(torch.randn(64, 11, generator=torch.Generator().manual_seed(0)), dim=1).to(dtype)
+    Midas()(torch.zeros(64, 1, 1, 2, 2), targets)
+
+
+@pytest.mark.parametrize(
+    ("lam", "partner", "said"),
+    [([1.5, 0.5], [1, 0], "lam in"), ([-0.1, 0.5], [1, 0], "lam in"), ([float("nan"), 0.5], [1, 0], "lam in"),
+     ([0.5, 0.5], [-1, 0], "partners from 0 to 1"), ([0.5, 0.5], [2, 0], "partners from 0 to 1")],
+)  # fmt: skip
+def test_shares_and_partners_out_of_range_are_refused(lam: list[float], partner: list[int], said: str) -> None:
+    with pytest.raises(DferError, match=said):
+        midas(torch.zeros(2, 1, 1, 2, 2), torch.eye(2), torch.tensor(lam), torch.tensor(partner))
+
+
 def test_lambda_one_is_the_identity_to_the_bit() -> None:
     clips, targets = batch(5)
     mixed = midas(clips, targets, torch.ones(5), torch.tensor([4, 3, 2, 1, 0]))

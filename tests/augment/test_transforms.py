@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields
 
 import pytest
@@ -77,6 +78,76 @@ def test_a_crop_of_a_ramp_is_a_shorter_ramp() -> None:
     assert all(abs(span - 0.5) < 0.03 for span in spans)  # a quarter of the area is half of the width
 
 
+WIDE, TALL = (24, 60), (60, 24)
+
+
+def bar(shape: tuple[int, int], angle: float) -> torch.Tensor:
+    """A soft bar (standard deviations of 1.5 and 2.5 pixels) in the middle of a dark frame, (1, 1, 1, H, W)."""
+    height, width = shape
+    y, x = torch.meshgrid(torch.arange(height) - (height - 1) / 2, torch.arange(width) - (width - 1) / 2, indexing="ij")
+    along, across = x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
+    return torch.exp(-(along**2) / (2 * 2.5**2) - across**2 / (2 * 1.5**2))[None, None, None]
+
+
+def spreads(picture: torch.Tensor) -> tuple[list[float], float]:
+    """Variances along a blob's own axes, pixels squared, ascending, and the direction of the longer one, degrees."""
+    y, x = torch.meshgrid(*(torch.arange(float(side)) for side in picture.shape), indexing="ij")
+    places = torch.stack([x.flatten(), y.flatten()])
+    covariance = torch.cov(places, aweights=picture.flatten().double(), correction=0)
+    values, vectors = torch.linalg.eigh(covariance.double())
+    return values.tolist(), math.degrees(math.atan2(float(vectors[1, 1]), float(vectors[0, 1]))) % 180
+
+
+@pytest.mark.parametrize("shape", [WIDE, TALL, (40, 40)])
+@pytest.mark.parametrize("angle", [0.0, 0.7, 2.0])
+def test_a_rotation_turns_a_bar_and_neither_shears_nor_stretches_it(shape: tuple[int, int], angle: float) -> None:
+    clips = bar(shape, angle).expand(16, -1, -1, -1, -1)
+    turned = Augment(rotation=30)(clips, generator=generator())
+    assert turned.shape == clips.shape
+    turns = []
+    for clip in turned:
+        variances, direction = spreads(clip[0, 0])
+        assert variances == pytest.approx([2.25, 6.25], rel=0.12)  # sampling between pixels blurs a little
+        turns.append((direction - math.degrees(angle) + 90) % 180 - 90)
+    assert max(map(abs, turns)) <= 31 and max(turns) > 10 and min(turns) < -10
+
+
+@pytest.mark.parametrize("shape", [WIDE, TALL])
+def test_clips_that_are_not_square_stay_so_where_no_size_is_asked_for(shape: tuple[int, int]) -> None:
+    clips = torch.rand(5, 3, 2, *shape, generator=generator(1))
+    assert torch.equal(Augment()(clips), clips)
+    assert torch.allclose(Augment(flip=1.0)(clips), clips.flip(-1), atol=1e-5)
+    assert EVERYTHING(clips, generator=generator()).shape == clips.shape
+
+
+@pytest.mark.parametrize("shape", [WIDE, TALL])
+def test_of_clips_that_are_not_square_a_size_takes_the_centre_square(shape: tuple[int, int]) -> None:
+    clips = torch.rand(2, 3, 2, *shape, generator=generator(1))
+    top, left = (shape[0] - 24) // 2, (shape[1] - 24) // 2
+    square = clips[..., top : top + 24, left : left + 24]
+    assert torch.allclose(Augment()(clips, size=24), square, atol=1e-5)
+    smaller = torch.nn.functional.avg_pool3d(square, (1, 2, 2))  # bilinear halving is the mean of four pixels
+    assert torch.allclose(Augment()(clips, size=12), smaller, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [WIDE, TALL])
+def test_a_crop_of_a_frame_that_is_not_square_keeps_its_shape(shape: tuple[int, int]) -> None:
+    for axis, length in enumerate(shape):
+        steps = torch.linspace(0, 1, length)
+        ramp = (steps[:, None] if axis == 0 else steps[None, :]).expand(8, 1, 2, *shape)
+        for clip in Augment(crop=(0.25, 0.25), aspect=1.0)(ramp, generator=generator()):
+            assert float(clip.max() - clip.min()) == pytest.approx(0.5, abs=0.06)  # half of either side
+
+
+def test_both_kinds_of_blur_come_as_often_as_they_say_and_cannot_come_more_often_than_always() -> None:
+    clips = still_clips(1).expand(4000, -1, -1, -1, -1)[..., :1, :, :]
+    blurred = Augment(motion_blur=0.3, defocus=0.7, blur_size=0.5)(clips, generator=generator())
+    changed = (blurred != clips).flatten(1).any(dim=1).float().mean()
+    assert changed == pytest.approx(1, abs=0.01)  # all of them
+    with pytest.raises(DferError, match=r"motion_blur \+ augment\.defocus <= 1, .* got 0\.8 and 0\.8"):
+        Augment(motion_blur=0.8, defocus=0.8)
+
+
 def test_resizing_alone_keeps_the_picture() -> None:
     ramp = torch.linspace(0, 1, 64).expand(1, 3, 2, 64, 64)
     small = Augment()(ramp, size=32)
@@ -135,6 +206,13 @@ def test_settings_out_of_range_are_refused() -> None:
         {"flip": 1.5},
         {"colour": 1.0},
         {"aspect": 0.5},
+        {"aspect": float("nan")},
+        {"aspect": float("inf")},
+        {"rotation": -5.0},
+        {"rotation": 181.0},
+        {"rotation": float("nan")},
+        {"crop": (0.5, 0.8, 1.0)},
+        {"motion_blur": 0.6, "defocus": 0.5},
     ):
         with pytest.raises(DferError, match="augment"):
             Augment(**wrong)

@@ -46,7 +46,19 @@ def test_a_page_where_nobody_is_careless_or_can_be_compared_says_so() -> None:
     assert "none of them careless" in render_raters_page(panel(["a", "b", "c"]))
     alone = consensus(Answers.build(["x"], ["a"], ["sad"], NAMES), "majority")
     page = render_raters_page(alone)
-    assert "1 rater, none of them careless" in page and '<circle class="rater' not in page
+    assert "1 rater, too few answers to judge them" in page and '<circle class="rater' not in page
+    assert "nobody could be judged. 1 of 1 raters has fewer than 20 answers" in page and "none of them" not in page
+
+
+def test_who_has_too_few_answers_is_not_called_careful() -> None:
+    few = render_raters_page(panel([f"r{k}" for k in range(60)], clips=19))
+    assert "60 raters, too few answers to judge any of them" in few and "Nobody could be judged." in few
+    assert "nobody answers carelessly" not in few and "none of them careless" not in few
+    enough = [(f"{clip:02d}", rater, "happy" if clip % 2 else "sad") for clip in range(30) for rater in "abc"]
+    both = [*enough, *((f"{clip:02d}", "d", "happy" if clip % 2 else "sad") for clip in range(19))]
+    page = render_raters_page(consensus(Answers.build(*zip(*both, strict=True), NAMES), "majority"))
+    assert "4 raters, none of the 3 that could be judged careless" in page
+    assert "1 of 4 raters has fewer than 20 answers to clips that others answered too" in page
 
 
 def test_hostile_names_are_text_and_nothing_is_loaded() -> None:

@@ -109,6 +109,11 @@ def damaged(**changes: Any) -> Any:
         (damaged(boxes=[None] * 4), "null in probs and boxes at the same times"),
         (damaged(flaws=["ugly", "", None, ""]), "unknown flaw 'ugly'"),
         (damaged(overall=[1.0]), "overall: expected rows of 3"),
+        (damaged(overall=[0.5, 0.5, 0.5]), "expected overall of 0 or more that sum to one, got 1.5"),
+        (damaged(times_s=[0.0, 0.1, float("nan"), 0.3]), "person 0: expected times that increase"),
+        (damaged(times_s=[0.0, 0.1, 0.2, float("inf")]), "person 0: expected times that increase"),
+        (damaged(probs=[[1.5, -0.5, 0.0]] * 2 + [None, [0, 0, 1]]), "probabilities of 0 or more that sum to one"),
+        (damaged(probs=[[float("nan"), 0.5, 0.5]] * 2 + [None, [0, 0, 1]]), "person 0: expected "),
         (
             damaged(segments=[{"start_s": 0, "apex_s": 0, "end_s": 0, "emotion": "joy", "score": 1}]),
             "segments name joy, not among angry, disgust, sad",

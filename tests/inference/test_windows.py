@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dfer.inference.segments import GAP_S
 from dfer.inference.windows import HOP_S, WINDOW_S, Answers, Window, Windows
 
 
@@ -51,6 +52,21 @@ def test_weights_rise_evenly_to_the_middle() -> None:
 def test_a_face_that_was_away_for_long_begins_anew() -> None:
     found = run(4, [0.0, 0.1, 0.2, 5.0, 5.1], [0, 1, 2, 100, 101])
     assert [window.frames.tolist() for window in found] == [[0, 1, 2], [100, 101]]
+
+
+@pytest.mark.parametrize("step_s", [5.0, 2.8, 1.0, 0.51])
+def test_frames_that_are_far_apart_are_looked_at_one_by_one(step_s: float) -> None:
+    found = run(4, [step_s * number for number in range(4)])
+    assert [window.frames.tolist() for window in found] == [[0], [1], [2], [3]]
+    assert all(len(set(window.pictures.ravel().tolist())) == 1 for window in found), "nobody stands beside another"
+
+
+@given(st.integers(2, 20), st.lists(st.floats(0.01, 6.0), min_size=1, max_size=60))
+def test_no_window_spans_a_gap(size: int, steps: list[float]) -> None:
+    times = np.cumsum(steps)
+    found = run(size, times.tolist())
+    assert {frame for window in found for frame in window.frames.tolist()} == set(range(len(steps)))
+    assert all((np.diff(times[window.frames]) <= GAP_S).all() for window in found)
 
 
 def test_a_short_absence_is_bridged() -> None:

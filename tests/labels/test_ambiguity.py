@@ -58,6 +58,12 @@ def test_strata_are_cut_at_one_and_three_dissenters_in_ten() -> None:
     assert strata(votes).tolist() == [0, 0, 1, 1, 2, 2, -1, -1]
 
 
+def test_distributions_are_in_the_stratum_of_their_counts_whatever_the_rounding_of_their_sum() -> None:
+    for first in range(1, 100):
+        counts = np.array([[first, rest, 100 - first - rest] for rest in range(101 - first)])
+        assert strata(counts / 100).tolist() == strata(counts).tolist()
+
+
 def test_strata_leave_no_gap_from_zero_to_one() -> None:
     assert [stratum.name for stratum in STRATA] == ["clear", "mixed", "ambiguous"]
     assert STRATA[0].high == 1 and STRATA[-1].low == 0

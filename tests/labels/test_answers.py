@@ -32,6 +32,16 @@ def test_rows_that_lack_something_are_left_out_with_their_reason() -> None:
     assert told.left_out == {"answer without a clip": 1, "answer without a rater": 1, "answer without an emotion": 2}
 
 
+@pytest.mark.parametrize("nothing", [pd.NA, None, np.nan, pd.NaT, float("nan"), ""])
+def test_whatever_pandas_holds_to_be_missing_is_left_out(nothing: object) -> None:
+    table = pd.DataFrame(
+        {"clip": ["a", nothing, "a", "b"], "rater": ["x", "x", nothing, "y"], "emotion": ["sad", "sad", "sad", nothing]}
+    )
+    for columns in (table, table.astype("string").replace("", pd.NA), table.to_dict("list")):
+        told = Answers.build(columns["clip"], columns["rater"], columns["emotion"], TWO)
+        assert told.votes.tolist() == [[0, 1]] and len(told.left_out) == 3
+
+
 def test_answers_that_are_no_emotion_are_refused_by_name_and_count() -> None:
     with pytest.raises(DferError, match=r"'hapy' \(did you mean 'happy'\?\) \(2\), 'bored' \(1\)"):
         Answers.build("abcd", "xyxy", ["hapy", "hapy", "bored", "sad"], DFEW)

@@ -40,6 +40,30 @@ def test_a_clip_without_a_given_distribution_is_discarded() -> None:
     assert np.isnan(soft[0]).all() and np.allclose(soft[1], [0.4, 0.6])
 
 
+@pytest.mark.parametrize(
+    "row", [[0.7, 0.5], [0.4, 0.4], [1.2, -0.2], [np.nan, 1.0], [0.5, np.nan], [0.0, 0.0], [np.inf, 0.0], [0.5, 0.5001]]
+)
+def test_a_given_row_that_is_no_distribution_is_refused_with_its_clip(row: list[float]) -> None:
+    with pytest.raises(DferError, match=r"soft labels do not sum to one in 1 of 3 clips \(b\)"):
+        soft_labels([[6, 4]] * 3, "given", soft=[[0.5, 0.5], row, [np.nan, np.nan]], ids=["a", "b", "c"])
+
+
+def test_a_given_row_may_have_the_rounding_errors_of_single_precision() -> None:
+    soft = np.full((1, 7), 1 / 7, dtype=np.float32)
+    assert np.allclose(soft_labels([[1] * 7], "given", soft=soft), 1 / 7)
+
+
+def test_an_infinite_grade_is_refused() -> None:
+    with pytest.raises(DferError, match="infinite weight in 1 of 1 clips"):
+        soft_labels([[6, 4]], "weighted", weights=[[np.inf, 1]])
+
+
+@pytest.mark.parametrize("prior", ["uniform", "class", "learned", "per_class", [0.5, 0.5]])
+def test_kinds_are_of_a_mixture_alone(prior: object) -> None:
+    with pytest.raises(DferError, match='kinds=3 is of the prior "mixture"'):
+        soft_labels([[6, 4], [1, 9]], "dirichlet", prior=prior, kinds=3)
+
+
 @pytest.mark.parametrize(("rule", "option"), [("weighted", "weights"), ("given", "soft")])
 def test_a_rule_that_needs_a_table_says_so_and_refuses_one_of_another_shape(rule: str, option: str) -> None:
     with pytest.raises(DferError, match=f"rule '{rule}' needs {option}"):

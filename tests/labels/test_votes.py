@@ -169,6 +169,17 @@ def test_published_distributions_pass_when_allowed() -> None:
     assert np.allclose(soft_labels([[0.3, 0.3]], allow_fractional=True), [[0.5, 0.5]])
 
 
+def test_rounding_errors_of_fractional_votes_neither_break_a_tie_nor_take_a_label_away() -> None:
+    tied = [[0.1 + 0.2, 0.3, 0.4 - 0.2], [0.3, 0.1 + 0.2, 0.2]]  # .1 + .2 > .3
+    assert hard_labels(tied, "drop").tolist() == [-1, -1] and hard_labels(tied, "first").tolist() == [0, 0]
+    assert single_label(tied, share=0.3).tolist() == [-1, -1]
+    six_of_ten = [[0.6, rest / 100, (40 - rest) / 100] for rest in range(40)]
+    assert set(single_label(six_of_ten).tolist()) == {0}
+    assert set(
+        single_label([[0.5, rest / 100, (50 - rest) / 100] for rest in range(1, 50)], share=0.5, inclusive=False)
+    ) == {-1}
+
+
 def test_a_misspelt_rule_or_option_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(DferError, match=r"'frequenzy' \(did you mean 'frequency'\?\)"):
         soft_labels(VOTES, "frequenzy")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock, Timeout
 
 from dfer import DferError, Manifest
 from dfer.training import ablation
@@ -110,7 +110,6 @@ def test_the_grid_is_trained_compared_and_left_as_it_is_when_run_again(
     runs = jobs(grid([recipe], ["labels.rule=hard,frequency"]), tmp_path / "out", seeds=[0, 1], folds=folds)
     assert train_grid(runs, data) == []
     assert all(job.finished for cell in runs.values() for seed in cell for job in seed)
-    assert not list((tmp_path / "out").rglob("claim*"))
     comparison = ablation.compare_grid(runs, data, tmp_path / "out")
     assert [cell["seeds"] for cell in comparison["cells"]] == [2, 2]
     took = [json.loads(path.read_text())["seconds"] for path in (tmp_path / "out" / "rule=hard").rglob("train.json")]
@@ -133,30 +132,58 @@ def claim_of(job: Job) -> Path:
     return claim
 
 
-def test_what_a_living_process_is_at_is_left_to_it(recipe: Path, data: Path, tmp_path: Path) -> None:
+HOLDER = """
+import sys, time
+from filelock import FileLock
+with FileLock(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(300)
+"""
+
+
+@pytest.fixture
+def holder(recipe: Path, data: Path, tmp_path: Path) -> Iterator[tuple[Job, subprocess.Popen[str]]]:
+    """A run, and another process that is at it."""
     job = one_job(recipe, data, tmp_path / "out")
-    claim_of(job).write_text(f"{socket.gethostname()} {os.getpid()}\n", encoding="utf-8")
-    assert train_grid({"small": [[job]]}, data) == [job]
+    command = [sys.executable, "-c", HOLDER, str(claim_of(job))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdout.readline() == "held\n"
+        yield job, process
+        process.kill()
+
+
+def test_what_a_living_process_is_at_is_left_to_it(holder: tuple[Job, subprocess.Popen[str]], data: Path) -> None:
+    job, process = holder
+    assert train_grid({"small": [[job]]}, data) == [job] and process.poll() is None
     assert trained_folds(job.folder) == []
 
 
-@pytest.mark.parametrize("who", ["a dead process", "a machine that is silent", "a machine that lives"])
-def test_only_a_dead_claim_is_taken_over(recipe: Path, data: Path, tmp_path: Path, who: str) -> None:
+def test_what_a_killed_process_was_at_is_taken_over_at_once(
+    holder: tuple[Job, subprocess.Popen[str]], data: Path
+) -> None:
+    job, process = holder
+    process.kill()
+    process.wait()
+    assert train_grid({"small": [[job]]}, data) == [] and job.finished
+
+
+def test_while_a_run_is_trained_nobody_else_can_take_it_and_afterwards_all_can(
+    recipe: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job = one_job(recipe, data, tmp_path / "out")
-    claim = claim_of(job)
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    claim.write_text(
-        f"{socket.gethostname() if who == 'a dead process' else 'elsewhere'} {gone.pid}\n", encoding="utf-8"
-    )
-    if who == "a machine that is silent":
-        long_ago = time.time() - 2 * ablation.DEAD_SECONDS
-        os.utime(claim, (long_ago, long_ago))
-    elsewhere = train_grid({"small": [[job]]}, data)
-    if who == "a machine that lives":
-        assert elsewhere == [job] and claim.exists()
-    else:
-        assert elsewhere == [] and job.finished and not list(claim.parent.glob("claim*"))
+    claim, answers = job.folder / f"fold{job.fold}" / "claim", []
+
+    def train(*_: object, **__: object) -> None:
+        with pytest.raises(Timeout):
+            FileLock(claim, timeout=0, is_singleton=False).acquire()
+        answers.append(train_grid({"small": [[job]]}, data))
+        raise DferError("a run that fails")
+
+    monkeypatch.setattr(ablation, "train_folds", train)
+    with pytest.raises(DferError, match="a run that fails"):
+        train_grid({"small": [[job]]}, data)
+    assert answers == [[job]]
+    FileLock(claim, timeout=0).acquire().lock.release()
 
 
 @pytest.mark.slow
@@ -176,7 +203,6 @@ def test_two_processes_share_a_grid_and_one_that_is_killed_is_taken_over(
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     told = [process.communicate(timeout=300)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    assert not list((tmp_path / "out").rglob("claim*"))
     assert any("compare.html" in text for text in told) and (tmp_path / "out" / "compare.html").exists()
     folds = Manifest.read(data).folds
     for cell in ("rule=hard", "rule=frequency"):

@@ -45,6 +45,18 @@ def test_a_resolved_recipe_reads_back_the_same(tmp_path: Path) -> None:
         ("optim.epochs=ten", "optim.epochs"),
         ("optim", "key=value"),
         ("seed.x=1", "not a table"),
+        ("loss.gamma=1.0", 'loss.gamma is of loss.name = "focal" and does nothing in "cross_entropy"'),
+        ("loss.tau=0.5", 'loss.tau is of loss.name = "logit_adjusted"'),
+        ("optim.momentum=0.5", 'optim.momentum is of optim.name = "sgd" and does nothing in "adamw"'),
+        ("optim.lr=1e-6", "optim.min_lr is 5e-06, above optim.lr = 1e-06"),
+        ("data.load_size=64", "data.load_size is 64, below input.size = 112"),
+        ("input.mean=[nan]", "a finite number"),
+        ("labels.smoothing=1", "labels.smoothing: "),
+        ("midas={prob=0.0}", "nothing would be mixed: midas.prob is 0"),
+        ("augment.rotation=-10", "augment.rotation in [0, 180]"),
+        ("augment={motion_blur=0.8,defocus=0.8}", "augment.motion_blur + augment.defocus <= 1"),
+        ('loss={name="js",class_weights="balanced"}', 'loss.name = "js" has none; use loss.sampler'),
+        ('loss={name="dirichlet_multinomial",class_weights="balanced"}', "use loss.sampler"),
     ],
 )
 def test_a_wrong_override_is_refused_in_one_sentence(tmp_path: Path, override: str, said: str) -> None:
@@ -53,6 +65,27 @@ def test_a_wrong_override_is_refused_in_one_sentence(tmp_path: Path, override: s
     with pytest.raises(DferError) as caught:
         load_recipe(path, [override])
     assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "loss", [{"class_weights": "balanced", "sampler": "balanced"}, {"name": "logit_adjusted", "sampler": "balanced"},
+             {"name": "logit_adjusted", "class_weights": "balanced"}],
+)  # fmt: skip
+def test_emotions_are_balanced_in_one_way_only(loss: dict[str, str]) -> None:
+    with pytest.raises(DferError, match=r"each of loss\.\w+.* balances the emotions by itself; leave all but one out"):
+        recipe_from({"loss": loss})
+
+
+def test_a_likelihood_of_votes_is_not_taken_of_labels_that_nobody_counted() -> None:
+    with pytest.raises(DferError, match=r'is a likelihood of votes, which labels\.rule = "hard"'):
+        recipe_from({"loss": {"name": "dirichlet_multinomial"}, "labels": {"rule": "hard"}})
+    recipe_from({"loss": {"name": "dirichlet_multinomial"}})
+
+
+def test_keys_that_the_chosen_name_reads_are_accepted() -> None:
+    recipe_from({"loss": {"name": "focal", "gamma": 1.0, "class_weights": "balanced"}})
+    recipe_from({"loss": {"name": "logit_adjusted", "tau": 0.5}, "optim": {"name": "sgd", "momentum": 0.5}})
+    recipe_from({"loss": {"name": "logit_adjusted", "tau": 0.0, "sampler": "balanced"}})
 
 
 def test_overrides_are_toml_values_and_bare_words_are_strings(tmp_path: Path) -> None:

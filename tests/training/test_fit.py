@@ -281,26 +281,44 @@ def test_the_balanced_sampler_draws_each_emotion_equally_often(tmp_path: Path, s
     assert counts.sum() == 1200 and np.abs(counts - 400).max() < 4 * np.sqrt(1200 * 2 / 9)
 
 
+def test_the_balanced_sampler_draws_an_even_mean_target_of_soft_labels(toy: Manifest, tmp_path: Path) -> None:
+    recipe = quick(loss={"sampler": "balanced"}, optim={"batch": 12})
+    run = loop._Run(recipe, toy, tmp_path / "run", 1)
+    drawn = run.targets[np.concatenate([run._order(epoch)[0] for epoch in range(300)])]
+    assert drawn.mean(dim=0).tolist() == pytest.approx([1 / 3] * 3, abs=4 * 0.5 / np.sqrt(len(drawn)))
+
+
+@pytest.mark.parametrize("labels", [{"rule": "hard"}, {"rule": "frequency", "smoothing": 0.2}])
 def test_balanced_class_weights_make_the_loss_torchs_weighted_cross_entropy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labels: dict[str, Any]
 ) -> None:
-    taken: list[tuple[float, float]] = []
-    mean = loop.weighted_mean
-    # inverse to 20, 12 and 8 training clips, with a mean of one
-    inverse = torch.tensor([1 / 20, 1 / 12, 1 / 8])
-    expected_weights = inverse / inverse.mean()
+    manifest = uneven(tmp_path)
+    if labels["rule"] == "frequency":
+        hot = np.eye(3)[manifest.labels]
+        manifest.table[[f"votes_{name}" for name in EMOTIONS]] = 6 * hot + np.array([3, 1, 0])
+    taken: list[float] = []
+    expected: list[float] = []
+    make = loop.make_loss
 
-    def spy(losses: Tensor, targets: Tensor, class_weights: Tensor | None) -> Tensor:
-        value: Tensor = mean(losses, targets, class_weights)
-        clip_weights = expected_weights[targets.argmax(dim=1)]
-        taken.append((float(value.detach()), float((losses.detach() * clip_weights).sum() / clip_weights.sum())))
-        return value
+    def spy(section: Any, prior: Tensor, weight: Tensor | None) -> Any:
+        loss = make(section, prior, weight)
 
-    monkeypatch.setattr(loop, "weighted_mean", spy)
-    recipe = toy_recipe(**PLAIN | {"loss": {"class_weights": "balanced"}, "midas": {"prob": 0.0}})
-    fit(recipe, uneven(tmp_path), tmp_path / "run")
-    ours, expected = np.array(taken).T
-    assert len(taken) == 10 and ours == pytest.approx(expected, rel=1e-5)
+        def compared(logits: Tensor, targets: Tensor, ballots: Tensor) -> Tensor:
+            train = run.targets[run.chosen.train]
+            reference = torch.nn.functional.cross_entropy(logits, targets, weight=len(train) / (3 * train.sum(dim=0)))
+            losses: Tensor = loss(logits, targets, ballots)
+            expected.append(float(reference.detach()))
+            taken.append(float(losses.mean().detach()))
+            return losses
+
+        return compared
+
+    monkeypatch.setattr(loop, "make_loss", spy)
+    recipe = toy_recipe(**PLAIN | {"labels": labels, "loss": {"class_weights": "balanced"}})
+    run = loop._Run(recipe, manifest, tmp_path / "run", None)
+    run.begin(resume=False)
+    run.train(None)
+    assert len(taken) == 10 and taken == pytest.approx(expected, rel=1e-5)
 
 
 # -- selection ----------------------------------------------------------------------------------------------------

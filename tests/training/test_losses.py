@@ -15,7 +15,6 @@ from scipy.stats import dirichlet_multinomial as reference_likelihood
 
 from dfer.training.config import Loss
 from dfer.training.losses import (
-    balanced_weights,
     cross_entropy,
     dirichlet_multinomial,
     focal,
@@ -23,7 +22,6 @@ from dfer.training.losses import (
     kl,
     logit_adjusted,
     make_loss,
-    weighted_mean,
 )
 
 NAMES = get_args(Loss.model_fields["name"].annotation)
@@ -67,19 +65,37 @@ def test_losses_stay_finite_on_extreme_logits() -> None:
         assert torch.isfinite(value) and torch.isfinite(gradient).all(), name
 
 
-def test_class_weights_on_one_hot_rows_equal_torchs_weighted_cross_entropy() -> None:
+WEIGHTS = torch.linspace(0.5, 2, 7, dtype=torch.float64)
+
+
+def test_class_weights_are_those_of_torch_for_soft_and_for_one_hot_rows() -> None:
+    logits, targets = pair(3)
+    for rows in (targets, F.one_hot(torch.tensor([0, 1, 2, 3, 4, 5]), 7).double()):
+        ours = make_loss(Loss(), torch.ones(7), WEIGHTS)(logits, rows, torch.ones(6))
+        assert torch.allclose(ours.mean(), F.cross_entropy(logits, rows, weight=WEIGHTS))
+        assert torch.allclose(ours, -(WEIGHTS * rows * F.log_softmax(logits, dim=1)).sum(dim=1))
+
+
+def test_class_weights_on_labels_are_those_of_torch_but_for_the_mean_weight_of_the_batch() -> None:
     logits, _ = pair(3)
-    labels, weights = torch.tensor([0, 1, 2, 3, 4, 5]), torch.linspace(0.5, 2, 7, dtype=torch.float64)
-    targets = F.one_hot(labels, 7).double()
-    ours = weighted_mean(cross_entropy(logits, targets), targets, weights)
-    assert torch.allclose(ours, F.cross_entropy(logits, labels, weight=weights))
+    labels = torch.tensor([0, 1, 2, 3, 4, 5])
+    ours = cross_entropy(logits, F.one_hot(labels, 7).double(), weight=WEIGHTS).mean()
+    assert torch.allclose(ours / WEIGHTS[labels].mean(), F.cross_entropy(logits, labels, weight=WEIGHTS))
 
 
-def test_balanced_weights_give_each_emotion_the_same_mass() -> None:
-    targets = torch.tensor([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-    weights = balanced_weights(targets)
-    mass = (targets * weights).sum(dim=0)
-    assert torch.allclose(mass[:2], mass[:1].expand(2)) and weights[2] == 0
+def test_weighted_kl_and_focal_follow_weighted_cross_entropy() -> None:
+    logits, targets = pair(5)
+    gradients = []
+    for loss in (cross_entropy, kl):
+        leaf = logits.clone().requires_grad_()
+        loss(leaf, targets, weight=WEIGHTS).sum().backward()
+        gradients.append(leaf.grad)
+    assert torch.allclose(gradients[0], gradients[1])
+    plain = focal(logits, targets, gamma=0.0, weight=WEIGHTS)
+    assert torch.allclose(plain, cross_entropy(logits, targets, weight=WEIGHTS))
+    ones = torch.ones(7, dtype=torch.float64)
+    for loss in (cross_entropy, kl, focal):
+        assert torch.allclose(loss(logits, targets, weight=ones), loss(logits, targets))
 
 
 def test_focal_without_gamma_is_cross_entropy_and_on_one_hot_rows_the_published_formula() -> None:

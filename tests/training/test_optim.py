@@ -40,6 +40,12 @@ def test_a_warm_up_of_part_of_an_epoch_counts_steps() -> None:
     assert rates(Optim(lr=1.0, min_lr=0, epochs=1, warmup_epochs=0.5), steps_per_epoch=8)[:4] == [0.25, 0.5, 0.75, 1.0]
 
 
+@pytest.mark.parametrize(("epochs", "steps"), [(0.3, 5), (0.5, 3), (1.1, 7), (0.01, 10)])
+def test_a_warm_up_that_ends_within_a_step_never_exceeds_the_full_rate(epochs: float, steps: int) -> None:
+    ours = rates(Optim(lr=0.8, min_lr=0, epochs=3, warmup_epochs=epochs), steps)
+    assert max(ours) == pytest.approx(0.8) and ours[0] == pytest.approx(0.8 * min(1, 1 / (epochs * steps)))
+
+
 def test_a_warm_up_longer_than_the_run_only_ramps() -> None:
     assert rates(Optim(lr=1.0, epochs=2, warmup_epochs=4), steps_per_epoch=2) == [1 / 8, 2 / 8, 3 / 8, 4 / 8]
 

@@ -84,8 +84,36 @@ for batch in (1, 5):
 """
 
 
+WEIGHED = """
+import importlib, os, sys
+from pathlib import Path
+import torch
+from torch import nn
+from dfer import Manifest, models
+from dfer.training import fit, recipe_from
+
+class Linear(nn.Module):
+    # without batch norm, whose statistics are those of a process's share
+    def __init__(self, num_classes, *, in_channels=3):
+        super().__init__()
+        self.linear = nn.Linear(in_channels * 4 * 16 * 16, num_classes)
+    def forward(self, clips):
+        return self.linear(clips.flatten(1))
+
+models.BUILDERS["linear"] = Linear
+recipe = recipe_from({
+    "data": {"subset": "all", "validation": 0.0}, "input": {"frames": 4, "size": 16}, "model": {"name": "linear"},
+    "loss": {"class_weights": "balanced"},
+    "optim": {"name": "sgd", "lr": 1e-3, "min_lr": 1e-3, "warmup_epochs": 0, "epochs": 2, "batch": 4,
+              "precision": "fp32"},
+})
+fit(recipe, Manifest.read(Path(sys.argv[1])), Path(sys.argv[2]), fold=1)
+"""
+
+
 def environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
 
 
 def run(script: Path, text: str, *arguments: object, launch: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
@@ -129,6 +157,20 @@ def test_two_processes_share_each_batch_and_resume_together(data: Path, tmp_path
         assert len(set(together)) == 12
     weights = load_file(folder / "model" / "model.safetensors")
     assert all(np.isfinite(value).all() for value in weights.values())
+
+
+def test_two_processes_weigh_emotions_and_log_the_loss_as_one_does(data: Path, tmp_path: Path) -> None:
+    for name, launch in (("one", ()), ("two", TWO)):
+        done = run(tmp_path / "weighed.py", WEIGHED, data, tmp_path / name, launch=launch)
+        assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads((tmp_path / "two" / "train.json").read_text())["processes"] == 2
+    one, two = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("one", "two"))
+    assert all(np.allclose(one[key], two[key], rtol=1e-4, atol=1e-7) for key in one)
+    logs = [
+        [json.loads(line)["train_loss"] for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("one", "two")
+    ]
+    assert len(logs[0]) == 2 and logs[1] == pytest.approx(logs[0], rel=1e-5)
 
 
 def test_a_batch_that_two_processes_cannot_share_is_one_sentence(data: Path, tmp_path: Path) -> None:

@@ -84,6 +84,21 @@ def test_what_the_manifest_hands_over_is_no_key_of_a_recipe(key: str) -> None:
         targets(GIVEN, rule="hard", **{key: 1})
 
 
+@pytest.mark.parametrize(
+    "options", [{"ties": "drop"}, {"strength": 2.0}, {"prior": "class"}, {"temperature": 2.0}, {"weight": 0.5},
+                {"epsilon": 0.1}, {"kinds": 3}, {"of": "counts"}],
+)  # fmt: skip
+def test_hard_labels_refuse_the_options_of_other_rules(options: dict[str, Any]) -> None:
+    with pytest.raises(DferError, match=f'labels.{next(iter(options))} does nothing where labels.rule = "hard"'):
+        targets(GIVEN, rule="hard", **options)
+
+
+def test_the_hard_labels_of_a_recipe_leave_the_keys_of_its_rule_behind_and_keep_its_smoothing() -> None:
+    labels = recipe_from({"labels": {"rule": "dirichlet", "strength": 2.0, "smoothing": 0.2}}).labels.hard()
+    assert (labels.rule, labels.smoothing, labels.options) == ("hard", 0.2, {})
+    assert np.allclose(targets(GIVEN, **labels.model_dump())[0], [0.9, 0.1])
+
+
 def test_a_given_soft_label_shows_its_emotions_though_nobody_voted() -> None:
     given = recipe_from({"labels": {"rule": "given"}}).labels
     assert shown_emotions(given, GIVEN, np.array([False, False, True, False])).tolist() == [True, True]

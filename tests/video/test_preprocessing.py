@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,3 +105,26 @@ def test_settings_survive_a_card_in_json() -> None:
 def test_settings_that_cannot_be_are_refused(settings: dict[str, object], fault: str) -> None:
     with pytest.raises(DferError, match=fault):
         Preprocessing(**settings)  # type: ignore[arg-type]
+
+
+def test_a_card_brings_back_what_it_was_given() -> None:
+    given = Preprocessing(frames=8, size=48, grey=True, mean=(0.5,), std=(0.25,), mirror=True)
+    assert Preprocessing.from_card(json.loads(json.dumps(given.to_dict()))) == given
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"syze": 48}, r"unknown key 'syze' \(did you mean 'size'\?\) in the preprocessing of the model's card.json"),
+        ({"colour_space": "bgr"}, "unknown key 'colour_space' in the preprocessing .*; known: frames, size"),
+        ({"frames": "many"}, "card.json: preprocessing.frames: .* got 'many'"),
+        ({"frames": None}, "preprocessing.frames"),
+        ({"size": 0}, "at least 1 frame of 8 pixels"),
+        ({"std": [0.0]}, "std > 0"),
+        ({"mean": [float("nan")]}, "a mean of finite numbers"),
+    ],
+)
+def test_a_card_that_asks_for_what_is_not_known_is_refused_in_one_sentence(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(DferError, match=said) as caught:
+        Preprocessing.from_card(values)
+    assert "\n" not in str(caught.value)

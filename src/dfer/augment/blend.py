@@ -3,8 +3,8 @@
 x̃ = W x_i + (1 - W) x_j,   ỹ = w y_i + (1 - w) y_j,   w = the mean of W
 
 MIDAS itself, like mixup, has one W = λ for all pixels of all frames. A blend draws W for a λ (B,) from [0, 1]; W is
-(B, 1, T, H, W) or broadcasts to it. Where W is 0 or 1 only, whole pixels are pasted, and their share may differ a
-little from 1 - λ: w is what was really kept.
+(B, 1, T, H, W) or broadcasts to it, on the device of λ; the generator may be of another one. Where W is 0 or 1 only,
+whole pixels are pasted, and their share may differ a little from 1 - λ: w is what was really kept.
 
 References:
     spatial: CutMix (Yun et al., ICCV 2019), one box for all frames; spatial VideoMix.
@@ -26,9 +26,9 @@ Blend = Callable[[Tensor, Shape, torch.Generator], Tensor]
 
 def fade(lam: Tensor, shape: Shape, generator: torch.Generator) -> Tensor:
     """From the one clip towards the other, or back: λ(t) on a straight line whose mean is λ, as steep as fits."""
-    direction = 2 * torch.randint(2, lam.shape, generator=generator) - 1
+    direction = 2 * torch.randint(2, lam.shape, generator=generator, device=generator.device).to(lam) - 1
     steepest = torch.minimum(lam, 1 - lam) * direction
-    along = torch.linspace(-1, 1, shape[0]) if shape[0] > 1 else torch.zeros(1)
+    along = (torch.linspace(-1, 1, shape[0]) if shape[0] > 1 else torch.zeros(1)).to(lam)
     return (lam[:, None] + steepest[:, None] * along).clamp(0, 1).view(-1, 1, shape[0], 1, 1)
 
 
@@ -64,6 +64,7 @@ BLENDS: dict[str, Blend] = {
 def _span(share: Tensor, length: int, generator: torch.Generator) -> Tensor:
     """(B, length) whether a position lies in a run of `share` of the length, at a random place."""
     count = (share * length).round()
-    start = ((length - count + 1) * torch.rand(share.shape, generator=generator)).floor()
-    positions = torch.arange(length)
+    place = torch.rand(share.shape, generator=generator, device=generator.device).to(share)
+    start = ((length - count + 1) * place).floor()
+    positions = torch.arange(length, device=share.device)
     return (positions >= start[:, None]) & (positions < (start + count)[:, None])

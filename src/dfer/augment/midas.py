@@ -55,7 +55,8 @@ def midas(clips: Tensor, targets: Tensor, lam: Tensor, partner: Tensor) -> Mixed
         `Mixed` with new tensors of the dtypes that came in; the arguments are not written to.
 
     Raises:
-        DferError: the shapes do not belong together, or `targets` are class indices.
+        DferError: the shapes do not belong together, `targets` are class indices or rows of another sum, or `lam` or
+            `partner` is out of range.
     """
     _check(clips, targets)
     if lam.shape != clips.shape[:1] or partner.shape != clips.shape[:1]:
@@ -63,6 +64,10 @@ def midas(clips: Tensor, targets: Tensor, lam: Tensor, partner: Tensor) -> Mixed
             f"expected one lam and one partner for each of {len(clips)} clips, "
             f"got shapes {tuple(lam.shape)} and {tuple(partner.shape)}"
         )
+    if not ((lam >= 0) & (lam <= 1)).all():
+        raise DferError(f"expected lam in [0, 1], got {lam.tolist()}")
+    if not ((partner >= 0) & (partner < len(clips))).all():
+        raise DferError(f"expected partners from 0 to {len(clips) - 1}, got {partner.tolist()}")
     return Mixed(_mix_clips(clips, lam, partner), _mix_targets(targets, lam, partner), lam, partner)
 
 
@@ -127,11 +132,14 @@ class Midas:
         Args:
             clips: (B, ...), usually (B, C, T, H, W), floating point or uint8; a blend other than "mixup" needs 5-D.
             targets: (B, K), rows that sum to one.
-            generator: where λ and partners come from; None is torch's global one.
+            generator: where λ and partners come from, on any device; None is torch's global one of the CPU.
             ballots: (B,) how many people voted on each clip, needed with `counts`.
 
         Returns:
             `Mixed` of B rows; of 2B with `keep_real`. `lam` is the share of the clip, as it was really mixed.
+
+        Raises:
+            DferError: as `midas`, a blend of clips that are not 5-D, or `counts` without ballots.
         """
         _check(clips, targets)
         lam, partner = self._draw(targets, generator)
@@ -183,6 +191,14 @@ def _check(clips: Tensor, targets: Tensor) -> None:
         raise DferError(f"expected as many clips as targets, got {tuple(clips.shape)} and {tuple(targets.shape)}")
     if not (clips.is_floating_point() or clips.dtype == torch.uint8):
         raise DferError(f"expected clips that are floating point or uint8, got {clips.dtype}")
+    totals, tolerance = targets.detach().float().sum(dim=1), max(1e-4, torch.finfo(targets.dtype).eps)
+    wrong = ~((totals - 1).abs() <= tolerance) | (targets.detach() < 0).any(dim=1)
+    if wrong.any():
+        row = int(wrong.nonzero()[0])
+        raise DferError(
+            f"expected rows of targets of 0 or more that sum to one, got {targets[row].tolist()} in row {row}; "
+            "divide votes by their sum"
+        )
 
 
 def _mix_targets(targets: Tensor, lam: Tensor, partner: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Whom a clip is mixed with: a random clip of the batch, as in MIDAS and mixup, or one chosen by its soft label.
 
-Conventions: targets are (B, K) rows that sum to one; a pairing gives each clip's partner, (B,) int64. But for "random",
+Conventions: targets are (B, K) rows that sum to one; a pairing gives each clip's partner, (B,) int64, on the device of
+the generator, which may be another one than that of the targets. But for "random",
 which is a permutation, partners are drawn independently: a clip may serve several times. A clip is its own partner only
 where chance ("random") or a batch of one makes it so.
 """
@@ -64,6 +65,7 @@ def _drawn(weights: Tensor, generator: torch.Generator) -> Tensor:
     """A partner for each row of (B, B) weights, never the row itself."""
     size = len(weights)
     if size == 1:
-        return torch.zeros(1, dtype=torch.int64)
-    chances = weights.clamp(min=SMALL).masked_fill(torch.eye(size, dtype=torch.bool), 0)
+        return torch.zeros(1, dtype=torch.int64, device=generator.device)
+    own = torch.eye(size, dtype=torch.bool, device=generator.device)
+    chances = weights.to(generator.device).clamp(min=SMALL).masked_fill(own, 0)
     return torch.multinomial(chances, 1, generator=generator)[:, 0]

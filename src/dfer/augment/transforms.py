@@ -29,12 +29,13 @@ class Augment:
         crop: least and greatest share of the area that a random resized crop keeps, each in (0, 1].
         aspect: the greatest ratio of the crop's sides, >= 1.
         flip: probability of a horizontal flip.
-        rotation: greatest angle, degrees, either way.
+        rotation: greatest angle, degrees, either way, in [0, 180].
         colour: strength of brightness, contrast and (for colour clips) saturation jitter, in [0, 1).
         grey: probability that a clip loses its colour.
         erase: probability that a rectangle of 2-20 % of the area is filled with the clip's mean.
         motion_blur: probability of blur along a line of up to `blur_size` of the width, at any angle.
-        defocus: probability of blur by a disc of up to `blur_size` of the width in diameter.
+        defocus: probability of blur by a disc of up to `blur_size` of the width in diameter. A clip gets one blur or
+            the other, so the two probabilities are at most 1 together.
         blur_size: see above, a share of the frame's width in (0, 0.5].
     """
 
@@ -50,39 +51,55 @@ class Augment:
     blur_size: float = 0.12
 
     def __post_init__(self) -> None:
-        if not 0 < self.crop[0] <= self.crop[1] <= 1:
+        if len(self.crop) != 2 or not 0 < self.crop[0] <= self.crop[1] <= 1:
             raise DferError(f"expected augment.crop = [least, greatest] in (0, 1], got {list(self.crop)}")
         for name in ("flip", "grey", "erase", "motion_blur", "defocus"):
             if not 0 <= getattr(self, name) <= 1:
                 raise DferError(f"expected augment.{name} to be a probability in [0, 1], got {getattr(self, name)}")
-        if not 0 <= self.colour < 1 or not 0 < self.blur_size <= 0.5 or self.aspect < 1:
+        if self.motion_blur + self.defocus > 1:
+            raise DferError(
+                "expected augment.motion_blur + augment.defocus <= 1, for a clip gets one or the other, "
+                f"got {self.motion_blur} and {self.defocus}"
+            )
+        if not 0 <= self.colour < 1 or not 0 < self.blur_size <= 0.5 or not 1 <= self.aspect < math.inf:
             raise DferError(
                 "expected augment.colour in [0, 1), augment.blur_size in (0, 0.5] and augment.aspect >= 1, "
                 f"got {self.colour}, {self.blur_size} and {self.aspect}"
             )
+        if not 0 <= self.rotation <= 180:
+            raise DferError(f"expected augment.rotation in [0, 180] degrees, got {self.rotation}")
 
     def __call__(self, clips: Tensor, *, size: int | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Augment a batch.
 
         Args:
             clips: (B, C, T, H, W) floating point in [0, 1], C = 3 (RGB) or 1.
-            size: height and width that come out; None keeps the clips'.
-            generator: a CPU generator; None is torch's global one.
+            size: height and width that come out, of the centre square of frames that are not square; None keeps the
+                clips' own height and width.
+            generator: of any device; None is torch's global one of the CPU.
 
         Returns:
-            (B, C, T, size, size) floating point in [0, 1]; the clips that came in are not written to.
+            (B, C, T, size, size) or, without a size, (B, C, T, H, W), floating point in [0, 1]; the clips that came in
+            are not written to.
         """
         if clips.ndim != 5 or not clips.is_floating_point():
             raise DferError(f"expected float clips (B, C, T, H, W) in [0, 1], got {tuple(clips.shape)} {clips.dtype}")
         draw = _Draw(len(clips), generator)
-        clips = self._geometry(clips, size or clips.shape[-1], draw)
+        clips = self._geometry(clips, (size, size) if size else (clips.shape[-2], clips.shape[-1]), draw)
         clips = self._colour(clips, draw)
         clips = self._blur(clips, draw)
         return self._erase(clips, draw)
 
-    def _geometry(self, clips: Tensor, size: int, draw: _Draw) -> Tensor:
-        """Random resized crop, rotation and flip as one affine map, sampled once."""
+    def _geometry(self, clips: Tensor, size: tuple[int, int], draw: _Draw) -> Tensor:
+        """Random resized crop, rotation and flip as one affine map, sampled once.
+
+        The map goes from the output, in units of half its sides, to pixels of the frame, so that a rotation is one in
+        frames that are not square, too; the crop lies in the largest rectangle of the output's shape.
+        """
         height, width = clips.shape[-2:]
+        fit = min(width / size[1], height / size[0])
+        across, down = fit * size[1] / width, fit * size[0] / height  # of the frame; 1 if it has the output's shape
+        wide, high = across * width / height, down * height / width  # in units of the other side, for the rotation
         area = draw.uniform(*self.crop)
         ratio = torch.exp(draw.uniform(-math.log(self.aspect), math.log(self.aspect)))
         ratio = ratio.clamp(area, 1 / area)  # neither side longer than the frame's
@@ -90,19 +107,19 @@ class Augment:
         shift_x, shift_y = (1 - scale_x) * draw.uniform(-1, 1), (1 - scale_y) * draw.uniform(-1, 1)
         mirror = 1 - 2 * draw.happens(self.flip).float()
         angle = draw.uniform(-1, 1) * math.radians(self.rotation)
-        untouched = self.crop == (1.0, 1.0) and not self.flip and not self.rotation and size == height == width
+        untouched = self.crop == (1.0, 1.0) and not self.flip and not self.rotation and size == (height, width)
         if untouched:
             return clips
         cos, sin = torch.cos(angle), torch.sin(angle)
         rows = torch.stack([
-            torch.stack([scale_x * cos * mirror, -scale_y * sin, shift_x], dim=1),
-            torch.stack([scale_x * sin * mirror, scale_y * cos, shift_y], dim=1),
+            torch.stack([scale_x * cos * mirror * across, -scale_y * sin * high, shift_x * across], dim=1),
+            torch.stack([scale_x * sin * mirror * wide, scale_y * cos * down, shift_y * down], dim=1),
         ], dim=1).to(clips)  # fmt: skip
         batch, channels, frames = clips.shape[:3]
-        grid = F.affine_grid(rows, [batch, 1, size, size], align_corners=False)
+        grid = F.affine_grid(rows, [batch, 1, *size], align_corners=False)
         flat = clips.reshape(batch, channels * frames, height, width)
         moved = F.grid_sample(flat, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
-        return moved.view(batch, channels, frames, size, size)
+        return moved.view(batch, channels, frames, *size)
 
     def _colour(self, clips: Tensor, draw: _Draw) -> Tensor:
         """Brightness, contrast, saturation and loss of colour, each one factor a clip."""
@@ -165,10 +182,14 @@ class _Draw:
         self.size, self.generator = size, generator
 
     def uniform(self, low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(self.size, generator=self.generator)
+        return low + (high - low) * self._rand()
 
     def happens(self, probability: float) -> Tensor:
-        return torch.rand(self.size, generator=self.generator) < probability
+        return self._rand() < probability
+
+    def _rand(self) -> Tensor:
+        device = self.generator.device if self.generator else None
+        return torch.rand(self.size, generator=self.generator, device=device).cpu()
 
 
 def line_kernels(length: Tensor, angle: Tensor, width: int) -> Tensor:

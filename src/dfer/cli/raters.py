@@ -76,7 +76,7 @@ def raters(
 def _show(agreed: Consensus) -> None:
     """The raters, worst first, and what was not read."""
     from dfer.labels.annotators import MODELS
-    from dfer.labels.raters import worst_first
+    from dfer.labels.raters import FEWEST, judged, worst_first
 
     ordered = worst_first(agreed.raters)
     told = f", the {SHOWN} worst" if len(ordered) > SHOWN else ""
@@ -94,7 +94,12 @@ def _show(agreed: Consensus) -> None:
     console.print(table)
     say("agreement: mean share of the others who said the same; kappa: beyond chance; skill: " + MODELS[agreed.model])
     suspects = ordered[ordered["careless"] != ""]
-    say(f"careless: {len(suspects)} of {len(ordered)}" + (f" ({listed(suspects['rater'])})" if len(suspects) else ""))
+    tried = judged(ordered["compared"])
+    if tried.any():
+        names = f" ({listed(suspects['rater'])})" if len(suspects) else ""
+        say(f"careless: {len(suspects)} of {tried.sum()}{names}")
+    if not tried.all():
+        say(f"not judged: {(~tried).sum()} with fewer than {FEWEST} answers to clips that others answered too")
     for reason, count in agreed.left_out.items():
         say(f"left out {count}: {reason}")
 

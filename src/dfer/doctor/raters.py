@@ -10,7 +10,7 @@ import pandas as pd
 
 from dfer.files import write_text
 from dfer.labels.annotators import MODELS, Consensus
-from dfer.labels.raters import CHANCE, FAR, FEWEST, SAME, worst_first
+from dfer.labels.raters import CHANCE, FAR, FEWEST, SAME, judged, worst_first
 from dfer.pages import render
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 300, 48, 12, 12, 40
@@ -35,10 +35,10 @@ def write_raters_page(path: Path, agreed: Consensus, *, source: str = "") -> Non
 def render_raters_page(agreed: Consensus, *, source: str = "") -> str:
     """The page as HTML; `source` names the answers."""
     ordered = worst_first(agreed.raters)
-    suspects = ordered[ordered["careless"] != ""]
+    suspects, tried = ordered[ordered["careless"] != ""], int(judged(ordered["compared"]).sum())
     return render(
         "dfer.doctor", "raters.html.jinja",
-        kind="raters", title=_title(len(ordered), len(suspects)), source=source,
+        kind="raters", title=_title(len(ordered), tried, len(suspects)), source=source, tried=tried,
         raters=_records(ordered.head(ROWS)), count=len(ordered), clips=len(agreed.clips),
         answers=int(ordered["answers"].sum()), suspects=_records(suspects), emotions=list(agreed.emotions),
         model=agreed.model, skill=MODELS[agreed.model], seed=agreed.seed, left_out=agreed.left_out,
@@ -73,9 +73,12 @@ def reliability_chart(raters: pd.DataFrame) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _title(raters: int, suspects: int) -> str:
+def _title(raters: int, tried: int, suspects: int) -> str:
     people = f"{raters:,} rater{'s' * (raters != 1)}"
-    return f"{people}, {suspects} of them careless" if suspects else f"{people}, none of them careless"
+    if not tried:
+        return f"{people}, too few answers to judge {'any of them' if raters != 1 else 'them'}"
+    of_whom = "them" if tried == raters else f"the {tried:,} that could be judged"
+    return f"{people}, {suspects or 'none'} of {of_whom} careless"
 
 
 def _median(values: pd.Series[float]) -> float:

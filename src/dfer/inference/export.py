@@ -41,7 +41,7 @@ def export_onnx(folder: str | Path) -> tuple[Path, float]:
     if lacking:
         raise DferError(f"export needs {', '.join(lacking)}: pip install 'dfer[onnx]'")
     model, card = load_checkpoint(folder)
-    preprocessing = Preprocessing(**card.preprocessing)
+    preprocessing = Preprocessing.from_card(card.preprocessing)
     pictures = _pictures(preprocessing)
     wanted = torch_network(model, card, "cpu")(pictures)
     with replacing(folder / ONNX_FILE) as partial:

@@ -46,7 +46,7 @@ class PicturesToProbs(nn.Module):
 
     def __init__(self, model: nn.Module, card: Card) -> None:
         super().__init__()
-        preprocessing = Preprocessing(**card.preprocessing)
+        preprocessing = Preprocessing.from_card(card.preprocessing)
         self.model, self.mirror = model, preprocessing.mirror
         self.mean: Tensor
         self.std: Tensor
@@ -153,7 +153,7 @@ def choose_network(folder: Path, model: nn.Module, card: Card, *, device: str, r
 
 def _seconds(network: Network, card: Card) -> float:
     """The median time of one window, after a first one."""
-    preprocessing = Preprocessing(**card.preprocessing)
+    preprocessing = Preprocessing.from_card(card.preprocessing)
     side = preprocessing.size
     pictures = np.zeros((1, preprocessing.frames, side, side, preprocessing.channels), np.uint8)
     network(pictures)

@@ -70,7 +70,7 @@ class Predictor:
         if not 0 <= smoothing_s < np.inf:
             raise DferError(f"expected a smoothing of 0 seconds or more, got {smoothing_s}")
         self.network, self.card, self.detector, self.smoothing_s = network, card, detector, smoothing_s
-        self.preprocessing = Preprocessing(**card.preprocessing)
+        self.preprocessing = Preprocessing.from_card(card.preprocessing)
 
     @classmethod
     def from_pretrained(

@@ -239,11 +239,14 @@ def _from_plain(plain: _PlainPerson, emotions: EmotionSet, source: str) -> Perso
     times = np.array(plain.times_s, dtype=np.float64)
     if (np.isnan(probs[:, 0]) != np.isnan(boxes[:, 0])).any():
         raise DferError(f"{where}: expected null in probs and boxes at the same times")
-    if (np.diff(times) <= 0).any():
+    if not np.isfinite(times).all() or (np.diff(times) <= 0).any():
         raise DferError(f"{where}: expected times that increase")
-    totals = probs[~np.isnan(probs[:, 0])].sum(axis=1)
-    if (np.abs(totals - 1) > 0.01).any():
-        raise DferError(f"{where}: expected probabilities that sum to one, got {listed(totals.round(3))}")
+    overall = _table([plain.overall], size, f"{where}, overall")[0]
+    for name, rows in (("probabilities", probs), ("overall", overall[None])):
+        told = rows[~np.isnan(rows).all(axis=1)]
+        totals = told.sum(axis=1)
+        if not ((told >= 0).all() and (np.abs(totals - 1) <= 0.01).all()):
+            raise DferError(f"{where}: expected {name} of 0 or more that sum to one, got {listed(totals.round(3))}")
     unknown = {segment.emotion for segment in plain.segments} - set(emotions)
     if unknown:
         raise DferError(f"{where}: its segments name {listed(sorted(unknown))}, not among {listed(emotions, 12)}")
@@ -251,7 +254,6 @@ def _from_plain(plain: _PlainPerson, emotions: EmotionSet, source: str) -> Perso
         bits = np.array([quality_flaws.bits(flag or "") for flag in flags], dtype=np.uint8)
     except KeyError as error:
         raise DferError(f"{where}: unknown flaw {error}; known: {listed(quality_flaws.FLAWS)}") from error
-    overall = _table([plain.overall], size, f"{where}, overall")[0]
     return Person(plain.id, times, probs, boxes, bits, tuple(plain.segments), overall)
 
 

@@ -2,7 +2,8 @@
 
 A network of T frames sees windows of `WINDOW_S` that begin every `HOP_S`, T frames sampled evenly from each as in its
 evaluation; what it says of a window holds for all the frames in it, most for those in its middle. A network of stills
-is the same with windows of one frame. A face that was away for longer than `GAP_S` begins anew.
+is the same with windows of one frame. A face that was away for longer than `GAP_S` begins anew. Of a video that is read
+at less than a frame every `GAP_S`, each frame is a window of its own.
 """
 
 from __future__ import annotations
@@ -68,7 +69,12 @@ class Windows:
         self._uncovered = False
 
     def push(self, frame: int, time_s: float, picture: Frames) -> Iterator[Window]:
-        """The windows that are complete with the picture (H, W, C) of the face in the next frame."""
+        """The windows that are complete with the picture (H, W, C) of the face in the next frame.
+
+        None spans a gap: a picture that comes more than `GAP_S` after the last one begins anew, also where the frames
+        themselves are so far apart.
+        """
+        yield from self.idle(time_s)
         self._rows.append(_Row(frame, time_s, picture))
         self._uncovered = True
         start_s = self._rows[0].time_s

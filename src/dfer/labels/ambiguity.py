@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dfer.errors import DferError
+from dfer.labels.votes import ROUNDING
 
 Floats = NDArray[np.float64]
 
@@ -69,7 +70,7 @@ def strata(rows: ArrayLike) -> NDArray[np.int64]:
     >>> [STRATA[k].name for k in strata([[9, 1, 0], [7, 3, 0], [5, 5, 0]])]
     ['clear', 'mixed', 'ambiguous']
     """
-    agreed = agreement(rows)
+    agreed = agreement(rows) + ROUNDING
     positions = np.select([agreed >= stratum.low for stratum in STRATA], range(len(STRATA)), default=-1)
     return positions.astype(np.int64)
 

@@ -47,8 +47,8 @@ class Answers:
     ) -> Answers:
         """Answers from three columns of one length, a row an answer.
 
-        Rows without a clip, a rater or an emotion (empty, None or NaN) are left out. Of a rater's several answers to
-        one clip the last counts, as people correct themselves. Both are counted.
+        Rows without a clip, a rater or an emotion (empty, None, NaN or pandas.NA) are left out. Of a rater's several
+        answers to one clip the last counts, as people correct themselves. Both are counted.
 
         Raises:
             DferError: columns that differ in length, an answer that is none of the emotions, or no answer.
@@ -58,7 +58,7 @@ class Answers:
         >>> told.clips, told.votes.tolist(), told.left_out
         (('a',), [[1.0, 1.0]], {'answer without an emotion': 1})
         """
-        columns = [[_text(value) for value in column] for column in (clips, raters, said)]
+        columns = [_texts(column) for column in (clips, raters, said)]
         lengths = [len(column) for column in columns]
         if len(set(lengths)) > 1:
             raise DferError(
@@ -96,8 +96,12 @@ class Answers:
         return counts
 
 
-def _text(value: object) -> str:
-    return "" if value is None or value != value else str(value).strip()  # NaN differs from itself
+def _texts(column: Iterable[object]) -> list[str]:
+    """The values as text, "" for what pandas holds to be missing."""
+    import pandas as pd
+
+    values = pd.Series(list(column), dtype=object)
+    return ["" if missing else str(value).strip() for value, missing in zip(values, values.isna(), strict=True)]
 
 
 def _positions(said: list[str], emotions: EmotionSet) -> dict[str, int]:

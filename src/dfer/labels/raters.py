@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dfer.labels.answers import Answers
 
@@ -107,9 +107,14 @@ def worst_first(raters: pd.DataFrame) -> pd.DataFrame:
     return raters.loc[keys.sort_values(["fine", "kappa", "rater"], kind="stable").index]
 
 
+def judged(compared: ArrayLike) -> NDArray[np.bool_]:
+    """(R,) who has enough answers that can be compared to be called careless or not."""
+    return np.asarray(compared) >= FEWEST
+
+
 def careless(answers: Answers, agreement: Agreement) -> list[str]:
-    """Why each rater counts as careless, the first of `SAME`, `CHANCE` and `FAR`, or ""."""
-    enough, kappa = agreement.compared >= FEWEST, agreement.kappa
+    """Why each rater counts as careless, the first of `SAME`, `CHANCE` and `FAR`, or ""; also "" if not `judged`."""
+    enough, kappa = judged(agreement.compared), agreement.kappa
     usual = np.median(kappa[enough & ~np.isnan(kappa)]) if (enough & ~np.isnan(kappa)).any() else 0.0
     given = _sums(answers.rater, np.eye(len(answers.emotions))[answers.emotion], len(answers.raters))
     same = enough & ((given > 0).sum(axis=1) == 1) & (agreement.observed < 0.5)

@@ -35,6 +35,8 @@ from dfer.labels.votes import (
 
 Floats = NDArray[np.float64]
 
+TOLERANCE = 1e-6
+"""How far the sum of a soft label that is handed over may be from one."""
 PRIORS = ("uniform", "class", "learned", "per_class", "mixture")
 """What `dirichlet` knows by name; strength comes with the last three."""
 
@@ -117,6 +119,11 @@ def dirichlet(
         DferError: options out of range, or votes that nothing can be learned from.
     """
     source = votes if learned_from is None else check_votes(learned_from, allow_fractional=True)
+    in_range("kinds", kinds, 0, 1000)
+    if kinds and not (isinstance(prior, str) and prior == "mixture"):
+        raise DferError(
+            f'kinds={kinds!r} is of the prior "mixture" and does nothing with prior={prior!r}; leave it out'
+        )
     if isinstance(prior, str) and prior in PRIORS[2:]:
         if strength is not None:
             raise DferError(f'the prior "{prior}" brings its own strength, got strength={strength!r}; leave it out')
@@ -129,7 +136,6 @@ def dirichlet(
 def _learned(votes: Floats, prior: str, kinds: int, source: Floats) -> Floats:
     """Posterior means under a prior that is learned from `source`."""
     if prior == "mixture":
-        in_range("kinds", kinds, 0, 1000)
         return learn_mixture(source, int(kinds) or 2 * votes.shape[1]).mean(votes)
     if prior == "learned":
         return learn_dirichlet(source).mean(votes)
@@ -195,21 +201,28 @@ def weighted(votes: Floats, *, weights: ArrayLike, ids: Ids = None) -> Floats:
     """
     strengths = _beside("weights", weights, votes)
     refuse((votes > 0) & ~(strengths >= 0), "votes have no weight of 0 or more", 'use the rule "frequency"', ids)
+    refuse((votes > 0) & np.isinf(strengths), "votes have an infinite weight", 'use the rule "frequency"', ids)
     graded = np.where(votes > 0, votes * strengths, 0.0)
     total = graded.sum(axis=1, keepdims=True)
     return graded / np.where(total > 0, total, np.nan)
 
 
-def given(votes: Floats, *, soft: ArrayLike, weight: float = 1.0) -> Floats:
+def given(votes: Floats, *, soft: ArrayLike, weight: float = 1.0, ids: Ids = None) -> Floats:
     """A distribution that somebody else made: weight soft + (1 - weight) frequency; discarded where there is none.
 
     Args:
         votes: (N, K) counts, or one-hot rows where there is only a label.
         soft: (N, K) rows that sum to one, or are NaN: a published distribution, raters' posterior, models' estimate.
         weight: of `soft`, 0 to 1.
+        ids: N names of clips for messages.
     """
     in_range("weight", weight, 0.0, 1.0)
-    return weight * _beside("soft", soft, votes) + (1.0 - weight) * frequency(votes)
+    rows = _beside("soft", soft, votes)
+    is_one = (rows >= 0).all(axis=1) & (np.abs(rows.sum(axis=1) - 1) <= TOLERANCE)
+    wrong = ~is_one & ~np.isnan(rows).all(axis=1)
+    advice = "give a row of shares of 0 or more, or a row of NaN where there is none"
+    refuse(wrong[:, None], "the soft labels do not sum to one", advice, ids)
+    return weight * rows + (1.0 - weight) * frequency(votes)
 
 
 def _beside(name: str, values: ArrayLike, votes: Floats) -> Floats:

@@ -23,6 +23,9 @@ from dfer.errors import DferError, listed, nearest
 Floats = NDArray[np.float64]
 Ids = Sequence[object] | NDArray[Any] | None
 
+ROUNDING = 1e-9
+"""Fractional votes that differ by this share or less are equal: .1 + .2 is not .3 to a computer."""
+
 
 def check_votes(votes: ArrayLike, ids: Ids = None, *, allow_fractional: bool = False) -> Floats:
     """Votes as a float64 table, or an error that names the clips whose votes cannot be.
@@ -73,11 +76,11 @@ def hard_labels(votes: ArrayLike, ties: str = "error", *, ids: Ids = None) -> ND
     one_of("ties", ties, ("error", "drop", "first"))
     table = check_votes(votes, ids, allow_fractional=True)
     refuse_empty(table, None, ids)
-    tied = _tied(table)
+    top = _at_top(table)
+    tied = top.sum(axis=1) > 1
     if ties == "error":
         refuse(tied[:, None], "the most voted emotion is tied", "choose ties='drop' or ties='first'", ids)
-    labels = table.argmax(axis=1)
-    return np.where(tied & (ties == "drop"), -1, labels).astype(np.int64)
+    return np.where(tied & (ties == "drop"), -1, top.argmax(axis=1)).astype(np.int64)
 
 
 def single_label(
@@ -102,11 +105,11 @@ def single_label(
     """
     in_range("share", share, 0.0, 1.0)
     table = check_votes(votes, allow_fractional=True)
-    top = table.max(axis=1)
+    top, at_top = table.max(axis=1), _at_top(table)
     ballots = table.sum(axis=1) + other_ballots(other, len(table)).sum(axis=1)
     held = top / np.where(ballots > 0, ballots, 1.0)
-    enough = held >= share if inclusive else held > share
-    return np.where(enough & (top > 0) & ~_tied(table), table.argmax(axis=1), -1).astype(np.int64)
+    enough = held >= share - ROUNDING if inclusive else held > share + ROUNDING
+    return np.where(enough & (top > 0) & (at_top.sum(axis=1) == 1), at_top.argmax(axis=1), -1).astype(np.int64)
 
 
 def without_lone_votes(votes: ArrayLike, other: ArrayLike | None = None) -> tuple[Floats, Floats]:
@@ -156,9 +159,9 @@ def refuse_empty(votes: Floats, other: ArrayLike | None, ids: Ids) -> None:
     refuse(ballots.sum(axis=1, keepdims=True) == 0, "there are no votes", "leave these clips out", ids)
 
 
-def _tied(votes: Floats) -> NDArray[np.bool_]:
-    """(N,) whether the most votes are shared."""
-    return np.asarray((votes == votes.max(axis=1, keepdims=True)).sum(axis=1) > 1)
+def _at_top(votes: Floats) -> NDArray[np.bool_]:
+    """(N, K) which emotions have the most votes."""
+    return np.asarray(votes >= votes.max(axis=1, keepdims=True) * (1 - ROUNDING))
 
 
 def refuse(wrong: NDArray[np.bool_], fault: str, advice: str, ids: Ids) -> None:

@@ -35,7 +35,7 @@ def mixed_inside(network: nn.Module, mixed: Mixing, *, generator: torch.Generato
         generator: where the stage comes from.
     """
     stages: Callable[[], list[nn.Module]] = network.stages  # type: ignore[assignment]
-    place = int(torch.randint(len(stages()), (), generator=generator))
+    place = int(torch.randint(len(stages()), (), generator=generator, device=generator.device))
 
     def mix(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         features: Tensor = inputs[0]

@@ -1,24 +1,23 @@
 """A grid of recipes x seeds x folds on one folder, by one process or by as many as look into it, and then compared.
 
     OUT/CELL/seed0/fold1/...      a run as `dfer train` leaves it
-    OUT/CELL/seed0/fold1/claim    who is at it: host and process; its time of change is a sign of life
+    OUT/CELL/seed0/fold1/claim    an empty file that the process that is at it has locked
 
-A process takes the next run that is neither finished nor claimed. What was killed is picked up from its last state by
-whoever comes next, so a grid is resumed by the command that began it.
+A process takes the next run that is neither finished nor locked. The system lifts the lock of a process that ends in
+any way. So what was killed is picked up from its last state by whoever comes next, and a grid is resumed by the command
+that began it.
 """
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
-import os
 import re
-import socket
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from filelock import FileLock, Timeout
 
 from dfer.datasets import Manifest
 from dfer.errors import DferError, listed
@@ -26,11 +25,6 @@ from dfer.training.config import Recipe, load_recipe
 from dfer.training.fit import Progress
 from dfer.training.record import SUMMARY
 from dfer.training.runs import fold_name, saved_predictions, train_folds, trained_folds
-
-BEAT_SECONDS = 30.0
-"""How often a process shows that it lives, at most."""
-DEAD_SECONDS = 1800.0
-"""After so long without a sign of life a claim of another machine counts for nothing."""
 
 
 class Job(NamedTuple):
@@ -109,12 +103,14 @@ def train_grid(runs: Mapping[str, list[list[Job]]], data: Path, progress: Progre
     for job in todo:
         if job.finished:
             continue
-        with _claim(job.folder / fold_name(job.fold) / "claim") as claim:
-            if claim is None:
-                elsewhere.append(job)
-            elif not job.finished:  # another process may have finished it since
-                told = _SignOfLife(claim, progress)
-                train_folds(job.recipe, data, job.folder, folds=[job.fold], resume=True, progress=told)
+        claim = job.folder / fold_name(job.fold) / "claim"
+        claim.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(claim, timeout=0):
+                if not job.finished:  # another process may have finished it since
+                    train_folds(job.recipe, data, job.folder, folds=[job.fold], resume=True, progress=progress)
+        except Timeout:
+            elsewhere.append(job)
     return [job for job in elsewhere if not job.finished]
 
 
@@ -161,61 +157,3 @@ def _axis(text: str) -> tuple[str, list[str]]:
     if not equals or not key.strip() or not values or not all(values):
         raise DferError(f"expected --grid key=value,value, such as --grid midas.alpha=0.2,0.8, got {text!r}")
     return key.strip(), values
-
-
-@contextlib.contextmanager
-def _claim(path: Path) -> Iterator[Path | None]:
-    """The claim of a job while the block runs; None if a living process has it."""
-    if path.exists() and _is_dead(path):
-        with contextlib.suppress(OSError):  # of several who find it dead, one takes it away
-            path.rename(path.with_name(f"{path.name}.dead.{os.getpid()}"))
-            path.with_name(f"{path.name}.dead.{os.getpid()}").unlink()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(f"{socket.gethostname()} {os.getpid()}\n")
-    except FileExistsError:
-        yield None
-        return
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _is_dead(path: Path) -> bool:
-    """Whether the process that made a claim is gone, as far as one can see from here."""
-    try:
-        host, _, process = path.read_text(encoding="utf-8").strip().rpartition(" ")
-        silent = time.time() - path.stat().st_mtime
-    except OSError:
-        return False  # released meanwhile
-    if host != socket.gethostname() or not process.isdigit():
-        return silent > DEAD_SECONDS
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        pass
-    return False
-
-
-class _SignOfLife:
-    """Touches a claim now and then, and hands on what it is told."""
-
-    def __init__(self, claim: Path, progress: Progress | None) -> None:
-        self.claim, self.progress, self.last = claim, progress, time.monotonic()
-
-    def step(self, done: int, total: int, loss: float, clips_per_second: float) -> None:
-        """See `Progress`."""
-        if time.monotonic() - self.last > BEAT_SECONDS:
-            self.claim.touch()
-            self.last = time.monotonic()
-        if self.progress:
-            self.progress.step(done, total, loss, clips_per_second)
-
-    def epoch(self, row: dict[str, Any]) -> None:
-        """See `Progress`."""
-        if self.progress:
-            self.progress.epoch(row)

@@ -126,7 +126,7 @@ def _unwanted(data: Data, manifest: Manifest) -> dict[str, npt.NDArray[np.bool_]
     if data.subset != "all":
         unwanted |= {"no single label": ~single} if data.subset == "single" else {"has a single label": single}
     if data.min_votes:
-        unwanted[f"fewer than {data.min_votes} votes"] = np.nan_to_num(votes).sum(axis=1) < data.min_votes
+        unwanted[f"fewer than {data.min_votes} votes for one emotion"] = ~(votes.max(axis=1) >= data.min_votes)
     if data.stratum:
         chosen = [position for position, stratum in enumerate(STRATA) if stratum.name in data.stratum]
         unwanted[f"not in stratum {listed(data.stratum)}"] = ~np.isin(strata(votes), chosen)

@@ -24,7 +24,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -49,7 +48,7 @@ class Data(Section):
     subset: Literal["single", "all", "ambiguous"] = "single"
     """Train on the clips to which the source gives one label, all that have a target, or those without a label."""
     min_votes: Annotated[int, Field(ge=0)] = 0
-    """Train on clips with at least so many votes for one of the emotions."""
+    """Train on clips whose most voted emotion has at least so many votes."""
     stratum: Annotated[tuple[StratumName, ...], BeforeValidator(_listed)] = ()
     """Train on clips of these strata of agreement, one or several; empty: of all."""
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.1
@@ -67,13 +66,17 @@ class Labels(Section):
 
     rule: str = "frequency"
     """A rule of `dfer.labels.soft_labels`, or "hard": a one-hot row of the source's own label."""
-    smoothing: Share = 0.0
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Label smoothing: this share of each target is spread evenly over the emotions."""
 
     @property
     def options(self) -> dict[str, Any]:
         """The rule's own keys."""
         return dict(self.model_extra or {})
+
+    def hard(self) -> Labels:
+        """The rule "hard" with the same smoothing, and without the keys of this rule."""
+        return Labels(rule="hard", smoothing=self.smoothing)
 
 
 class ModelSection(Section):
@@ -98,9 +101,11 @@ class Loss(Section):
     tau: NotNegative = 1.0
     """Of logit_adjusted; 0 is cross-entropy."""
     class_weights: Literal["none", "balanced"] = "none"
-    """"balanced": each emotion weighs as much as any other, by its share of the targets."""
+    """"balanced": the terms of each emotion weigh as much as any other's, by its share of the training targets; for
+    cross_entropy, kl and focal."""
     sampler: Literal["shuffle", "balanced"] = "shuffle"
-    """"balanced": clips are drawn with replacement so that each emotion comes equally often."""
+    """"balanced": clips are drawn with replacement so that each emotion has an equal share of the targets drawn. Some
+    clips may then never be drawn, or equal shares may be out of reach: a warning says so."""
 
 
 class Optim(Section):
@@ -129,6 +134,12 @@ class Optim(Section):
     each epoch. A run that shall be the same to the last bit needs a number."""
 
 
+WEIGHABLE = ("cross_entropy", "kl", "focal")
+"""Losses that are a sum over emotions, and so can weigh each."""
+ONLY_OF = {"gamma": ("loss", "focal"), "tau": ("loss", "logit_adjusted"), "momentum": ("optim", "sgd")}
+"""Key -> the table it stands in, and the name there that reads it."""
+
+
 def _off_is_none(value: Any) -> Any:
     return None if value == "off" else value
 
@@ -150,12 +161,61 @@ class Recipe(Section):
     optim: Optim = Optim()
 
     @model_validator(mode="after")
+    def _balances_once(self) -> Recipe:
+        """Two ways to balance would favour the rare emotions."""
+        loss = self.loss
+        balancing = {
+            'loss.name = "logit_adjusted"': loss.name == "logit_adjusted" and loss.tau > 0,
+            "loss.class_weights": loss.class_weights == "balanced",
+            "loss.sampler": loss.sampler == "balanced",
+        }
+        ways = [way for way, chosen in balancing.items() if chosen]
+        if len(ways) > 1:
+            raise ValueError(f"each of {listed(ways)} balances the emotions by itself; leave all but one out")
+        if loss.class_weights == "balanced" and loss.name not in WEIGHABLE:
+            raise ValueError(
+                f"loss.class_weights weighs the emotions' terms of {listed(WEIGHABLE)}, and "
+                f'loss.name = "{loss.name}" has none; use loss.sampler = "balanced"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _uses_its_keys(self) -> Recipe:
+        """A key that was changed and does nothing was meant for something."""
+        for key, (table, name) in ONLY_OF.items():
+            section = getattr(self, table)
+            if section.name != name and getattr(section, key) != type(section).model_fields[key].default:
+                raise ValueError(f'{table}.{key} is of {table}.name = "{name}" and does nothing in "{section.name}"')
+        return self
+
+    @model_validator(mode="after")
+    def _fits(self) -> Recipe:
+        """Numbers that contradict each other."""
+        if self.optim.min_lr > self.optim.lr:
+            raise ValueError(
+                f"optim.min_lr is {self.optim.min_lr:g}, above optim.lr = {self.optim.lr:g}; lower it to that or less"
+            )
+        if self.loss.name == "dirichlet_multinomial" and self.labels.rule == "hard":
+            raise ValueError(
+                'loss.name = "dirichlet_multinomial" is a likelihood of votes, which labels.rule = "hard" does not '
+                'read; set labels.rule = "frequency"'
+            )
+        if 0 < self.data.load_size < self.input.size:
+            raise ValueError(
+                f"data.load_size is {self.data.load_size}, below input.size = {self.input.size}, so clips would be "
+                "enlarged; raise it, or set it to 0"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _mixes(self) -> Recipe:
         """A run that never mixes must not be called one of MIDAS, nor one that never leaves its warm-up be trained."""
         if self.optim.warmup_epochs > self.optim.epochs:
             raise ValueError(
                 f"optim.warmup_epochs is {self.optim.warmup_epochs:g} of {self.optim.epochs} optim.epochs; lower it"
             )
+        if self.midas and self.midas.prob == 0:
+            raise ValueError("nothing would be mixed: midas.prob is 0; raise it, or set midas=off")
         if self.midas and self.optim.unmixed_epochs >= self.optim.epochs:
             raise ValueError(
                 f"nothing would be mixed: optim.unmixed_epochs is {self.optim.unmixed_epochs} of "

@@ -164,8 +164,7 @@ def _begin(folder: Path, clips: Manifest, resume: bool) -> None:
 
 def _of_model(recipe: Recipe, number: int) -> Recipe:
     """The recipe of one of a fold's models."""
-    hard = recipe.labels.model_copy(update={"rule": "hard"})
-    return recipe.model_copy(update={"labels": hard, "seed": recipe.seed + number})
+    return recipe.model_copy(update={"labels": recipe.labels.hard(), "seed": recipe.seed + number})
 
 
 def _read_fold(recipes: Sequence[Recipe], runs: Sequence[Path], clips: Manifest, fold: int) -> tuple[Probs, float]:

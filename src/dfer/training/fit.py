@@ -16,6 +16,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,10 +28,12 @@ from torch import Tensor, nn
 from dfer.datasets import Manifest
 from dfer.errors import DferError, listed
 from dfer.models import Card, create_model, mixed_inside, save_checkpoint
+from dfer.training.balance import class_weights, clip_shares
 from dfer.training.clips import Batch, Chosen, ClipDataset, Rows, batches, choose_clips, jittered_sampler
 from dfer.training.config import Recipe
+from dfer.training.faults import first_not_finite
 from dfer.training.gradients import choose_precision
-from dfer.training.losses import balanced_weights, make_loss, weighted_mean
+from dfer.training.losses import make_loss
 from dfer.training.optim import learning_rate, make_optimizer, moving_average
 from dfer.training.precision import Precision, autocast
 from dfer.training.predict import to_network, validation_scores
@@ -112,8 +115,11 @@ class _Run:
         if self.average:
             self.average.to(self.accelerator.device)
         self.ballots = torch.from_numpy(_ballots(manifest))
-        self.class_weights = self._class_weights()
-        self.loss = make_loss(recipe.loss, self.targets[self.chosen.train].mean(dim=0).to(self.accelerator.device))
+        of_training = self.chosen.targets[self.chosen.train]
+        self.shares = clip_shares(of_training) if recipe.loss.sampler == "balanced" else None
+        on_device = partial(torch.tensor, dtype=torch.float32, device=self.accelerator.device)
+        weight = on_device(class_weights(of_training)) if recipe.loss.class_weights == "balanced" else None
+        self.loss = make_loss(recipe.loss, on_device(self.chosen.prior), weight)
         self.threads = Threads(recipe.optim.threads)
         self.precision = self._proved_precision()
         self.batches_per_epoch = max(1, len(self.chosen.train) // recipe.optim.batch)
@@ -259,12 +265,8 @@ class _Run:
         """The rows of each batch of this epoch that this process takes."""
         generator = np.random.default_rng(stream(self.recipe.seed, Purpose.ORDER, epoch))
         rows, size = self.chosen.train, self.recipe.optim.batch
-        if self.recipe.loss.sampler == "balanced":
-            weights = self.targets[rows] @ balanced_weights(self.targets[rows])
-            share = (weights / weights.sum()).double().numpy()
-            order = generator.choice(rows, len(rows), p=share / share.sum())
-        else:
-            order = generator.permutation(rows)
+        drawn = self.shares is not None
+        order = generator.choice(rows, len(rows), p=self.shares) if drawn else generator.permutation(rows)
         process, processes = self.accelerator.process_index, self.accelerator.num_processes
         starts = range(0, self.batches_per_epoch * size, size)
         return [order[start : start + size][process::processes] for start in starts]
@@ -298,13 +300,10 @@ class _Run:
         self.model.train()
         with autocast(device, self.precision), inside:
             logits = self.model(to_network(clips, recipe.input))
-        loss = weighted_mean(self.loss(logits.float(), targets, ballots), targets, self.class_weights)
-        value = float(loss.detach())
+        loss = self.loss(logits.float(), targets, ballots).mean()
+        value = float(self.accelerator.reduce(loss.detach(), "mean"))  # of all processes, so that all stop at a NaN
         if not math.isfinite(value):
-            ids = listed(self.manifest.table["id"].iloc[batch.rows.numpy()], limit=len(batch.rows))
-            raise DferError(
-                f"the loss is {value} at step {step}, in {self.precision}; clips of the batch: {ids}; {self._advice()}"
-            )
+            raise self._not_finite(value, step, batch, to_network(clips, recipe.input))
         self.optimizer.zero_grad()
         self.accelerator.backward(loss)
         if recipe.optim.clip_norm:
@@ -313,6 +312,16 @@ class _Run:
         if self.average:
             self.average.update_parameters(self.network)
         return value
+
+    def _not_finite(self, value: float, step: int, batch: Batch, clips: Tensor) -> DferError:
+        """What is known of a loss that is NaN or infinite."""
+        ids = listed(self.manifest.table["id"].iloc[batch.rows.numpy()], limit=len(batch.rows))
+        where = first_not_finite(self.network, clips)
+        told = f"the first output that is not finite is that of {where}" if where else "in fp32 all outputs are finite"
+        return DferError(
+            f"the loss is {value} at step {step}, in {self.precision}; {told}; clips of the batch: {ids}; "
+            f"{self._advice()}"
+        )
 
     def _require_finite_weights(self) -> None:
         """A step can ruin the weights after a loss that was still finite; no such network is kept."""
@@ -324,11 +333,6 @@ class _Run:
     def _advice(self) -> str:
         reduced = ', or set optim.precision to "fp32"' if self.precision == "bf16" else ""
         return f"lower optim.lr or set optim.clip_norm{reduced}"
-
-    def _class_weights(self) -> Tensor | None:
-        if self.recipe.loss.class_weights == "none":
-            return None
-        return balanced_weights(self.targets[self.chosen.train]).to(self.accelerator.device)
 
     # -- what an epoch leaves behind ----------------------------------------------------------------------------
 

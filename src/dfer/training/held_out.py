@@ -66,4 +66,8 @@ def saved_validation(folder: Path, manifest: Manifest, fold: int | None, rows: R
 def _balanced(recipe: Recipe) -> bool:
     """Whether the network was told to expect each emotion as often as any other."""
     loss = recipe.loss
-    return loss.name == "logit_adjusted" or loss.class_weights == "balanced" or loss.sampler == "balanced"
+    return (
+        (loss.name == "logit_adjusted" and loss.tau > 0)
+        or loss.class_weights == "balanced"
+        or loss.sampler == "balanced"
+    )

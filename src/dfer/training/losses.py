@@ -1,7 +1,10 @@
 """Losses for soft targets: (B, K) logits against (B, K) rows that sum to one, one number a clip (B,), in nats.
 
-Cross-entropy and KL differ by the entropy of the targets, which no weight can change: their gradients are the
-same, and KL reads better in a log since its least value is 0.
+Cross-entropy and KL differ by the entropy of the targets, which no weight of the network can change: their gradients
+are the same, and KL reads better in a log since its least value is 0.
+
+`weight (K,)` weighs the term of each emotion, as `weight` of `torch.nn.functional.cross_entropy` does for such targets.
+The mean over a batch is the sum over B; torch divides by the sum of the weights only where targets are class indices.
 
 References:
     focal: Lin et al., ICCV 2017; for soft targets each emotion's term has its own factor.
@@ -22,16 +25,15 @@ from dfer.training.config import Loss as LossSection
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """-Σ_k y_k log p_k for each clip, (B,)."""
-    losses: Tensor = -(targets * F.log_softmax(logits, dim=1)).sum(dim=1)
-    return losses
+def cross_entropy(logits: Tensor, targets: Tensor, *, weight: Tensor | None = None) -> Tensor:
+    """-Σ_k w_k y_k log p_k for each clip, (B,)."""
+    return F.cross_entropy(logits, targets, weight=weight, reduction="none")
 
 
-def kl(logits: Tensor, targets: Tensor) -> Tensor:
-    """KL(y ‖ p) for each clip, (B,), >= 0."""
-    entropy: Tensor = -torch.special.xlogy(targets, targets).sum(dim=1)
-    return cross_entropy(logits, targets) - entropy
+def kl(logits: Tensor, targets: Tensor, *, weight: Tensor | None = None) -> Tensor:
+    """Σ_k w_k y_k log(y_k / p_k) for each clip, (B,): KL(y ‖ p), >= 0, where nothing is weighed."""
+    terms: Tensor = F.kl_div(F.log_softmax(logits, dim=1), targets, reduction="none")
+    return _weighed(terms, weight)
 
 
 def js(logits: Tensor, targets: Tensor) -> Tensor:
@@ -45,12 +47,17 @@ def js(logits: Tensor, targets: Tensor) -> Tensor:
     return divergences
 
 
-def focal(logits: Tensor, targets: Tensor, *, gamma: float = 2.0) -> Tensor:
-    """-Σ_k (1 - p_k)^γ y_k log p_k for each clip, (B,): emotions that are found already weigh less."""
+def focal(logits: Tensor, targets: Tensor, *, gamma: float = 2.0, weight: Tensor | None = None) -> Tensor:
+    """-Σ_k w_k (1 - p_k)^γ y_k log p_k for each clip, (B,): emotions that are found already weigh less."""
     log_probs = F.log_softmax(logits, dim=1)
     missing = -torch.expm1(log_probs)
-    losses: Tensor = -(missing.clamp(min=torch.finfo(logits.dtype).tiny) ** gamma * targets * log_probs).sum(dim=1)
-    return losses
+    return _weighed(-(missing.clamp(min=torch.finfo(logits.dtype).tiny) ** gamma * targets * log_probs), weight)
+
+
+def _weighed(terms: Tensor, weight: Tensor | None) -> Tensor:
+    """The sum of (B, K) terms, (B,), each emotion's by its weight."""
+    weighed: Tensor = terms.sum(dim=1) if weight is None else terms @ weight
+    return weighed
 
 
 def logit_adjusted(logits: Tensor, targets: Tensor, *, prior: Tensor, tau: float = 1.0) -> Tensor:
@@ -93,33 +100,22 @@ LARGEST_LOGIT = 10.0
 """A Dirichlet of e^10 = 22,000 imagined votes is as sure as float32 can tell from certainty."""
 
 
-def make_loss(section: LossSection, prior: Tensor) -> Loss:
+def make_loss(section: LossSection, prior: Tensor, weight: Tensor | None = None) -> Loss:
     """The loss of a recipe: (logits (B, K), targets (B, K), ballots (B,)) -> (B,).
 
     Args:
         section: `[loss]`.
         prior: (K,) each emotion's share of the training targets, on the device of the logits.
+        weight: (K,) of each emotion, likewise; for a loss that is a sum over emotions: cross_entropy, kl, focal.
     """
-    plain = {"cross_entropy": cross_entropy, "kl": kl, "js": js}
-    if section.name in plain:
-        return lambda logits, targets, _: plain[section.name](logits, targets)
+    if section.name == "cross_entropy":
+        return lambda logits, targets, _: cross_entropy(logits, targets, weight=weight)
+    if section.name == "kl":
+        return lambda logits, targets, _: kl(logits, targets, weight=weight)
+    if section.name == "js":
+        return lambda logits, targets, _: js(logits, targets)
     if section.name == "focal":
-        return lambda logits, targets, _: focal(logits, targets, gamma=section.gamma)
+        return lambda logits, targets, _: focal(logits, targets, gamma=section.gamma, weight=weight)
     if section.name == "logit_adjusted":
         return lambda logits, targets, _: logit_adjusted(logits, targets, prior=prior, tau=section.tau)
     return lambda logits, targets, ballots: dirichlet_multinomial(logits, targets, ballots=ballots)
-
-
-def weighted_mean(losses: Tensor, targets: Tensor, class_weights: Tensor | None = None) -> Tensor:
-    """The mean of (B,) losses, each clip weighing as its soft label says: Σ_k y_k w_k."""
-    if class_weights is None:
-        return losses.mean()
-    weights = targets @ class_weights
-    return (losses * weights).sum() / weights.sum()
-
-
-def balanced_weights(targets: Tensor) -> Tensor:
-    """(N, K) targets -> (K,) weights inverse to each emotion's mass, mean 1 over the emotions that occur."""
-    mass = targets.sum(dim=0)
-    weights = torch.where(mass > 0, 1 / mass.clamp(min=1e-12), torch.zeros(()))
-    return weights / weights[mass > 0].mean()

@@ -15,7 +15,7 @@ def learning_rate(optim: Optim, step: int, steps_per_epoch: int) -> float:
     """Linear warm-up from `lr` / steps to `lr`, then half a cosine down to `min_lr` at the last step."""
     warmup, total = optim.warmup_epochs * steps_per_epoch, optim.epochs * steps_per_epoch
     if step < warmup:
-        return optim.lr * (step + 1) / warmup
+        return optim.lr * min(1.0, (step + 1) / warmup)  # a warm-up need not be of whole steps
     progress = (step - warmup) / max(1, total - 1 - warmup)
     return optim.min_lr + (optim.lr - optim.min_lr) * (1 + math.cos(math.pi * min(1.0, progress))) / 2
 

@@ -99,7 +99,7 @@ def predict_rows(
     model, card = load_checkpoint(folder / "model")
     require_emotions(card, manifest.emotions)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    dataset = ClipDataset(manifest, Preprocessing(**card.preprocessing), change=change)
+    dataset = ClipDataset(manifest, Preprocessing.from_card(card.preprocessing), change=change)
     probs, frames = predict_probs(model.to(device), dataset, rows)
     return Predictions(
         ids=manifest.table["id"].to_numpy()[rows],

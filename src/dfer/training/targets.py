@@ -84,8 +84,12 @@ def _handed_over(rule: str, manifest: Manifest, rows: Mask, train: Mask) -> dict
 
 
 def _check_options(labels: Labels) -> None:
-    """Refuse a key that no rule has: "hard" and the rule's own check would pass over a misspelt `smoothing`."""
-    known = {"rule", "smoothing"}.union(*(inspect.signature(rule).parameters for rule in RULES.values()))
+    """Refuse a key that the rule would pass over: "hard" has none, and what is handed over is none of a recipe."""
+    known = {"rule", "smoothing"}.union(*(inspect.signature(rule).parameters for rule in RULES.values())) - HANDED_OVER
     for option in labels.options:
-        if option not in known - HANDED_OVER:
-            raise DferError(f"unknown key labels.{option}{nearest(option, known - HANDED_OVER)}")
+        if option not in known:
+            raise DferError(f"unknown key labels.{option}{nearest(option, known)}")
+        if labels.rule == "hard":
+            raise DferError(
+                f'labels.{option} does nothing where labels.rule = "hard", which reads the labels; leave it out'
+            )

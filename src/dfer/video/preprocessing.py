@@ -6,14 +6,16 @@ model is never shown frames of another kind than it was trained on.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter, ValidationError
 
-from dfer.errors import DferError
+from dfer.errors import DferError, listed, nearest
 from dfer.video.frames import Clip
 from dfer.video.sampling import SHORT_RULES
 
@@ -53,8 +55,10 @@ class Preprocessing:
         for name in ("mean", "std"):
             if len(getattr(self, name)) not in (1, self.channels):
                 raise DferError(f"expected 1 or {self.channels} values in {name}, got {getattr(self, name)}")
-        if not all(value > 0 for value in self.std):
+        if not all(0 < value < np.inf for value in self.std):
             raise DferError(f"expected std > 0, got {self.std}")
+        if not np.isfinite(self.mean).all():
+            raise DferError(f"expected a mean of finite numbers, got {self.mean}")
 
     @property
     def channels(self) -> int:
@@ -62,8 +66,30 @@ class Preprocessing:
         return 1 if self.grey else 3
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for a checkpoint's card; `Preprocessing(**values)` restores it."""
+        """Plain values for a checkpoint's card; `from_card` restores it."""
         return asdict(self)
+
+    @classmethod
+    def from_card(cls, values: Mapping[str, Any]) -> Preprocessing:
+        """What `to_dict` gave, as a checkpoint's card has it.
+
+        Raises:
+            DferError: an unknown key, the nearest is named; or a value that cannot be.
+        """
+        known = [each.name for each in fields(cls)]
+        for key in values:
+            if key not in known:
+                raise DferError(
+                    f"unknown key '{key}'{nearest(str(key), known)} in the preprocessing of the model's card.json; "
+                    f"known: {listed(known, 12)}"
+                )
+        try:
+            return TypeAdapter(cls).validate_python(dict(values))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(["preprocessing", *map(str, first["loc"])])
+            reason = first["msg"].removeprefix("Value error, ")
+            raise DferError(f"the model's card.json: {place}: {reason}, got {first['input']!r}") from error
 
     def read(self, clip: Clip, indices: npt.NDArray[np.int64], *, size: int | None = None) -> Frames:
         """The frames at `indices` as (T, size, size, C) uint8; `size` None is the network's own."""
