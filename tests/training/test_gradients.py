@@ -24,15 +24,9 @@ from dfer.training.gradients import (
     wrong_gradients,
 )
 from dfer.training.precision import Precision, autocast, has_bf16
+from dfer.training.system import CLIPS
 
 CPU = torch.device("cpu")
-NETWORKS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
-    "tiny3d": ({"in_channels": 1}, (4, 1, 4, 48, 48)),
-    "frame_gru": ({"in_channels": 1, "stem_stride": 2}, (4, 1, 4, 48, 48)),
-    "r3d18": ({}, (1, 3, 16, 64, 64)),
-    "m3dfel": ({"width": 32}, (2, 3, 16, 56, 56)),
-}
-"""Name -> options and clips, at which the last layers see one or two frames and pixels of 64 channels or more."""
 
 
 def layer(function: Callable[..., Tensor], clips: tuple[int, ...], weight: tuple[int, ...], **options: Any) -> Layer:
@@ -72,7 +66,7 @@ def test_gradients_of_dangerous_convolutions_are_right(dangerous: Layer, precisi
 @in_both_precisions
 @pytest.mark.parametrize("name", list_models())
 def test_the_gradients_of_every_layer_of_every_network_are_right(name: str, precision: Precision) -> None:
-    options, shape = NETWORKS[name]
+    options, shape = CLIPS[name]
     layers = layers_called(create_model(name, 7, **options), torch.zeros(shape))
     assert wrong_gradients(layers, CPU, precision) == []
 
@@ -81,7 +75,7 @@ def test_the_gradients_of_every_layer_of_every_network_are_right(name: str, prec
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 @pytest.mark.parametrize("name", list_models())
 def test_they_are_right_on_a_gpu(name: str) -> None:
-    options, shape = NETWORKS[name]
+    options, shape = CLIPS[name]
     cuda = torch.device("cuda")
     layers = layers_called(create_model(name, 7, **options).to(cuda), torch.zeros(shape, device=cuda))
     assert wrong_gradients([*layers, *DANGEROUS], cuda, "bf16") == []
@@ -89,7 +83,7 @@ def test_they_are_right_on_a_gpu(name: str) -> None:
 
 @pytest.mark.parametrize("name", list_models())
 def test_the_gradient_of_a_whole_network_does_not_depend_on_what_memory_held(name: str) -> None:
-    options, shape = NETWORKS[name]
+    options, shape = CLIPS[name]
     torch.manual_seed(0)
     network, clips = create_model(name, 7, **options), torch.randn(shape)
 

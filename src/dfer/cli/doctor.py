@@ -1,8 +1,10 @@
-"""A verb on data: `dfer doctor`."""
+"""A verb on data, and on the machine: `dfer doctor`."""
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,18 +14,21 @@ from rich.text import Text
 
 from dfer.cli.app import app
 from dfer.cli.terminal import Counter, console, say
+from dfer.errors import DferError, listed
+from dfer.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dfer.doctor import Examination
+    from dfer.training.system import System
 
 COLOURS = {"fault": "bold red", "note": "yellow", "ok": "green", "unchecked": "dim"}
 
 
 @app.command()
 def doctor(
-    data: Annotated[Path, typer.Argument(help="The manifest that `dfer prepare` wrote.")],
+    data: Annotated[Path | None, typer.Argument(help="The manifest that `dfer prepare` wrote.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write a page with findings and figures: a .html, or a folder.")
     ] = None,
@@ -36,8 +41,21 @@ def doctor(
     published: Annotated[
         str, typer.Option(help="The data set whose published figures hold, such as dfew; by default the reader's.")
     ] = "",
+    system: Annotated[
+        bool,
+        typer.Option(
+            "--system",
+            help="Instead of a manifest, check this machine: versions, processor, threads, and the precision in which "
+            "the networks' gradients are right.",
+        ),
+    ] = False,
 ) -> None:
     """Check a manifest against its files and the published figures; exit code 1 if it is not sound."""
+    if system == (data is not None):
+        raise DferError("expected a manifest to check, or --system to check this machine")
+    if data is None:
+        _examine_system(json_)
+        return
     from dfer.datasets import Manifest
     from dfer.doctor import examine
     from dfer.doctor.page import write_page
@@ -62,6 +80,53 @@ def doctor(
             say(f"page: {page}")
     if not examination.sound:
         raise typer.Exit(1)
+
+
+def _examine_system(json_: str) -> None:
+    from dfer.training.system import examine_system
+
+    found = examine_system()
+    text = json.dumps(asdict(found) | {"sound": found.sound}, indent=1) + "\n"
+    if json_ == "-":
+        typer.echo(text, nl=False)
+    else:
+        _show_system(found)
+    if json_ not in ("", "-"):
+        write_text(Path(json_), text)
+    if not found.sound:
+        raise typer.Exit(1)
+
+
+def _show_system(found: System) -> None:
+    table = Table(title="This machine", title_justify="left", show_header=False)
+    rows = [
+        *found.versions.items(), ("platform", found.platform), ("processor", found.processor),
+        ("device", found.device), ("cores that dfer may use", str(found.cores)),
+        ("threads that training would use now", str(found.threads)),
+        ("computes in bf16", "yes" if found.bf16 else "no"),
+    ]  # fmt: skip
+    for name, value in rows:
+        table.add_row(Text(name), Text(value, overflow="fold"))
+    console.print(table)
+    proofs = Table(title="Gradients, with memory full of garbage", title_justify="left")
+    for column in ("network", "layers", "bf16", "fp32", "precision = auto takes"):
+        proofs.add_column(column)
+    for proof in found.proofs:
+        proofs.add_row(
+            proof.network, str(proof.layers), _verdict(proof.wrong_bf16), _verdict(proof.wrong_fp32), proof.precision
+        )
+    console.print(proofs)
+    say(
+        "All networks can be trained: in the precision of the last column their gradients are right."
+        if found.sound
+        else "Some gradients are wrong even in fp32: do not train these networks on this machine; try another torch."
+    )
+
+
+def _verdict(wrong: list[str] | None) -> Text:
+    if wrong is None:
+        return Text("not computed", style="dim")
+    return Text(f"wrong: {listed(wrong)}", style="bold red") if wrong else Text("right", style="green")
 
 
 def _watch(stack: ExitStack, *, quiet: bool) -> Callable[[str], Callable[[int, int], None]]:

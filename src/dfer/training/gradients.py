@@ -10,7 +10,9 @@ to bf16 beforehand, so that what is left between the two is the rounding of the 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -100,7 +102,7 @@ def layers_called(network: nn.Module, clips: Tensor) -> list[Layer]:
 
 def gradient_error(layer: Layer, device: torch.device, precision: Precision) -> float:
     """The largest relative error of a layer's output and gradients, with memory poisoned; infinite for NaN."""
-    with torch.backends.mkldnn.flags(enabled=False), torch.backends.cudnn.flags(enabled=False):
+    with _plain_kernels():
         right = _computed(layer, device, "fp32")
     errors = [
         (found - wanted).norm() / wanted.norm().clamp(min=1e-12)
@@ -108,6 +110,15 @@ def gradient_error(layer: Layer, device: torch.device, precision: Precision) -> 
         for found, wanted in zip(_computed(layer, device, precision, poison=poison), right, strict=True)
     ]
     return float(torch.stack(errors).nan_to_num(nan=torch.inf).max())
+
+
+@contextmanager
+def _plain_kernels() -> Iterator[None]:
+    """Torch's own kernels, without oneDNN and cuDNN."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that oneDNN's TF32, which is set on the way, needs an Intel GPU
+        with torch.backends.mkldnn.flags(enabled=False), torch.backends.cudnn.flags(enabled=False):
+            yield
 
 
 def poison_memory(value: float, device: torch.device) -> None:
