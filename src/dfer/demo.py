@@ -1,30 +1,37 @@
 """The demo: the whole method on the embedded data set, from drawing faces to the report.
 
-Four cells, {hard, soft} × {plain, MIDAS}, that differ in nothing else: the same clips, network, schedule and seed.
-It runs the same readers, trainer and report as real data does.
+Four cells, {hard, soft} × {plain, MIDAS}, that differ in nothing else: the same clips, network, schedule and seed. Few
+people are trained on, for many epochs, and four times as many are tested, so that differences can be told from chance.
+It runs the same readers, trainer and report as real data does; the cells are trained side by side, one thread each.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_EXCEPTION, wait
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from dfer.augment import Midas
-from dfer.datasets import read_source
+from dfer.datasets import Manifest, read_source
 from dfer.datasets.pack import pack
 from dfer.datasets.synthetic import synthesise
 from dfer.errors import DferError, listed
-from dfer.training import Progress, Recipe, evaluate_runs, load_recipe, train_folds
+from dfer.processes import worker_pool
+from dfer.training import Recipe, evaluate_runs, load_recipe, train_folds
+from dfer.training.record import LOG
+from dfer.training.threads import usable_cores
 from dfer.version import __version__
 
-CLIPS = 600
-FOLD = 1
+CLIPS = 2000
+DRAWN_SIZE = 64
+"""Pixels at which the clips are drawn."""
+TRAINED_FOLD = 1
+"""The people of this fold of DFEW's layout are trained on; those of the four others are tested."""
 FRAME_SIZE = 56
 """Pixels at which the clips are packed; the recipe crops its input from that."""
 NOTE = (
@@ -33,9 +40,10 @@ NOTE = (
 )
 MARK = "demo.json"
 """Lies in a folder that `dfer demo` made, and that it may therefore make anew."""
+LOOK = 0.5
+"""Seconds between two looks at how far the cells are."""
 
 Counter = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
-Bar = Callable[[str], AbstractContextManager[Progress]]
 
 
 def four_cells(recipe: Recipe) -> dict[str, Recipe]:
@@ -49,15 +57,14 @@ def four_cells(recipe: Recipe) -> dict[str, Recipe]:
     }
 
 
-def run_demo(out: Path, *, seed: int, say: Callable[[str], None], counter: Counter, bar: Bar) -> dict[str, Any]:
+def run_demo(out: Path, *, seed: int, say: Callable[[str], None], counter: Counter) -> dict[str, Any]:
     """Run the demo into `out`, anew each time.
 
     Args:
         out: folder; gets `dfew/` (the made-up data set), `clips.csv`, a run a cell, `report.html`, `report.json`.
         seed: of faces, votes, weights and mixing; the same seed gives the same table.
         say: prints a line.
-        counter: makes a progress bar for drawing and packing.
-        bar: makes a progress bar for training.
+        counter: makes a progress bar.
 
     Returns:
         The report.
@@ -68,37 +75,51 @@ def run_demo(out: Path, *, seed: int, say: Callable[[str], None], counter: Count
     _clear(out, seed)
     say(f"1/4  drawing {CLIPS} synthetic clips, with ten votes each, in DFEW's layout: {out / 'dfew'}")
     with counter("drawing") as progress:
-        synthesise(out / "dfew", clips=CLIPS, seed=seed, progress=progress)
+        synthesise(out / "dfew", clips=CLIPS, seed=seed, size=DRAWN_SIZE, progress=progress)
     say("2/4  reading them as any DFEW, and packing the frames")
     with counter("packing") as progress:
-        manifest, _ = pack(read_source("dfew", out / "dfew"), out / "frames", size=FRAME_SIZE, progress=progress)
-    data = out / "clips.csv"
-    manifest.write(data)
+        packed, _ = pack(read_source("dfew", out / "dfew"), out / "frames", size=FRAME_SIZE, progress=progress)
+    few_to_train_on(packed).write(out / "clips.csv")
     recipe = load_recipe(Path("demo")).model_copy(update={"seed": seed})
-    runs = {}
-    with _one_thread():
-        for name, cell in four_cells(recipe).items():
-            say(f"3/4  training: {name}")
-            runs[name] = out / _folder(name)
-            with bar(name) as steps:
-                train_folds(cell, data, runs[name], folds=[FOLD], progress=steps)
-    say(f"4/4  reading the test part of fold {FOLD}, once, and writing the report")
+    cells = four_cells(recipe)
+    runs = {name: out / _folder(name) for name in cells}
+    say(f"3/4  training: {listed(cells)}")
+    with counter("training") as progress:
+        _train({folder: cells[name] for name, folder in runs.items()}, out / "clips.csv", progress)
+    say("4/4  reading the test part, once, and writing the report")
     return evaluate_runs(runs, out, note=NOTE)
+
+
+def few_to_train_on(manifest: Manifest) -> Manifest:
+    """The clips with a split: the people of one fold are trained on, all others are tested."""
+    table = manifest.table.copy()
+    trained = set(table.loc[(table["fold"] == TRAINED_FOLD).fillna(False), "group"])
+    table["split"] = ["train" if person in trained else "test" for person in table["group"]]
+    table["fold"] = table["fold"].mask(table["fold"].notna())
+    return replace(manifest, table=table)
+
+
+def _train(runs: Mapping[Path, Recipe], data: Path, progress: Callable[[int, int], None]) -> None:
+    """Train the cells side by side, as many at a time as there are cores."""
+    epochs = sum(recipe.optim.epochs for recipe in runs.values())
+    with worker_pool(min(len(runs), usable_cores())) as pool:
+        jobs = [pool.submit(train_folds, recipe, data, folder, folds=[None]) for folder, recipe in runs.items()]
+        while True:
+            done, open_jobs = wait(jobs, timeout=LOOK, return_when=FIRST_EXCEPTION)
+            progress(sum(_epochs_logged(folder) for folder in runs), epochs)
+            for job in done:
+                job.result()  # its error is ours
+            if not open_jobs:
+                return
+
+
+def _epochs_logged(folder: Path) -> int:
+    log = folder / "split" / LOG
+    return len(log.read_bytes().splitlines()) if log.exists() else 0
 
 
 def _folder(cell: str) -> str:
     return cell.replace(" + ", "_").replace(" ", "_").lower()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """So small a network gains little from a second one, and the table is the same on any number of cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _clear(out: Path, seed: int) -> None:

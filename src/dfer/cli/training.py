@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -150,13 +149,7 @@ def demo(
     """The whole method in some minutes: draw clips, train {hard, soft} x {plain, MIDAS}, report."""
     from dfer.demo import run_demo
 
-    report = run_demo(
-        out,
-        seed=seed,
-        say=say,
-        counter=Counter,
-        bar=partial(TrainingBar, every=10),
-    )
+    report = run_demo(out, seed=seed, say=say, counter=Counter)
     show_report(report, out / "report.html")
 
 

@@ -7,14 +7,11 @@ workers nor that of clips drawn before changes a pixel or a vote.
 from __future__ import annotations
 
 import io
-import multiprocessing
 import os
 import re
 import shutil
-import threading
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
@@ -36,6 +33,7 @@ from dfer.datasets.synthetic.scripts import FOLDS, Role, Script, cast, write_scr
 from dfer.datasets.synthetic.sketch import Picture
 from dfer.errors import DferError, listed
 from dfer.labels import DFEW
+from dfer.processes import worker_pool
 
 FEWEST_CLIPS = FOLDS * len(DFEW)
 SIZES = (32, 1024)
@@ -231,22 +229,8 @@ def _in_parallel(
     if workers == 1:
         yield from map(render, roles)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(roles)), context, initializer=_start_worker) as pool:
+    with worker_pool(min(workers, len(roles))) as pool:
         yield from pool.map(render, roles, chunksize=4)
-
-
-def _start_worker() -> None:
-    cv2.setNumThreads(1)  # the processes share the processors already
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would otherwise wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _write_tables(root: Path, roles: Sequence[Role], rows: pd.DataFrame) -> None:
