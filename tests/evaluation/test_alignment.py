@@ -135,6 +135,8 @@ def test_rows_that_are_no_probabilities_are_refused_with_their_clips(tmp_path: P
 def test_groups_are_found_by_id_and_every_clip_must_be_listed() -> None:
     ids = np.array(["b", "a", "c"], dtype=object)
     assert group_names(ids, {"a": "ann", "b": "bob", "c": "", "d": "dan"}).tolist() == ["bob", "ann", ""]
+    unknown: dict[str, Any] = {"a": "ann", "b": np.nan, "c": None}
+    assert group_names(ids, unknown).tolist() == ["", "ann", ""]
     with pytest.raises(DferError, match="lacks 2 of 3 predicted clips: b, c"):
         group_names(ids, {"a": "ann"})
     with pytest.raises(DferError, match="knows no group"):

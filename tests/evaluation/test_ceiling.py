@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from dfer.errors import DferError
 from dfer.evaluation.ceiling import STRENGTH, annotators_ceiling
@@ -90,6 +91,39 @@ def test_very_many_voters_are_drawn_and_the_draw_is_seeded() -> None:
     first, again, other = (annotators_ceiling(panel, seed=seed)["halves"] for seed in (0, 0, 1))
     assert first == again and first["kl"] != other["kl"]
     assert first["kl"] == pytest.approx(other["kl"], abs=0.01)
+
+
+@pytest.mark.parametrize("panel", [[2000, 0, 0], [1500, 4, 1]])
+def test_thousands_who_nearly_all_agree_are_parted_exactly(panel: list[int]) -> None:
+    scores = annotators_ceiling([panel])["halves"]
+    total, size = sum(panel), sum(panel) // 2
+    assert scores["n"] == 1 and scores["war"] == pytest.approx(1)  # the few can never be most of a half
+    expected = 0.0  # an emotion's part depends on its own voters alone, how many of them are in the half that predicts
+    for count in panel:
+        chosen = np.arange(count + 1)
+        chance = stats.hypergeom(total, count, size).pmf(chosen)
+        expected -= (chance * np.log((chosen + 1 / 3) / (size + 1)) * (count - chosen) / (total - size)).sum()
+    assert scores["cross_entropy"] == pytest.approx(expected)
+
+
+def test_any_number_of_emotions_can_be_judged() -> None:
+    few = np.array([[3, 2, 1, 0, 0], [1, 1, 1, 1, 1]])
+    many = np.hstack([few, np.zeros((2, 95), dtype=int)])
+    for part in ("one_out", "halves"):
+        one, other = annotators_ceiling(few)[part], annotators_ceiling(many)[part]
+        assert other["war"] == pytest.approx(one["war"]) and other["uar"] == pytest.approx(one["uar"])
+
+
+@pytest.mark.parametrize(
+    ("row", "words"), [([-1, 4, 2], "negative"), ([np.inf, 1, 2], "infinite"), ([np.nan, 1, 2], "NaN")]
+)
+def test_votes_that_cannot_be_are_refused(row: list[float], words: str) -> None:
+    with pytest.raises(DferError, match=f"votes are {words} in 1 of 2 clips .*2"):
+        annotators_ceiling([[3, 1, 0], [np.nan] * 3, row])
+
+
+def test_a_panel_too_large_to_draw_from_is_not_counted() -> None:
+    assert annotators_ceiling([[10**9, 10**9], [3, 0]])["halves"]["n_votes"] == 1
 
 
 def test_drawn_splits_come_near_to_the_exact_mean(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -108,7 +109,6 @@ def test_clark_and_canberra_by_hand_and_nought_over_nought_is_nought() -> None:
     assert canberra(probs, shares) == pytest.approx([0.1 / 1.3 + 0.1 / 0.7])
     assert clark(probs, shares) == pytest.approx([np.sqrt((0.1 / 1.3) ** 2 + (0.1 / 0.7) ** 2)])
     assert clark([[0.7, 0.3]], [[0.6, 0.4]]) == pytest.approx(clark(probs, shares))
-    assert cosine([[0.0, 0.0]], [[1.0, 0.0]]).tolist() == [0]  # no direction: nothing in common
 
 
 def test_perfect_predictions_have_everything_in_common_with_the_votes() -> None:
@@ -150,6 +150,20 @@ def test_dirichlet_multinomial_tends_to_the_multinomial_and_knows_how_many_voted
 def test_a_precision_is_positive_and_finite(precision: float) -> None:
     with pytest.raises(DferError, match="finite precision above 0"):
         dirichlet_multinomial([[0.5, 0.5]], [[1, 1]], precision=precision)
+
+
+@pytest.mark.parametrize("precision", [1e6, 1e9, 1e12, 1e15, 1e30, 1e300])
+def test_dirichlet_multinomial_keeps_its_digits_towards_the_multinomial(precision: float) -> None:
+    probs, votes = np.array([[0.1, 0.2, 0.7], [0.5, 0.5, 0.0]]), [[1, 2, 7], [0, 0, 0]]
+    limit = -stats.multinomial.logpmf(votes[0], 10, probs[0])
+    found = dirichlet_multinomial(probs, votes, precision=precision)
+    assert found[0] == pytest.approx(limit, abs=200 / precision + 1e-9) and found[1] == 0
+
+
+@pytest.mark.parametrize("top", [[0.5, 0.1, 0.1, 0.1, 0.1, 0.1], [0.4, 0.4, 0.2, 0, 0, 0]])
+def test_half_of_the_votes_is_no_majority_whatever_the_rounding(top: list[float]) -> None:
+    even, sure = [1 / 6] * 6, [0.9, 0.02, 0.02, 0.02, 0.02, 0.02]
+    assert no_majority_auroc([even, sure], [top, [0.6, 0.4, 0, 0, 0, 0]]) == 1
 
 
 def test_auroc_of_no_majority_is_scikit_learns() -> None:
@@ -262,6 +276,17 @@ def test_the_arrays_given_are_not_touched() -> None:
         (war, [0.5, 0.5], [0, 0], "expected rows"),
         (kl_divergence, [[0.5, 0.5]], [[np.nan, np.nan]], "NaN"),
         (brier, [[0.5, 0.5]], [[1.0, 0.0], [1.0, 0.0]], "as the predictions, got"),
+        (war, [[0.5, 0.5]], [0.7], "whole labels from 0 to 1, got 0.7"),
+        (uar, [[0.5, 0.5]], [np.nan], "whole labels from 0 to 1, got nan"),
+        (war, [[0.5, 0.5]], ["happy"], "labels as numbers"),
+        (war, [["a", "b"]], [0], "as numbers"),
+        (kl_divergence, [[0.5, 0.5]], [[5.0, 5.0]], "shares of votes .* sum to 1, got others in 1 of 1 rows: 0"),
+        (brier, [[0.5, 0.5]], [[1.2, -0.2]], "shares of votes of 0 or more"),
+        (js_divergence, [[3.0, -2.0]], [[0.5, 0.5]], "probabilities of 0 or more"),
+        (entropy_correlation, [[0.6, 0.6]], [[0.5, 0.5]], "probabilities .* sum to 1"),
+        (dirichlet_multinomial, [[0.6, 0.6]], [[3, 1]], "probabilities .* sum to 1"),
+        (partial(top_k, k=0), [[0.5, 0.5]], [0], "k=0"),
+        (partial(top_k, k=-1), [[0.5, 0.5]], [0], "k=-1"),
     ],
 )
 def test_what_does_not_belong_together_is_refused(

@@ -133,6 +133,10 @@ def test_folds_with_other_emotions_or_another_order_are_refused() -> None:
         ({"votes": [[8, np.nan, 0], NO_VOTES, NO_VOTES]}, "votes are NaN.*007"),
         ({"votes": [[8, 2, 0], [-1, 3, 3], NO_VOTES]}, "votes are negative.*NA"),
         ({"frames": ["0"]}, "frames of 3 clips, got 1"),
+        ({"labels": [0, 1.5, 2]}, "whole numbers in 'labels', got others in rows 1"),
+        ({"labels": [np.nan, 1.0, 2]}, "whole numbers in 'labels', got others in rows 0"),
+        ({"labels": ["happy", "sad", ""]}, "whole numbers in 'labels'"),
+        ({"fold": [1, 1, 0.5]}, "whole numbers in 'fold', got others in rows 2"),
     ],
 )
 def test_values_that_cannot_be_are_refused_by_clip(columns: dict[str, Any], message: str) -> None:

@@ -71,6 +71,20 @@ def test_the_threshold_is_the_lowest_that_keeps_the_risk(seed: int, rows: int, r
     assert found == (min(keeping) if keeping else np.inf)
 
 
+@pytest.mark.parametrize("clips", [100, 1000, 100_000])
+def test_a_risk_that_is_met_exactly_is_met(clips: int) -> None:
+    for percent in range(1, 100):
+        loss = np.arange(clips) < percent * clips // 100
+        assert fit_threshold(np.full(clips, 0.5), loss, risk=percent / 100) == 0.5
+        assert fit_threshold(np.full(clips, 0.5), loss, risk=percent / 100 - 1e-7) == np.inf
+
+
+@pytest.mark.parametrize("risk", [-0.1, np.nan])
+def test_a_risk_that_cannot_be_is_refused(risk: float) -> None:
+    with pytest.raises(DferError, match="risk of 0 or more"):
+        fit_threshold([0.5], [0], risk=risk)
+
+
 def test_what_has_no_order_is_refused() -> None:
     with pytest.raises(DferError, match="NaN in the confidence or loss of 1 of 2 clips: rows 1"):
         aurc([0.5, np.nan], [0, 1])

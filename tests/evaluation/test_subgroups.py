@@ -64,6 +64,13 @@ def test_numbers_as_text_are_numbers_and_equal_numbers_are_not_parted() -> None:
     assert divide([5.0] * 50 + [1, 2, 3.5]).names == ["1–5"]  # both cuts fall on 5
 
 
+def test_large_numbers_that_lie_close_keep_the_digits_that_tell_them_apart() -> None:
+    assert divide([1_700_000_000 + k for k in range(9)]).names == [
+        "1700000000–1700000002", "1700000003–1700000005", "1700000006–1700000008",
+    ]  # fmt: skip
+    assert divide([0.1, 0.25, 1 / 3, 0.5, 2 / 3, 0.75]).names == ["0.1–0.25", "0.333333–0.5", "0.666667–0.75"]
+
+
 def test_a_few_numbers_are_codes() -> None:
     groups = divide(["0"] * 30 + ["1"] * 30 + ["2"] * 30)
     assert groups.names == ["0", "1", "2"] and groups.meant == [True] * 3
@@ -115,7 +122,8 @@ def test_two_groups_agree_with_the_textbook_test_of_two_proportions() -> None:
     error = np.sqrt(share * (1 - share) / 400 + other * (1 - other) / 400)
     assert (gap["high"], gap["low"]) == ("g0", "g1") and gap["difference"] == pytest.approx(0.11)
     assert gap["interval"] == pytest.approx([0.11 - 1.96 * error, 0.11 + 1.96 * error], abs=0.004)
-    assert gap["p"] == pytest.approx(2 * stats.norm.sf(0.11 / error), abs=0.0005)
+    exact = stats.fisher_exact([[320, 80], [276, 124]]).pvalue
+    assert gap["p"] == pytest.approx(exact, abs=0.0006)
 
 
 def test_an_interval_of_a_group_is_that_of_its_proportion() -> None:
@@ -123,6 +131,35 @@ def test_an_interval_of_a_group_is_that_of_its_proportion() -> None:
     first = of(run, values, draws=8000)["groups"][0]
     half = stats.t.ppf(0.975, 399) * np.sqrt(0.8 * 0.2 / 399)
     assert first["interval"] == pytest.approx([0.8 - half, 0.8 + half], abs=0.004)
+
+
+@pytest.mark.parametrize(("hits", "clips"), [(50, 50), (0, 50), (19, 20), (320, 400)])
+def test_an_interval_of_a_group_is_wilsons_also_where_all_are_right(hits: int, clips: int) -> None:
+    run, values = shares((hits, clips), (276, 400))
+    wanted = stats.binomtest(hits, clips).proportion_ci(method="wilson")
+    # Student's tails and n - 1 make it a little wider
+    assert of(run, values, draws=8000)["groups"][0]["interval"] == pytest.approx(tuple(wanted), abs=0.04)
+
+
+@pytest.mark.parametrize(("right", "clips"), [((20, 190), (20, 200)), ((20, 18), (20, 20)), ((24, 385), (25, 400))])
+def test_a_small_group_that_is_all_right_is_no_certainty(right: tuple[int, int], clips: tuple[int, int]) -> None:
+    run, values = shares(*zip(right, clips, strict=True))
+    gap = of(run, values)["gap"]
+    odds = [[right[0], clips[0] - right[0]], [right[1], clips[1] - right[1]]]
+    assert gap["p"] >= stats.fisher_exact(odds).pvalue - 0.05 and gap["interval"][0] < 0 < gap["interval"][1]
+
+
+def test_persons_change_places_as_a_whole_and_clips_within_a_person() -> None:
+    whole = [True] * 40 + [False] * 40 + [True] * 40 + [False] * 40 + [True] * 40  # five persons of 40 clips a group
+    run = judged([*whole, *([True] * 200)])
+    persons = named(run, [f"p{k // 40}" for k in range(400)])
+    gap = of(run, named(run, np.repeat(["x", "y"], 200)), persons=persons, draws=4000)["gap"]
+    # of ten persons two are wrong: both in one group in 2 * 10 of 45 ways
+    assert gap["p"] >= 20 / 45 - 0.03
+    # each person is in both groups, right in one of them only: a coin for each of ten persons
+    run = judged([True, False] * 200)
+    gap = of(run, named(run, np.tile(["x", "y"], 200)), persons=persons, draws=4000)["gap"]
+    assert gap["difference"] == 1 and gap["p"] < 0.001
 
 
 def test_many_groups_pay_for_having_been_searched_as_in_tukeys_test() -> None:
@@ -178,7 +215,8 @@ def test_unknown_values_and_others_are_no_group_to_compare() -> None:
 def test_groups_that_are_all_right_or_all_wrong_do_not_break_the_arithmetic() -> None:
     run, values = shares((50, 50), (0, 50), (50, 50))
     gap = of(run, values)["gap"]
-    assert gap["difference"] == 1 and gap["p"] < 0.001 and gap["interval"] == pytest.approx([1, 1])
+    assert gap["difference"] == 1 and gap["p"] < 0.001
+    assert 0.7 < gap["interval"][0] < 0.93 and gap["interval"][1] == 1  # Wilson's interval of 50 of 50 starts at 0.93
     same, values = shares((50, 50), (50, 50))
     assert of(same, values)["gap"]["p"] == 1
 
@@ -216,6 +254,16 @@ def test_a_clip_without_an_entry_is_named() -> None:
     run = toy_predictions(1)
     with pytest.raises(DferError, match=r"value of 'age' for every clip.*1 of 90 clips have no entry: clip 7"):
         by_groups({"a": run}, {"age": {name: 3 for name in run.ids if name != "clip 7"}})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("skill", [0.9, 0.95, 0.98])
+def test_the_level_holds_where_a_small_group_is_often_all_right(skill: float) -> None:
+    false_alarms, trials = 0, 300
+    for seed in range(trials):
+        run = judged(np.random.default_rng(seed).random(220) < skill)
+        false_alarms += of(run, named(run, np.repeat(["x", "y"], (20, 200))), draws=300)["gap"]["p"] < 0.05
+    assert false_alarms < 0.09 * trials
 
 
 @pytest.mark.slow

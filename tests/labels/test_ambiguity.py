@@ -64,6 +64,14 @@ def test_distributions_are_in_the_stratum_of_their_counts_whatever_the_rounding_
         assert strata(counts / 100).tolist() == strata(counts).tolist()
 
 
+def test_shares_are_cut_where_their_counts_are() -> None:
+    panels = np.array([row for row in np.ndindex(11, 11, 11, 11, 11) if sum(row) == 10])
+    shares, top = panels / 10, panels.max(axis=1)
+    assert ((agreement(shares) <= 0.5) == (top <= 5)).all()
+    assert (strata(shares) == np.select([top >= 9, top >= 7], [0, 1], 2)).all()
+    assert agreement([[0.5, 0.1, 0.1, 0.1, 0.1, 0.1]]) == 0.5  # what is added up here is a little less than one
+
+
 def test_strata_leave_no_gap_from_zero_to_one() -> None:
     assert [stratum.name for stratum in STRATA] == ["clear", "mixed", "ambiguous"]
     assert STRATA[0].high == 1 and STRATA[-1].low == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -28,6 +30,13 @@ def log_likelihood(alpha: np.ndarray, votes: np.ndarray) -> float:
     return float(stats.dirichlet_multinomial.logpmf(votes.astype(int), alpha, votes.astype(int).sum(axis=1)).sum())
 
 
+def derivative(alpha: np.ndarray, votes: np.ndarray) -> np.ndarray:
+    """Of a clip's mean log-likelihood, by log alpha."""
+    own = special.psi(votes + alpha) - special.psi(alpha)
+    shared = special.psi(votes.sum(axis=1) + alpha.sum()) - special.psi(alpha.sum())
+    return np.asarray(alpha * (own - shared[:, None]).mean(axis=0))
+
+
 @pytest.mark.parametrize("alpha", [[0.3, 0.2, 0.5], [4.0, 1.0, 2.0, 0.5]])
 def test_the_learned_dirichlet_is_the_maximum_that_scipy_finds(alpha: list[float]) -> None:
     votes = drawn(alpha, 300, seed=1)
@@ -39,6 +48,63 @@ def test_panels_of_any_size_are_taken_as_they_are() -> None:
     votes = np.vstack([drawn([0.5, 1.0, 0.3], 150, 2, panel) for panel in (1, 3, 12, 60)])
     found = optimize.minimize(lambda logs: -log_likelihood(np.exp(logs), votes), np.zeros(3), tol=1e-10)
     assert np.allclose(learn_dirichlet(votes).alphas[0], np.exp(found.x), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("strength", "clips", "panel", "emotions"),
+    [(0.3, 50, 10, 3), (30, 60, 12, 7), (300, 2000, 10, 7), (200, 100, 10, 40)],
+)
+def test_no_alpha_is_likelier_even_where_voters_differ_hardly_more_than_by_chance(
+    strength: float, clips: int, panel: int, emotions: int
+) -> None:
+    votes = drawn([strength / emotions] * emotions, clips, seed=15, panel=panel)
+    alpha = learn_dirichlet(votes).alphas[0]
+    assert STRENGTHS[0] * 1.01 < alpha.sum() < STRENGTHS[1] * 0.99
+    assert np.abs(derivative(alpha, votes)).max() < 1e-8
+
+
+def test_the_strength_may_grow_with_the_panel_and_counts_may_be_huge() -> None:
+    fair = np.random.default_rng(13).multinomial(100_000, [0.5, 0.3, 0.2], 200)  # voters differ by chance alone
+    soft = soft_labels([[600, 400, 0]], "dirichlet", prior="learned", learned_from=fair)
+    assert np.allclose(soft, [[0.5, 0.3, 0.2]], atol=0.003)
+    millions = drawn([0.6, 0.3, 0.9], 100, seed=14, panel=1000) * 1_000_000
+    assert np.abs(derivative(learn_dirichlet(millions).alphas[0], millions)).max() < 1e-6
+
+
+def test_votes_for_an_emotion_that_the_prior_never_saw_count_as_they_are() -> None:
+    seen, clip = drawn([0.5, 0.8], 60, seed=15), np.array([[0.0, 0.0, 3.0]])
+    seen = np.hstack([seen, np.zeros((60, 1))])
+    alpha = learn_dirichlet(seen).alphas[0]
+    soft = soft_labels(clip, "dirichlet", prior="learned", learned_from=seen)
+    assert np.allclose(soft, (clip + alpha) / (3 + alpha.sum()))
+    two = Prior(np.array([0.3, 0.7]), np.array([[1.0, 1.0, 0.0], [2.0, 5.0, 0.0]]))
+    assert np.allclose(two.kinds(clip), [[0.3, 0.7]])
+
+
+@pytest.mark.parametrize("learn", [learn_dirichlet, learn_per_class, lambda votes: learn_mixture(votes, 3)])
+def test_clips_without_a_vote_teach_nothing(learn: Callable[[np.ndarray], Prior]) -> None:
+    votes = drawn([0.5, 1.0, 0.7], 40, seed=16)
+    alone, among = learn(votes), learn(np.vstack([votes, np.zeros((200, 3))]))
+    assert np.allclose(alone.alphas, among.alphas) and np.allclose(alone.weights, among.weights)
+
+
+@pytest.mark.parametrize("kinds", [2, 8])
+def test_every_round_of_the_mixture_raises_the_likelihood(monkeypatch: pytest.MonkeyPatch, kinds: int) -> None:
+    votes, reached = drawn([0.5] * 4, 120, seed=17), []
+    counts = votes.astype(int)
+    for rounds in range(1, 15):
+        monkeypatch.setattr("dfer.labels.dirichlet.ROUNDS", rounds)
+        prior = learn_mixture(votes, kinds)
+        by_kind = np.stack([stats.dirichlet_multinomial.logpmf(counts, alpha, 10) for alpha in prior.alphas], axis=1)
+        reached.append(special.logsumexp(by_kind, axis=1, b=prior.weights).mean())
+    assert np.diff(reached).min() > -1e-9 and reached[-1] > reached[0]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])
+def test_votes_that_cannot_be_are_named_as_what_they_are(value: float) -> None:
+    words = {"nan": "NaN", "inf": "infinite", "-1.0": "negative"}[str(value)]
+    with pytest.raises(DferError, match=f"votes are {words} in 1 of 2 clips"):
+        learn_dirichlet([[3, 1], [value, 2]])
 
 
 def test_a_known_alpha_is_recovered_from_many_clips() -> None:

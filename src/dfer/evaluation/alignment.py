@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from dfer.errors import DferError, listed
@@ -67,7 +68,7 @@ def aligned(runs: Mapping[str, Predictions]) -> tuple[dict[str, Predictions], di
 
 
 def group_names(ids: NDArray[np.object_], groups: Mapping[str, str]) -> NDArray[np.object_]:
-    """The group of each clip, (N,), "" where none is known.
+    """The group of each clip, (N,), "" where none is known (where `groups` has "", None or NaN).
 
     Raises:
         DferError: a clip that `groups` does not list, or no group at all.
@@ -75,7 +76,7 @@ def group_names(ids: NDArray[np.object_], groups: Mapping[str, str]) -> NDArray[
     unknown = [clip for clip in ids if clip not in groups]
     if unknown:
         raise DferError(f"the manifest lacks {len(unknown)} of {len(ids)} predicted clips: {listed(unknown)}")
-    names = np.array([groups[clip] for clip in ids], dtype=object)
+    names = np.array(["" if pd.isna(groups[clip]) else groups[clip] for clip in ids], dtype=object)
     if not (names != "").any():
         raise DferError("the manifest knows no group (person or film) of these clips; compare without it")
     return names

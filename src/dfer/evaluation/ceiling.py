@@ -6,10 +6,11 @@ Two ways to part a panel, each the exact mean over all ways to draw it (over see
   Distances: the others predict the voter.
 - "halves": one half of the voters predicts the other half.
 
-Conventions: `votes (N, K)` are whole counts; a clip whose votes are fractional, or fewer than two, cannot be parted
-and is not counted. A panel's answer is its most voted emotion; the answers of a tied panel share the credit, a tied
-panel judges nothing, as a clip without a label. A panel's probabilities are its votes with `STRENGTH` more, spread
-evenly (the "dirichlet" rule of `dfer.labels`), since no panel is so sure that nobody would say something else.
+Conventions: `votes (N, K)` are whole counts; a clip whose votes are fractional, fewer than two, or `MOST_VOTES` or more
+cannot be parted and is not counted. A panel's answer is its most voted emotion; the answers of a tied panel share the
+credit, a tied panel judges nothing, as a clip without a label. A panel's probabilities are its votes with `STRENGTH`
+more, spread evenly (the "dirichlet" rule of `dfer.labels`), since no panel is so sure that nobody would say something
+else.
 
 The numbers compare with a model's although a part of a panel judges here and all of it there: cross-entropy and
 Brier score are averages over the voters that judge, and what the number of voters adds to the Brier score, or takes
@@ -25,9 +26,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import comb, entr
+from scipy.special import entr, gammaln
 
 from dfer.errors import DferError
+from dfer.labels import check_votes
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -37,6 +39,8 @@ STRENGTH = 1.0
 MOST_SPLITS = 20_000
 """Above so many candidate splits of one clip, `DRAWS` random ones stand for all; ten voters have at most 1,024."""
 DRAWS = 2_000
+MOST_VOTES = 10**9
+"""Of one clip: the largest panel that can be drawn from."""
 
 
 def annotators_ceiling(
@@ -54,7 +58,7 @@ def annotators_ceiling(
         `cross_entropy`, `kl`, `brier`; NaN where no clip can be parted.
 
     Raises:
-        DferError: shapes that differ.
+        DferError: shapes that differ, or votes that are negative, infinite or partly NaN.
 
     >>> scores = annotators_ceiling([[2, 1]])["one_out"]
     >>> round(scores["war"], 3)  # the two that agree are judged by a tie: only the third is, and is wrong
@@ -64,7 +68,9 @@ def annotators_ceiling(
     mask = np.ones(len(counts), dtype=bool) if labelled is None else np.asarray(labelled, dtype=bool)
     if counts.ndim != 2 or mask.shape != counts.shape[:1]:
         raise DferError(f"expected votes (N, K) and a mask (N,), got shapes {counts.shape} and {mask.shape}")
-    fit = (counts % 1 == 0).all(axis=1) & (counts.sum(axis=1) >= 2)
+    told = np.flatnonzero(~np.isnan(counts).all(axis=1))
+    check_votes(counts[told], told, allow_fractional=True)
+    fit = (counts % 1 == 0).all(axis=1) & (counts.sum(axis=1) >= 2) & (counts.sum(axis=1) < MOST_VOTES)
     panels, mask = counts[fit].astype(np.int64), mask[fit]
     total = panels.sum(axis=1)
     generator = np.random.default_rng(seed)
@@ -148,6 +154,16 @@ def _splits(panel: Counts, size: int, generator: np.random.Generator) -> tuple[C
         return (single if size == 1 else panel - single), panel[panel > 0] / panel.sum()
     if np.prod(panel + 1.0) > MOST_SPLITS:
         return generator.multivariate_hypergeometric(panel, size, size=DRAWS), np.full(DRAWS, 1 / DRAWS)
-    ways = np.indices((panel + 1).tolist()).reshape(len(panel), -1).T
+    named = panel[panel > 0]
+    ways = np.indices((named + 1).tolist()).reshape(len(named), -1).T
     ways = ways[ways.sum(axis=1) == size]
-    return ways, comb(panel, ways).prod(axis=1) / comb(panel.sum(), size)
+    # as logarithms: the numbers of ways themselves overflow from some thousand voters on
+    chances = _log_choose(named, ways).sum(axis=1) - _log_choose(panel.sum(), np.int64(size))
+    every = np.zeros((len(ways), len(panel)), dtype=np.int64)
+    every[:, panel > 0] = ways
+    return every, np.exp(chances)
+
+
+def _log_choose(of: Counts | np.int64, chosen: Counts | np.int64) -> Floats:
+    """log of the number of ways to choose so many of them."""
+    return np.asarray(gammaln(of + 1) - gammaln(chosen + 1) - gammaln(of - chosen + 1))

@@ -19,14 +19,12 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from dfer.errors import DferError, listed
+from dfer.evaluation.metrics import SUM_TOLERANCE
 from dfer.files import replacing
 from dfer.labels import EmotionSet, check_votes
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-
-SUM_TOLERANCE = 1e-4
-"""How far a row of probabilities may be from one: about what printing four or five digits costs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +58,10 @@ class Predictions:
             object.__setattr__(self, "emotions", EmotionSet("predictions", tuple(self.emotions)))
         object.__setattr__(self, "ids", np.array([str(name) for name in self.ids], dtype=object))
         object.__setattr__(self, "frames", [str(text) for text in self.frames])
-        for name, dtype in (("fold", np.int64), ("labels", np.int64), ("probs", float), ("votes", float)):
-            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=dtype))
+        for name in ("fold", "labels"):
+            object.__setattr__(self, name, _whole(getattr(self, name), name))
+        for name in ("probs", "votes"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.float64))
         self._check_shapes()
         self._check_values()
 
@@ -191,6 +191,22 @@ def concatenate(parts: Sequence[Predictions]) -> Predictions:
         frames=[text for part in parts for text in part.frames],
         emotions=emotions,
     )
+
+
+def _whole(values: ArrayLike, name: str) -> NDArray[np.int64]:
+    """A column of whole numbers.
+
+    Raises:
+        DferError: fractions, NaN or texts: as integers they would be other numbers.
+    """
+    column = np.asarray(values)
+    try:
+        wrong = np.flatnonzero(column.astype(np.float64) % 1 != 0)  # NaN and infinity too
+    except (TypeError, ValueError) as error:
+        raise DferError(f"expected whole numbers in '{name}': {error}") from error
+    if len(wrong):
+        raise DferError(f"expected whole numbers in '{name}', got others in rows {listed(wrong)}")
+    return column.astype(np.int64)
 
 
 def _check_suffix(path: Path) -> None:

@@ -69,14 +69,19 @@ def fit_threshold(confidence: ArrayLike, loss: ArrayLike, *, risk: float) -> flo
     Returns:
         A confidence that occurs, or infinity where no threshold keeps the risk so low: reject everything.
 
+    Raises:
+        DferError: lengths that differ, NaN, or a risk below 0.
+
     >>> fit_threshold([0.9, 0.6, 0.8, 0.7], [0, 1, 0, 1], risk=0.4)
     0.7
     """
+    if not risk >= 0:
+        raise DferError(f"expected a risk of 0 or more, got {risk}")
     sure, cost = _checked(confidence, loss)
     levels, group = np.unique(-sure, return_inverse=True)
     clips = np.bincount(group, minlength=len(levels)).cumsum()
     costs = np.bincount(group, cost, minlength=len(levels)).cumsum()
-    kept = np.flatnonzero(costs <= risk * clips + 1e-12)
+    kept = np.flatnonzero(costs / clips <= risk + 1e-9)  # 29 of 100 is a risk of 0.29, whatever the rounding
     return float(-levels[kept[-1]]) if len(kept) else np.inf
 
 

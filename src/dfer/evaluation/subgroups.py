@@ -6,16 +6,26 @@ A group has all main scores, but is compared with others only where it can say s
 of `FEWEST_PERSONS` persons where these are known, and a value.
 
 The gap of an attribute is the largest difference of WAR between two of its groups. Its interval and p value take into
-account that it was looked for: they hold for all pairs of groups at once. They come from drawing test clips anew, whole
-persons or films where known: clips of five people say little about a group, however many they are. All tests of a page
-are one family in Holm's correction.
+account that it was looked for: they hold for all pairs of groups at once. Both are the more cautious of two:
+
+- drawing test clips anew, whole persons or films where known: clips of five people say little about a group, however
+  many they are. This allows that groups differ in how much their clips vary, but a small group that is all right shows
+  no variation at all, and would count as certain.
+- dealing the groups out anew, as if they made no difference: persons who are in one group change places with each
+  other, and the clips of one who is in several groups with each other. This is exact for few clips, and for all right,
+  too.
+
+All tests of a page are one family in Holm's correction.
 
 A gap does not say why: groups may differ in what they show, in how clearly, and in how they were filmed and judged.
 
 References:
     Hothorn, Bretz and Westfall, "Simultaneous inference in general parametric models", Biometrical Journal 2008, and
     Romano and Wolf, Econometrica 2005: the largest of studentised differences, by bootstrap.
-    Hesterberg, "What teachers should know about the bootstrap", The American Statistician 2015: expanded percentiles.
+    Hesterberg, "What teachers should know about the bootstrap", The American Statistician 2015: what the bootstrap
+    lacks in small samples.
+    Pesarin and Salmaso, "Permutation tests for complex data", 2010: permutation within and between blocks.
+    Wilson, "Probable inference", JASA 1927: the interval of a share, for as many clips as the spread speaks of.
     Buolamwini and Gebru, "Gender shades", FAT* 2018; Xu et al., "Investigating bias and fairness in facial expression
     recognition", ECCV workshops 2020: why accuracy is to be told by group.
 """
@@ -153,10 +163,14 @@ def _scored(
         return {"groups": parts, "gap": None}
     rows = np.stack([inside[place] for place in compared], axis=1) & run.labelled[:, None]
     chosen = [parts[place] for place in compared]
-    wars = _expanded(_sampled(run, rows, names, draws=draws, seed=seed), chosen)
-    for part, sample in zip(chosen, wars.T, strict=True):
-        part["interval"] = _middle(sample)
-    return {"groups": parts, "gap": _gap(chosen, wars)}
+    drawn = _expanded(_sampled(run, rows, names, draws=draws, seed=seed), chosen)
+    for part, sample in zip(chosen, drawn.T, strict=True):
+        part["interval"] = _interval(part, sample)
+    if len(chosen) < 2:
+        return {"groups": parts, "gap": None}
+    right = run.probs.argmax(axis=1) == run.labels
+    dealt = _dealt(rows, right, names, draws=draws, seed=seed)
+    return {"groups": parts, "gap": _gap(chosen, drawn - [part["war"] for part in chosen], dealt)}
 
 
 def _persons(names: NDArray[np.object_] | None, rows: NDArray[np.bool_]) -> int | None:
@@ -189,7 +203,7 @@ def _expanded(wars: Floats, parts: Sequence[Mapping[str, Any]]) -> Floats:
     With n persons (or clips) its spread is that of a variance over n where n - 1 is due, and its tails are normal where
     Student's are due. At 100 that is 1.7 %, at 8 it is 29 %.
     """
-    size = np.array([part["n"] if part["persons"] is None else part["persons"] for part in parts])
+    size = np.array([_size(part) for part in parts])
     factor = (
         np.sqrt(size / (size - 1)) * stats.t.ppf((1 + CONFIDENCE) / 2, size - 1) / stats.norm.ppf((1 + CONFIDENCE) / 2)
     )
@@ -197,32 +211,74 @@ def _expanded(wars: Floats, parts: Sequence[Mapping[str, Any]]) -> Floats:
     return np.asarray(scores + factor * (wars - scores))
 
 
-def _gap(parts: Sequence[Mapping[str, Any]], wars: Floats) -> dict[str, Any] | None:
-    """The largest difference of WAR between two groups, its interval and p value, which hold for all pairs at once."""
-    if len(parts) < 2:
-        return None
+def _size(part: Mapping[str, Any]) -> int:
+    """Persons of a group, or clips where they are not known."""
+    return int(part["n"] if part["persons"] is None else part["persons"])
+
+
+def _dealt(
+    inside: NDArray[np.bool_], right: NDArray[np.bool_], names: NDArray[np.object_] | None, *, draws: int, seed: int
+) -> Floats:
+    """How far WAR of each group lies from that of all, (draws, G), if the groups (N, G) are dealt out anew."""
+    rows = np.flatnonzero(inside.any(axis=1))
+    generator, inside, right = np.random.default_rng(seed), inside[rows], right[rows]
+    # clips of unknown persons may all change places with each other: they are one block, as all are without names
+    persons, block = np.unique(np.full(len(rows), "") if names is None else names[rows], return_inverse=True)
+    clips = np.stack([np.bincount(block, column) for column in inside.T], axis=1).astype(np.int64)
+    hits = np.bincount(block, right).astype(np.int64)
+    several = ((clips > 0).sum(axis=1) > 1) | (persons == "")
+    found = np.zeros((draws, inside.shape[1]))
+    for members, wanted in zip(clips[several], hits[several], strict=True):
+        found += generator.multivariate_hypergeometric(members, wanted, size=draws)
+    size = np.tile(clips[several].sum(axis=0), (draws, 1)).astype(np.float64)
+    group, whole = clips[~several].argmax(axis=1), clips[~several].sum(axis=1)
+    for draw in range(draws if len(group) else 0):
+        anew = generator.permutation(group)
+        found[draw] += np.bincount(anew, hits[~several], inside.shape[1])
+        size[draw] += np.bincount(anew, whole, inside.shape[1])
+    return np.asarray(found / np.where(size > 0, size, np.nan) - right.mean())
+
+
+def _gap(parts: Sequence[Mapping[str, Any]], *chances: Floats) -> dict[str, Any]:
+    """The largest difference of WAR between two groups, its interval and p value, which hold for all pairs at once.
+
+    Args:
+        parts: the groups.
+        chances: ways in which chance may move WAR of the groups, (draws, G) each; the most cautious one counts.
+    """
     scores = np.array([part["war"] for part in parts])
     pairs = np.array(list(combinations(range(len(parts)), 2)))
     differences = scores[pairs[:, 0]] - scores[pairs[:, 1]]
-    errors = wars[:, pairs[:, 0]] - wars[:, pairs[:, 1]] - differences
-    spread = np.nanstd(errors, axis=0, ddof=1).clip(1e-12)  # of groups that are all right or all wrong, 0
-    # what chance alone does to the pair that it moves most; a sample without a group's clips does not move it
-    largest = np.nan_to_num(np.abs(errors) / spread).max(axis=1)
     chosen = int(np.argmax(np.abs(differences)))
     high, low = pairs[chosen] if differences[chosen] >= 0 else pairs[chosen][::-1]
-    size, margin = abs(differences[chosen]), np.quantile(largest, CONFIDENCE) * spread[chosen]
-    extreme = int((largest >= size / spread[chosen]).sum())
+    size = float(abs(differences[chosen]))
+    found = [_chance(moved[:, pairs[:, 0]] - moved[:, pairs[:, 1]], chosen, size) for moved in chances]
+    margin, p = (max(values) for values in zip(*found, strict=True))
     return {
-        "high": parts[high]["name"], "low": parts[low]["name"], "difference": float(size),
-        "interval": (max(-1.0, float(size - margin)), min(1.0, float(size + margin))),
-        "p": (extreme + 1) / (len(largest) + 1), "holm": None,
+        "high": parts[high]["name"], "low": parts[low]["name"], "difference": size,
+        "interval": (max(-1.0, size - margin), min(1.0, size + margin)), "p": p, "holm": None,
     }  # fmt: skip
 
 
-def _middle(sample: Floats) -> tuple[float, float]:
-    """As `significance.interval`, over the samples that have the group at all."""
-    low, high = np.nanquantile(sample, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]).clip(0.0, 1.0)
-    return float(low), float(high)
+def _chance(errors: Floats, chosen: int, size: float) -> tuple[float, float]:
+    """Margin and p value of the chosen pair's difference, given the errors (draws, pairs) of all pairs."""
+    spread = np.nanstd(errors, axis=0, ddof=1).clip(1e-12)  # of groups that are all right or all wrong, 0
+    # what chance alone does to the pair that it moves most; a sample without a group's clips does not move it
+    largest = np.nan_to_num(np.abs(errors) / spread).max(axis=1)
+    extreme = int((largest >= size / spread[chosen] - 1e-9).sum())  # ties count, whatever the rounding
+    return float(np.quantile(largest, CONFIDENCE) * spread[chosen]), (extreme + 1) / (len(largest) + 1)
+
+
+def _interval(part: Mapping[str, Any], sample: Floats) -> tuple[float, float]:
+    """Wilson's interval of a group's WAR, for as many clips alike as would vary as much as its sample does.
+
+    Where all are right or all wrong nothing varies: each person (or clip) counts as one then.
+    """
+    war, spread = part["war"], np.nanvar(sample, ddof=1)
+    clips = war * (1 - war) / spread if spread > 1e-12 else _size(part)
+    square = stats.norm.ppf((1 + CONFIDENCE) / 2) ** 2 / clips
+    middle, half = (war + square / 2) / (1 + square), np.sqrt(square * (war * (1 - war) + square / 4)) / (1 + square)
+    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
 
 
 def _text(value: object) -> str:
@@ -245,7 +301,15 @@ def _terciles(numbers: Floats) -> tuple[list[str], NDArray[np.int64]]:
     place = np.searchsorted(edges, numbers, side="left")
     found, members = np.unique(place, return_inverse=True)
     ends = [(numbers[place == third].min(), numbers[place == third].max()) for third in found]
-    return [f"{low:g}" if low == high else f"{low:g}–{high:g}" for low, high in ends], members.astype(np.int64)
+    digits = next((some for some in range(6, 17) if _told_apart(ends, some)), 17)
+    texts = [[f"{end:.{digits}g}" for end in (low, high)] for low, high in ends]
+    return ["–".join(dict.fromkeys(text)) for text in texts], members.astype(np.int64)
+
+
+def _told_apart(ends: Sequence[tuple[float, float]], digits: int) -> bool:
+    """Whether no end of a group reads like one of another group."""
+    texts = [{f"{end:.{digits}g}" for end in pair} for pair in ends]
+    return sum(map(len, texts)) == len(set().union(*texts))
 
 
 def _categories(texts: NDArray[np.object_]) -> tuple[list[str], NDArray[np.int64], list[bool]]:

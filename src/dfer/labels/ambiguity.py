@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dfer.errors import DferError
-from dfer.labels.votes import ROUNDING
 
 Floats = NDArray[np.float64]
 
@@ -54,8 +53,15 @@ def margin(rows: ArrayLike) -> Floats:
 
 
 def agreement(rows: ArrayLike) -> Floats:
-    """The share of the most voted emotion, (N,) from 1 / K to 1."""
-    return np.asarray(_shares(rows).max(axis=1))
+    """The share of the most voted emotion, (N,) from 1 / K to 1, rounded to 12 digits.
+
+    Shares that were divided before may sum to a little more or less than one. Without rounding, 0.5 could come out as
+    more than a half.
+
+    >>> agreement([[0.5, 0.1, 0.1, 0.1, 0.1, 0.1]]).tolist()
+    [0.5]
+    """
+    return np.asarray(_shares(rows).max(axis=1).round(12))
 
 
 def emotions_with_votes(votes: ArrayLike, minimum: float = 1) -> NDArray[np.int64]:
@@ -70,7 +76,7 @@ def strata(rows: ArrayLike) -> NDArray[np.int64]:
     >>> [STRATA[k].name for k in strata([[9, 1, 0], [7, 3, 0], [5, 5, 0]])]
     ['clear', 'mixed', 'ambiguous']
     """
-    agreed = agreement(rows) + ROUNDING
+    agreed = agreement(rows)
     positions = np.select([agreed >= stratum.low for stratum in STRATA], range(len(STRATA)), default=-1)
     return positions.astype(np.int64)
 

@@ -1,4 +1,4 @@
-"""From answers of known raters to soft labels: rater models, through crowd-kit, and a distribution of our own.
+"""From answers of known raters to soft labels: rater models, most of them crowd-kit's, and a distribution of our own.
 
     majority       the most given answer, divided among equals
     dawid_skene    each rater has a confusion matrix (Dawid and Skene 1979)
@@ -16,7 +16,8 @@ References:
     28, 1979. Zhang, Chen, Zhou and Jordan, "Spectral methods meet EM", JMLR 17, 2016. Hovy, Berg-Kirkpatrick, Vaswani
     and Hovy, "Learning whom to trust with MACE", NAACL 2013. Whitehill et al., "Whose vote should count more", NIPS
     2009.
-    Ustalov, Pavlichenko and Tseitlin, "Learning from crowds with Crowd-Kit", JOSS 9, 2024: the implementations.
+    Ustalov, Pavlichenko and Tseitlin, "Learning from crowds with Crowd-Kit", JOSS 9, 2024: the implementations of
+    dawid_skene, mace and glad. Its one_coin may stop where single probabilities are 0.5 away from where they tend to.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ DRAWN = ("mace",)
 """Models that start from drawn numbers."""
 ROUNDS = 100
 """Of Dawid-Skene, always: by its own rule it stops a tenth away from where it tends to, in single probabilities."""
+COIN_ROUNDS, STILL = 5_000, 1e-7
+"""Of one_coin: at most so many, until no probability changes by more."""
 BORROWED = 10
 """Answers of an average rater that are added to each rater's own before he is weighed in `distribution`."""
 
@@ -101,6 +104,9 @@ def consensus(answers: Answers, model: str = "dawid_skene", *, seed: int = 0) ->
     elif model == "majority" or len(np.unique(answers.emotion)) == 1:  # where all agree there is nothing to fit
         probs = most_voted(answers.votes)
         skill = _share_right(answers, probs)
+    elif model == "one_coin":
+        probs = _one_coin(answers)
+        skill = _share_right(answers, probs)
     else:
         probs, skill = _crowd_kit(answers, model, seed)
     confusions = confusion_tables(answers, probs)
@@ -115,6 +121,11 @@ def _distribution(answers: Answers) -> tuple[Floats, Floats]:
     The prior is learned from the plain counts. A clip's weighed answers are scaled so that they sum to their number.
     """
     votes, weights = answers.votes, _weights(answers)
+    if votes.sum(axis=1).max() < 2:
+        raise DferError(
+            f"none of {len(votes)} clips has two answers, so nothing shows how far raters differ; "
+            "choose the model majority"
+        )
     weighed = np.zeros_like(votes)
     np.add.at(weighed, (answers.clip, answers.emotion), weights[answers.rater])
     total = weighed.sum(axis=1, keepdims=True)
@@ -132,6 +143,22 @@ def _weights(answers: Answers) -> Floats:
     of_all = [values.sum() / compared.sum() for values in (excess, room)]
     weights = (excess + BORROWED * of_all[0]) / np.maximum(room + BORROWED * of_all[1], 1e-12)
     return weights.clip(0.0, 1.0) if (weights > 0).any() else np.ones(len(compared))
+
+
+def _one_coin(answers: Answers) -> Floats:
+    """(N, K) by expectation-maximisation: a rater who is wrong gives each other answer equally often."""
+    given = answers.votes.sum(axis=0) > 0
+    probs = answers.votes / answers.votes.sum(axis=1, keepdims=True)
+    for _ in range(COIN_ROUNDS):
+        right = _share_right(answers, probs).clip(1e-10, 1 - 1e-10)[answers.rater]
+        wrong = np.log((1 - right) / (given.sum() - 1))
+        logs = np.log(probs.mean(axis=0).clip(1e-300)) + np.bincount(answers.clip, wrong)[:, None]
+        np.add.at(logs, (answers.clip, answers.emotion), np.log(right) - wrong)
+        before, probs = probs, np.exp(logs - logs.max(axis=1, keepdims=True)) * given
+        probs /= probs.sum(axis=1, keepdims=True)
+        if np.abs(probs - before).max() <= STILL:
+            break
+    return np.asarray(probs)
 
 
 def _crowd_kit(answers: Answers, model: str, seed: int) -> tuple[Floats, Floats]:
@@ -163,15 +190,15 @@ def _crowd_kit(answers: Answers, model: str, seed: int) -> tuple[Floats, Floats]
 def _model(name: str, seed: int) -> Any:
     """One of crowd-kit's models."""
     try:
-        from crowdkit.aggregation import GLAD, MACE, DawidSkene, OneCoinDawidSkene
+        from crowdkit.aggregation import GLAD, MACE, DawidSkene
     except ImportError as error:
         raise DferError(
-            f"the rater model {name} needs crowd-kit: pip install 'dfer[raters]' (majority and distribution do not)"
+            f"the rater model {name} needs crowd-kit: pip install 'dfer[raters]' (majority, one_coin and distribution "
+            "do not)"
         ) from error
     start: Any = np.random.default_rng(seed)
     models: dict[str, Any] = {
         "dawid_skene": partial(DawidSkene, n_iter=ROUNDS, tol=-1.0),
-        "one_coin": OneCoinDawidSkene,
         "mace": partial(MACE, random_state=start),  # with a number all its starts are the same
         "glad": GLAD,
     }

@@ -8,26 +8,36 @@ kind a clip is likely to be. Votes are whole numbers here.
 
 References:
     Minka, "Estimating a Dirichlet distribution", 2000 (revised 2012), eq. 55: the fixed point for Dirichlet-multinomial
-    counts. With whole counts its differences of digamma functions are sums of 1 / (alpha + j), so the counts need not
-    be kept, only how many clips have more than j votes.
+    counts. It finds the shares of alpha quickly and its strength slowly where voters differ little more than by chance.
+    So for a single Dirichlet the likeliest strength is looked for after each step.
+    Levin and Reeds, "Compound multinomial likelihood functions are unimodal", Annals of Statistics 5, 1977: there is
+    one likeliest strength.
     Sjölander et al., "Dirichlet mixtures: a method for improved detection of weak but significant protein sequence
     homology", CABIOS 1996: mixtures of Dirichlets as priors over counts, by expectation-maximisation.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+from scipy.special import gammaln, psi
 
 from dfer.errors import DferError
+from dfer.labels.votes import check_votes
 
 Floats = NDArray[np.float64]
 
 STRENGTHS = (1e-3, 1e3)
-"""What a learned prior may weigh, in votes: beyond, votes that agree always (or no more than by chance) have no best
-alpha, and the soft labels no longer change."""
+"""The least and the most that a learned prior weighs, in votes. Votes that always agree (or no more than by chance)
+have no best alpha, and beyond these limits the soft labels hardly change."""
+PANELS = 100
+"""A learned prior may weigh so many times the largest panel, where that is more than `STRENGTHS` allows."""
 FLOOR = 1e-2
 """The least alpha of a mixture: no kind of clip rules an emotion out for good because its few clips did not show it."""
 TOLERANCE, GAIN = 1e-9, 1e-5
@@ -55,22 +65,25 @@ class Prior:
 
     def log_likelihoods(self, votes: Floats) -> Floats:
         """(N, M) log of how likely each kind makes each clip's votes, in one stated order of the voters."""
-        counts = votes.astype(np.int64)
-        top = int(counts.sum(axis=1).max(initial=0))
+        counts = _Counts.of(votes)
         result = np.empty((len(votes), len(self.alphas)))
         for kind, alpha in enumerate(self.alphas):
-            each, both = _log_rising(alpha, top), _log_rising(alpha.sum(keepdims=True), top)
-            result[:, kind] = each[np.arange(len(alpha)), counts].sum(axis=1) - both[0, counts.sum(axis=1)]
+            each, panels = _log_rising(alpha, counts.values), _log_rising(alpha.sum(keepdims=True), counts.totals)
+            result[:, kind] = each[np.arange(len(alpha)), counts.place].sum(axis=1) - panels[0, counts.panel]
         return result
 
     def kinds(self, votes: Floats) -> Floats:
         """(N, M) the probability that a clip with these votes is of each kind; rows sum to one.
 
+        Votes for an emotion that nobody chose when the prior was learned may be impossible under every kind. Then they
+        say nothing of the kind.
+
         Raises:
-            DferError: fractional votes.
+            DferError: votes that are no whole counts.
         """
-        _refuse_fractional(votes)
-        return _normalised(self._joint(votes))
+        joint = self._joint(_whole(votes))
+        possible = np.isfinite(joint).any(axis=1, keepdims=True)
+        return _normalised(np.where(possible, joint, np.log(self.weights.clip(1e-300))))
 
     def _joint(self, votes: Floats) -> Floats:
         """(N, M) log of how likely a clip is of a kind and has these votes."""
@@ -83,27 +96,27 @@ class Prior:
         return np.asarray((kinds[:, :, None] * means).sum(axis=1))
 
 
-def learn_dirichlet(votes: Floats) -> Prior:
+def learn_dirichlet(votes: ArrayLike) -> Prior:
     """The Dirichlet under which the votes are likeliest.
 
     Args:
-        votes: (N, K) whole counts.
+        votes: (N, K) whole counts; clips without a vote say nothing.
 
     Returns:
         A prior of one kind. An emotion that nobody chose has alpha 0.
 
     Raises:
-        DferError: no clip has two votes, which strength is learned from, or votes are fractional.
+        DferError: no clip has two votes, which strength is learned from, or votes are no whole counts.
 
     >>> votes = np.array([[9, 1], [7, 3], [2, 8], [10, 0], [1, 9]])
     >>> learn_dirichlet(votes).alphas.round(3).tolist()
     [[0.794, 0.542]]
     """
-    _check(votes)
-    return Prior.single(_fit(votes, np.ones(len(votes)), np.ones(votes.shape[1]), STEPS))
+    counts = _learnable(votes)
+    return Prior.single(_fit(_Counts.of(counts), np.ones(len(counts)), np.ones(counts.shape[1])))
 
 
-def learn_per_class(votes: Floats) -> Prior:
+def learn_per_class(votes: ArrayLike) -> Prior:
     """A Dirichlet for the clips that voted most for each emotion; where there are none, that of all clips.
 
     A clip's votes then choose its prior and are weighed against it: they are used twice, so that the soft labels lean
@@ -115,20 +128,21 @@ def learn_per_class(votes: Floats) -> Prior:
     Raises:
         DferError: as `learn_dirichlet`.
     """
-    whole, member = learn_dirichlet(votes).alphas[0], most_voted(votes)
-    several = votes.sum(axis=1) > 1
-    alphas = [_fit(votes, mine, whole, STEPS) if mine[several].any() else whole for mine in member.T]
+    counts = _learnable(votes)
+    whole, member = learn_dirichlet(counts).alphas[0], most_voted(counts)
+    several, occurring = counts.sum(axis=1) > 1, _Counts.of(counts)
+    alphas = [_fit(occurring, mine, whole) if mine[several].any() else whole for mine in member.T]
     return Prior(member.mean(axis=0), np.array(alphas))
 
 
-def learn_mixture(votes: Floats, kinds: int) -> Prior:
+def learn_mixture(votes: ArrayLike, kinds: int) -> Prior:
     """The mixture of Dirichlets that makes the votes likeliest, as far as expectation-maximisation finds it.
 
     It starts from the clips by their two most voted emotions: a kind for each of the most frequent such pairs, and one
     for the rest. Nothing is drawn.
 
     Args:
-        votes: (N, K) whole counts.
+        votes: (N, K) whole counts; clips without a vote say nothing.
         kinds: M, at most: there are no more than there are pairs.
 
     Raises:
@@ -136,14 +150,13 @@ def learn_mixture(votes: Floats, kinds: int) -> Prior:
     """
     if kinds < 1:
         raise DferError(f"expected a mixture of one kind of clips or more, got {kinds}")
-    start = learn_dirichlet(votes).alphas[0].clip(FLOOR)
-    rows, times = np.unique(votes, axis=0, return_counts=True)
-    member, alphas, before = _by_pair(rows, times, kinds), None, -np.inf
+    counts = _learnable(votes)
+    start = learn_dirichlet(counts).alphas[0].clip(FLOOR)
+    rows, times = np.unique(counts, axis=0, return_counts=True)
+    occurring, member, alphas, before = _Counts.of(rows), _by_pair(rows, times, kinds), None, -np.inf
     for _ in range(ROUNDS):
         starts = np.tile(start, (member.shape[1], 1)) if alphas is None else alphas
-        alphas = np.array(
-            [_fit(rows, times * of, begin, ROUND_STEPS, FLOOR) for of, begin in zip(member.T, starts, strict=True)]
-        )
+        alphas = np.array([_fit(occurring, times * of, a, FLOOR) for of, a in zip(member.T, starts, strict=True)])
         prior = Prior(times @ member / times.sum(), alphas)
         joint = prior._joint(rows)
         after = float(np.average(np.logaddexp.reduce(joint, axis=1), weights=times))
@@ -168,33 +181,78 @@ def _by_pair(votes: Floats, times: NDArray[np.int64], kinds: int) -> Floats:
     return np.asarray(every[:, every.any(axis=0)], dtype=np.float64)
 
 
-def _fit(votes: Floats, weights: Floats, start: Floats, steps: int, floor: float = 0.0) -> Floats:
-    """(K,) alpha by Minka's fixed point, each clip counting as much as `weights` (N,) says."""
-    each = np.stack([_more_than(column, weights, int(votes.max())) for column in votes.T])
-    total = _more_than(votes.sum(axis=1), weights, int(votes.sum(axis=1).max()))
-    alpha, more, most = start, np.arange(each.shape[1]), np.arange(len(total))
-    for _ in range(steps):
-        voted = np.divide(each, alpha[:, None] + more, out=np.zeros_like(each), where=each > 0).sum(axis=1)
-        after = (alpha * voted / max((total / (alpha.sum() + most)).sum(), 1e-300)).clip(floor)
-        after *= np.clip(after.sum(), *STRENGTHS) / after.sum()
+class _Counts(NamedTuple):
+    """Votes by the counts that occur, so that a function of them is worked out once for each."""
+
+    values: Floats
+    """(V,) the counts of an emotion that occur."""
+    place: NDArray[np.int64]
+    """(N, K) where in `values` each count is."""
+    totals: Floats
+    """(T,) the numbers of votes that occur."""
+    panel: NDArray[np.int64]
+    """(N,) where in `totals` each clip's number is."""
+
+    @classmethod
+    def of(cls, votes: Floats) -> _Counts:
+        values, place = np.unique(votes, return_inverse=True)
+        totals, panel = np.unique(votes.sum(axis=1), return_inverse=True)
+        return cls(values, place.reshape(votes.shape), totals, panel)
+
+
+def _fit(counts: _Counts, weights: Floats, start: Floats, floor: float = 0.0) -> Floats:
+    """(K,) alpha by Minka's fixed point, each clip counting as much as `weights` (N,) says.
+
+    Above a floor a few steps are made; without one as many as it takes, each to the likeliest strength.
+    """
+    each = np.stack([np.bincount(column, weights, len(counts.values)) for column in counts.place.T]).astype(np.float64)
+    panels = np.bincount(counts.panel, weights, len(counts.totals))[None].astype(np.float64)
+    limits = STRENGTHS[0], max(STRENGTHS[1], PANELS * counts.totals[-1])
+
+    def pulls(alpha: Floats) -> tuple[Floats, Floats]:
+        """What draws alpha up (K,) and down (1,): the two parts of the log-likelihood's derivative."""
+        return _slopes(alpha, counts.values, each), _slopes(alpha.sum(keepdims=True), counts.totals, panels)
+
+    def stronger(log_strength: float, shares: Floats) -> float:
+        """The derivative of the log-likelihood by the logarithm of the strength."""
+        alpha = np.exp(log_strength) * shares
+        up, down = pulls(alpha)
+        return float(alpha @ up - alpha.sum() * down[0])
+
+    alpha = start
+    for _ in range(ROUND_STEPS if floor else STEPS):
+        up, down = pulls(alpha)
+        after = (alpha * up / down.clip(1e-300)).clip(floor)
+        shares = after / after.sum()
+        strength = after.sum().clip(*limits) if floor else _strength(partial(stronger, shares=shares), limits)
+        after = shares * strength
         done = np.abs(after - alpha).max() <= TOLERANCE * after.max()
         alpha = after
         if done:
             break
-    return alpha
+    return np.asarray(alpha)
 
 
-def _more_than(counts: Floats, weights: Floats, top: int) -> Floats:
-    """(top,) the weight of the clips whose count is more than 0, 1, ... top - 1."""
-    having = np.bincount(counts.astype(np.int64), weights, minlength=top + 1)
-    return np.asarray(having[::-1].cumsum()[::-1][1:])
+def _strength(stronger: Callable[[float], float], limits: tuple[float, float]) -> float:
+    """The strength at which the derivative `stronger` is 0, or the limit to which it leads."""
+    low, high = np.log(limits)
+    if stronger(low) <= 0:
+        return limits[0]
+    if stronger(high) >= 0:
+        return limits[1]
+    return float(np.exp(brentq(stronger, low, high, xtol=1e-12)))
 
 
-def _log_rising(alpha: Floats, top: int) -> Floats:
-    """(K, top + 1) log of alpha (alpha + 1) ... (alpha + n - 1) for n = 0 ... top; -inf where alpha is 0."""
-    with np.errstate(divide="ignore"):
-        steps = np.log(alpha[:, None] + np.arange(top))
-    return np.hstack([np.zeros((len(alpha), 1)), steps.cumsum(axis=1)])
+def _slopes(alpha: Floats, values: Floats, weights: Floats) -> Floats:
+    """(K,) the derivative of `_log_rising` by alpha, summed over the values with their weights (K, V)."""
+    above = np.where(alpha > 0, alpha, 1.0)[:, None]  # an emotion that nobody chose has no weights either
+    return np.asarray((weights * (psi(above + values) - psi(above))).sum(axis=1))
+
+
+def _log_rising(alpha: Floats, values: Floats) -> Floats:
+    """(K, V) log of alpha (alpha + 1) ... (alpha + n - 1) for n in `values`; -inf where alpha is 0 and n is not."""
+    above = np.where(alpha > 0, alpha, 1.0)[:, None]
+    return np.where((alpha[:, None] > 0) | (values == 0), gammaln(above + values) - gammaln(above), -np.inf)
 
 
 def _normalised(logs: Floats) -> Floats:
@@ -206,16 +264,20 @@ def _shares(rows: Floats) -> Floats:
     return np.asarray(rows / rows.sum(axis=1, keepdims=True))
 
 
-def _check(votes: Floats) -> None:
-    """Raises when alpha cannot be learned from these votes."""
-    if not len(votes) or votes.sum(axis=1).max() < 2:
+def _learnable(votes: ArrayLike) -> Floats:
+    """The clips with a vote; raises when alpha cannot be learned from them."""
+    counts = _whole(votes)
+    if not len(counts) or counts.sum(axis=1).max() < 2:
         raise DferError(
-            f"none of {len(votes)} clips has two votes, so nothing shows how far voters differ; "
+            f"none of {len(counts)} clips has two votes, so nothing shows how far voters differ; "
             'choose prior="uniform" or "class"'
         )
-    _refuse_fractional(votes)
+    return np.asarray(counts[counts.sum(axis=1) > 0])
 
 
-def _refuse_fractional(votes: Floats) -> None:
-    if (votes % 1 != 0).any():
+def _whole(votes: ArrayLike) -> Floats:
+    """Votes as whole counts (N, K)."""
+    counts = check_votes(votes, allow_fractional=True)
+    if (counts % 1 != 0).any():
         raise DferError('votes are fractional, and a learned prior needs whole counts; choose prior="class"')
+    return counts
