@@ -98,8 +98,8 @@ def estimate_labels(
         it gets the split of `plan.fold` instead: on other folds' training part the estimates come from test clips.
 
     Raises:
-        DferError: too small a validation part to fit a temperature on, soft labels that are not estimated ones in the way, a
-            folder in use, fewer groups than folds, or as `fit` does.
+        DferError: too small a validation part to fit a temperature on, soft labels that are not estimated ones in the
+            way, a folder in use, fewer groups than folds, or as `fit` does.
     """
     _check(recipe, manifest)
     split = _split(manifest, plan.fold)
