@@ -30,7 +30,7 @@ from dfer.labels import DFEW
 
 Floats = NDArray[np.float64]
 
-SIZES = {20: 400, 50: 400, 200: 400, 1_000: 300, 5_000: 100, 20_000: 50}
+SIZES = {20: 400, 50: 400, 200: 400, 1_000: 300, 5_000: 200, 20_000: 100}
 """Clips: how many comparisons."""
 KINDS = ("clips", "ties", "two seeds", "20 groups", "one group")
 DRAWS, COST_CLIPS = 199, 12_000

@@ -40,8 +40,8 @@ def test_a_run_leads_where_a_test_tells_it_from_every_other() -> None:
 def test_runs_that_no_test_tells_apart_share_the_lead() -> None:
     cells = [made_up("a", 70), made_up("b", 73), made_up("c", 60)]
     (lead,) = verdict.leads(cells, {"war": standing("b", {"a": 0.05, "c": 0.001})})
-    assert (lead.names, lead.verb) == (["b", "a"], "share")
-    assert lead.what[0].startswith("the highest WAR (73.0") and lead.what[0].endswith("not told apart by these clips)")
+    assert (lead.names, lead.verb) == (["a", "b"], "are ahead of the others, and not told apart, in")
+    assert lead.what == ["WAR (70.0\N{NARROW NO-BREAK SPACE}%, 73.0\N{NARROW NO-BREAK SPACE}%)"]
     known = {"war": standing("b", {"a": 0.05, "c": 0.001})}
     assert verdict.leading(known, BY_KEY["war"]) == ["b", "a"] and verdict.leading(known, BY_KEY["js"]) == []
 

@@ -19,7 +19,7 @@ from dfer.pages import SPACE, UNDEFINED
 
 Comparison = Mapping[str, Any]
 
-NO_BETTER = {"kl": "the mean vote as a constant answer", "war": "the most frequent label as a constant answer"}
+NO_BETTER = {"kl": "the mean vote in KL", "war": "the most frequent label in WAR"}
 IN_FULL = 1
 """Up to so many cells beside the baseline, the sentence gives the numbers; of more, the table does."""
 
@@ -38,12 +38,16 @@ def warnings(cells: Sequence[Mapping[str, Any]]) -> list[str]:
         cells: each "name", and where they are known "beyond_constant" (see `dfer.evaluation.constant.beyond`) and
             "answers", how many emotions it ever gives.
     """
-    said = []
+    constants: dict[tuple[str, ...], list[str]] = {}
     for key, what in NO_BETTER.items():
         tests = [(cell["name"], (cell.get("beyond_constant") or {}).get(key)) for cell in cells]
-        if names := [name for name, test in tests if test and not is_beyond(key, test)]:
-            verb = "is" if len(names) == 1 else "are"
-            said.append(f"{_joined(names)} {verb} not shown to be better in {BY_KEY[key].name} than {what}.")
+        if behind := tuple(name for name, test in tests if test and not is_beyond(key, test)):
+            constants.setdefault(behind, []).append(what)
+    said = [
+        f"{_joined(names)} {'is' if len(names) == 1 else 'are'} not shown to be better than a constant answer: "
+        f"{_joined(whats)}."
+        for names, whats in constants.items()
+    ]
     if names := [cell["name"] for cell in cells if cell.get("answers") == 1]:
         said.append(f"{_joined(names)} give{'s' * (len(names) == 1)} the same emotion to every clip.")
     return said

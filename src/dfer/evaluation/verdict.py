@@ -96,15 +96,18 @@ def leads(cells: Sequence[Cell], standings: Standings | None) -> list[Lead]:
         known = [score for score in IN_GRID if cells[0][score.key] is not None]
         scores = [f"{score.name} {score.text(cells[0][score.key])}{score.unit}" for score in known]
         return [Lead([cells[0]["name"]], "has", scores)] if scores else []
-    by_name = {cell["name"]: cell for cell in cells}
     found: dict[tuple[str, ...], list[str]] = {}
     for score in IN_GRID:
         if first := leading(standings, score):
-            values = [score.text(by_name[name][score.key]) + score.unit for name in first]
-            others = [cell for cell in cells if cell["name"] not in first]
-            told_apart = _next(score, others) if len(first) == 1 else "not told apart by these clips"
-            found.setdefault(tuple(first), []).append(f"the {_most(score)} ({' and '.join(values)}; {told_apart})")
-    return [Lead(list(names), "has" if len(names) == 1 else "share", what) for names, what in found.items()]
+            ahead, others = ([cell for cell in cells if (cell["name"] in first) == side] for side in (True, False))
+            values = [score.text(cell[score.key]) + score.unit for cell in ahead]
+            alone = f"the {_most(score)} ({values[0]}; {_next(score, others)})"
+            several = f"{score.name} ({listed(values, 12)})"
+            found.setdefault(tuple(cell["name"] for cell in ahead), []).append(alone if len(first) == 1 else several)
+    return [
+        Lead(list(names), "has" if len(names) == 1 else "are ahead of the others, and not told apart, in", what)
+        for names, what in found.items()
+    ]
 
 
 def untold(cells: Sequence[Cell], standings: Standings | None) -> str:
