@@ -120,7 +120,7 @@ def _of_clips(run: Predictions, groups: NDArray[np.object_] | None) -> dict[str,
 
 def _cell(name: str, parts: Sequence[Predictions], intervals: Mapping[str, Interval | None]) -> dict[str, Any]:
     """One cell's own numbers."""
-    runs = [score(part) for part in parts]
+    runs = [score(part, people=False) for part in parts]
     scores = {}
     for key in (wanted.key for wanted in ALL_SCORES):
         seeds = [run[key] for run in runs]

@@ -45,8 +45,8 @@ def warnings(cells: Sequence[Mapping[str, Any]]) -> list[str]:
             constants.setdefault(behind, []).append(what)
     said = [
         f"{_joined(names)} {'is' if len(names) == 1 else 'are'} not shown to be better than a constant answer: "
-        f"{_joined(whats)}."
-        for names, whats in constants.items()
+        f"{_joined(answers)}."
+        for names, answers in constants.items()
     ]
     if names := [cell["name"] for cell in cells if cell.get("answers") == 1]:
         said.append(f"{_joined(names)} give{'s' * (len(names) == 1)} the same emotion to every clip.")
