@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from dfer.errors import DferError
 from dfer.evaluation.constant import (
     Constant,
     constant_of,
@@ -66,6 +67,13 @@ def test_constants_are_kept_beside_the_predictions(tmp_path: Path) -> None:
     assert found[1].mean_vote == pytest.approx((0.7, 0.3)) and found[2].labels == (0.5, 0.5)
     assert read_constants(tmp_path / "fold1" / "predictions.csv", ("a", "b")) == {1: found[1]}
     assert read_constants(tmp_path, ("b", "a")) == {} == read_constants(tmp_path / "nowhere", ("a", "b"))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"fold": 1}', '{"emotions": ["a", "b"], "fold": 1, "mean_vote": 3}'])
+def test_a_damaged_file_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "constant.json").write_text(text)
+    with pytest.raises(DferError, match=r"cannot read the constant answers .*constant\.json .*; remove it"):
+        read_constants(tmp_path, ("a", "b"))
 
 
 def test_a_run_is_beyond_a_constant_if_it_is_better_by_more_than_chance() -> None:

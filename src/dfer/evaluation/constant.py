@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dfer.errors import DferError
 from dfer.evaluation.paired import Judged
 from dfer.evaluation.predictions import Predictions
 from dfer.evaluation.protocol import jsonable, measure
@@ -95,14 +96,23 @@ def write_constant(path: Path, constant: Constant, *, fold: int, emotions: Itera
 
 
 def read_constants(run: Path, emotions: Iterable[str]) -> dict[int, Constant]:
-    """{fold: constants} of a run's folder, or of the folder of a table; those of other emotions are left out."""
+    """{fold: constants} of a run's folder, or of the folder of a table; those of other emotions are left out.
+
+    Raises:
+        DferError: a file that is no such thing.
+    """
     folder, names = run if run.is_dir() else run.parent, list(emotions)
     found = {}
     for place in (".", "split", "fold*") if run.is_dir() else (".",):
         for path in sorted(folder.glob(f"{place}/{CONSTANT}")):
-            told = json.loads(path.read_text(encoding="utf-8"))
-            if told["emotions"] == names:
-                found[int(told["fold"])] = Constant(tuple(told["mean_vote"]), tuple(told["labels"]))
+            try:
+                told = json.loads(path.read_text(encoding="utf-8"))
+                if told["emotions"] == names:
+                    found[int(told["fold"])] = Constant(tuple(told["mean_vote"]), tuple(told["labels"]))
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise DferError(
+                    f"cannot read the constant answers {path} ({error}); remove it, and `dfer evaluate` writes it anew"
+                ) from error
     return found
 
 

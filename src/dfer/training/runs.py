@@ -179,8 +179,9 @@ def saved_predictions(folder: Path, manifest: Manifest, folds: Sequence[int | No
         path = folder / fold_name(fold) / "predictions.csv"
         if not path.exists():
             predict_fold(folder / fold_name(fold), manifest, fold).write(path)
-        for number, constant in training_constants(manifest, [fold]).items():  # for those who have the table alone
-            write_constant(path.with_name(CONSTANT), constant, fold=number, emotions=manifest.emotions)
+        if not path.with_name(CONSTANT).exists():  # for those who have the table alone
+            for number, constant in training_constants(manifest, [fold]).items():
+                write_constant(path.with_name(CONSTANT), constant, fold=number, emotions=manifest.emotions)
         parts.append(Predictions.read(path))
     return concatenate(parts)
 
