@@ -141,21 +141,19 @@ def share_interval(values: ArrayLike, weights: ArrayLike, *, clips: int | None =
         values: (U,) what each unit adds.
         weights: (U,) what it would add if all of it were right.
         clips: of groups, how many predictions they hold, which is the most that they count for; Student's quantile is
-            taken then, of one less than the number of groups. None where a unit is a clip.
+            taken then, of one less than the groups' effective number. None where a unit is a clip.
     """
     added, shares = np.asarray(values, dtype=np.float64), np.asarray(weights, dtype=np.float64)
     share = float(np.clip(added.sum(), 0.0, 1.0))
     if np.isnan(share):
         return None
-    present = int((shares > 0).sum())
     spread = float(np.square(added - share * shares).sum())
-    quantile = stats.norm.ppf((1 + CONFIDENCE) / 2)
+    quantile, least = stats.norm.ppf((1 + CONFIDENCE) / 2), 1 / float(np.square(shares).sum())
     if clips is not None:
-        if present < 2:
+        if least < 1 + 1e-9:
             return 0.0, 1.0
-        spread *= present / (present - 1)
-        quantile = stats.t.ppf((1 + CONFIDENCE) / 2, present - 1)
-    least = 1 / float(np.square(shares).sum())
+        spread *= least / (least - 1)
+        quantile = stats.t.ppf((1 + CONFIDENCE) / 2, least - 1)
     size = share * (1 - share) / spread if spread > 1e-12 * least else least
     if clips is not None:
         size = min(size, float(clips))
