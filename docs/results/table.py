@@ -71,7 +71,7 @@ def of_robustness(told: dict[str, Any]) -> Iterator[str]:
 
 def difference(key: str, test: dict[str, Any]) -> str:
     """What a cell gains or loses, its interval, and its corrected p value."""
-    low, high = (number(key, end, None, sign="+") for end in test["interval"])
+    low, high = ("–" if end is None else number(key, end, None, sign="+") for end in test["interval"] or (None, None))
     p = "p < .001" if test["holm"] < 0.001 else f"p = {test['holm']:.3f}".replace("0.", ".")
     return f"{number(key, test['difference'], None, sign='+')} ({low} to {high}; {p})"
 

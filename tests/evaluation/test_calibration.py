@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import runpy
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +17,8 @@ from sklearn.calibration import calibration_curve
 
 from dfer.errors import DferError
 from dfer.evaluation.calibration import (
+    FEWEST_FOR_TEMPERATURE,
+    FEWEST_FOR_VECTOR,
     LARGEST_SHIFT,
     TEMPERATURES,
     apply_temperature,
@@ -25,6 +30,7 @@ from dfer.evaluation.calibration import (
     vote_ece,
     vote_reliability,
 )
+from dfer.evaluation.posthoc import FEWEST_FOR_REJECT, FEWEST_FOR_TAU
 
 
 def two_class(confidences: list[float]) -> np.ndarray:
@@ -143,12 +149,16 @@ def test_a_model_that_is_too_sure_by_a_factor_becomes_calibrated() -> None:
 
 
 def test_a_model_that_is_never_wrong_gets_the_lowest_temperature() -> None:
-    assert fit_temperature(np.eye(3), np.eye(3)) == pytest.approx(TEMPERATURES[0], rel=0.01)
+    rows = np.tile(np.eye(3), (40, 1))
+    assert fit_temperature(rows, rows) == pytest.approx(TEMPERATURES[0], rel=0.01)
 
 
 def test_a_temperature_needs_clips_finite_logits_and_is_positive() -> None:
-    with pytest.raises(DferError, match="got none"):
-        fit_temperature(np.zeros((0, 3)), np.zeros((0, 3)))
+    for clips in (0, 2, 5, 99):
+        with pytest.raises(
+            DferError, match=f"expected 100 validation clips or more to fit a temperature on, got {clips}"
+        ):
+            fit_temperature(np.zeros((clips, 3)), np.full((clips, 3), 1 / 3))
     with pytest.raises(DferError, match="infinite"):
         fit_temperature([[-np.inf, 0.0]], [[0.0, 1.0]])
     with pytest.raises(DferError, match="above 0"):
@@ -214,7 +224,7 @@ def test_the_vector_scaling_that_made_the_targets_is_found() -> None:
 
 def test_no_other_optimiser_finds_a_better_vector_scaling() -> None:
     generator = np.random.default_rng(7)
-    logits = generator.normal(0, 3, (150, 3))
+    logits = generator.normal(0, 3, (250, 3))
     chances = softmax(logits / 2 + np.array([1, 0, 0]), axis=1)
     targets = np.array([generator.multinomial(10, row) for row in chances]) / 10
 
@@ -226,7 +236,7 @@ def test_no_other_optimiser_finds_a_better_vector_scaling() -> None:
         loss, np.r_[np.ones(3), np.zeros(3)], method="Nelder-Mead", options={"maxiter": 20000, "maxfev": 20000}
     )
     assert loss(np.r_[found.weights, found.bias]) <= other.fun + 1e-5
-    assert found.apply(logits).sum(axis=1) == pytest.approx(np.ones(150))
+    assert found.apply(logits).sum(axis=1) == pytest.approx(np.ones(250))
 
 
 def test_vector_scaling_is_at_least_as_good_as_a_temperature_and_mends_a_shift() -> None:
@@ -242,8 +252,21 @@ def test_vector_scaling_is_at_least_as_good_as_a_temperature_and_mends_a_shift()
 
 
 def test_vector_scaling_of_an_emotion_without_a_clip_stays_finite_and_none_is_refused() -> None:
-    logits = np.random.default_rng(9).normal(0, 1, (50, 3))
-    found = fit_vector_scaling(logits, np.eye(3)[[0, 1] * 25])
+    logits = np.random.default_rng(9).normal(0, 1, (250, 3))
+    found = fit_vector_scaling(logits, np.eye(3)[[0, 1] * 125])
     assert np.abs(found.bias).max() <= LARGEST_SHIFT and np.isfinite(found.apply(logits)).all()
-    with pytest.raises(DferError, match="got none"):
+    with pytest.raises(DferError, match="expected 200 validation clips or more to fit vector scaling on, got 0"):
         fit_vector_scaling(np.zeros((0, 3)), np.zeros((0, 3)))
+
+
+def test_the_fewest_clips_are_those_that_the_benchmark_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(__file__).parents[2] / "benchmarks"
+    told = json.loads((folder / "results" / "temperature.json").read_text(encoding="utf-8"))
+    enough = told["enough"]
+    assert max(enough["temperature, labels"], enough["temperature, votes"]) == FEWEST_FOR_TEMPERATURE
+    assert (enough["vector"], enough["tau"], enough["reject"]) == (FEWEST_FOR_VECTOR, FEWEST_FOR_TAU, FEWEST_FOR_REJECT)
+    monkeypatch.syspath_prepend(str(folder))
+    missed = runpy.run_path(str(folder / "temperature.py"))["missed"]
+    for clips in (20, 100):
+        again = np.quantile([missed(clips, np.random.default_rng(seed), votes=False) for seed in range(200)], 0.95)
+        assert again == pytest.approx(told["table"]["temperature, labels"][str(clips)], rel=0.25)

@@ -10,7 +10,8 @@ import pytest
 from sklearn.metrics import accuracy_score, log_loss, recall_score
 
 from dfer.errors import DferError
-from dfer.evaluation import Predictions, adjust, choose_tau, concatenate, ece, kl_divergence, uar, vote_ece
+from dfer.evaluation import Predictions, adjust, calibration, choose_tau, concatenate, ece, kl_divergence, uar, vote_ece
+from dfer.evaluation import posthoc as own
 from dfer.evaluation.posthoc import MENDED, RISKS, TAUS, Fold, posthoc
 from dfer.evaluation.protocol import jsonable
 
@@ -67,7 +68,7 @@ def test_the_chosen_strength_has_the_best_validation_uar_and_is_the_least_of_the
         TAUS[int(np.flatnonzero(np.isclose(reached, max(reached)))[0])]
     )
     assert choose_tau(validation, np.full(7, 1 / 7)) == 0.0  # nothing to gain
-    with pytest.raises(DferError, match="validation clips with a label"):
+    with pytest.raises(DferError, match=r"expected 50 validation clips or more to fit the strength of .*, got 0"):
         choose_tau(validation.select(~rows), prior)
 
 
@@ -167,6 +168,18 @@ def hand_made(confidence: list[float], right: list[bool]) -> Predictions:
     )  # fmt: skip
 
 
+@pytest.fixture
+def few_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables that can be worked by hand are small."""
+    for module, names in (
+        (own, ("FEWEST_FOR_TAU", "FEWEST_FOR_REJECT")),
+        (calibration, ("FEWEST_FOR_TEMPERATURE", "FEWEST_FOR_VECTOR")),
+    ):
+        for name in names:
+            monkeypatch.setattr(module, name, 1)
+
+
+@pytest.mark.usefixtures("few_will_do")
 def test_the_reject_rule_is_that_of_a_table_worked_by_hand() -> None:
     # validation: .9 right, .8 right, .7 wrong, .6 right, .55 wrong; errors so far 0, 0, 1/3, 1/4, 2/5
     validation = hand_made([0.9, 0.8, 0.7, 0.6, 0.55], [True, True, False, True, False])
@@ -178,6 +191,7 @@ def test_the_reject_rule_is_that_of_a_table_worked_by_hand() -> None:
     assert rules[0.2]["test"] == {"coverage": pytest.approx(0.75), "risk": pytest.approx(1 / 3)}
 
 
+@pytest.mark.usefixtures("few_will_do")
 def test_a_model_that_is_always_wrong_rejects_all_and_is_ready_for_json() -> None:
     part = hand_made([0.9, 0.8], [False, False])
     told = jsonable(posthoc([Fold(part, part)]))
@@ -186,6 +200,7 @@ def test_a_model_that_is_always_wrong_rejects_all_and_is_ready_for_json() -> Non
     assert json.loads(json.dumps(told, allow_nan=False)) == told
 
 
+@pytest.mark.usefixtures("few_will_do")
 def test_without_labels_votes_alone_are_fitted_and_without_votes_labels() -> None:
     validation, test = halves()
     unlabelled = replace(validation, labels=np.full(len(validation), -1))
@@ -213,3 +228,45 @@ def test_where_labelled_clips_alone_are_tested_they_alone_are_fitted_on() -> Non
     told, wanted = (posthoc([Fold(part, clear)]) for part in (validation, validation.select(validation.labelled)))
     assert told == wanted and told["clips"] == int(validation.labelled.sum()) < len(validation)
     assert told["rows"][1]["setting"] != posthoc([Fold(validation, test)])["rows"][1]["setting"]
+
+
+@pytest.mark.parametrize(("clips", "fitted"), [(2, []), (5, []), (99, []), (120, ["temperature"])])
+def test_what_too_few_clips_cannot_fit_is_refused_with_the_number_that_would_do(clips: int, fitted: list[str]) -> None:
+    validation, test = halves()
+    told = posthoc([Fold(validation.select(np.arange(400) < clips), test, np.full(7, 1 / 7))])
+    methods = [row["method"] for row in told["rows"] if row["method"] not in ("prior_chosen", "temperature_labels")]
+    assert methods == ["none", *fitted, "prior"]  # what the training part said is no matter of validation
+    assert told["reject"] == [] and "expected 500 validation clips or more to fit a reject rule on, got" in " ".join(
+        told["refused"]
+    )
+    assert f"expected 200 validation clips or more to fit vector scaling on, got {clips}" in " ".join(told["refused"])
+    assert any(
+        f"expected 100 validation clips or more to fit a temperature on, got {clips};" in why for why in told["refused"]
+    ) == (not fitted)
+
+
+def test_one_small_fold_is_enough_to_refuse() -> None:
+    (one, first), (two, second) = halves(1), halves(2)
+    second = replace(second, ids=np.array([f"other {name}" for name in second.ids], dtype=object))
+    told = posthoc([Fold(one, first), Fold(two.select(np.arange(400) < 30), second)])
+    assert [row["method"] for row in told["rows"]] == ["none"] and told["standings"] is None
+    assert "fit a temperature on, got 30" in " ".join(told["refused"])
+
+
+def test_remedies_that_the_test_clips_do_not_tell_apart_are_not_ranked() -> None:
+    validation, test = halves(clips=1200)
+    told = posthoc([Fold(validation, test)])
+    war = told["standings"]["war"]  # a temperature changes no answer
+    assert {check["p"] for check in war["tests"] if check["name"].startswith("temperature")} <= {1.0, None} or war[
+        "first"
+    ] == "vector"
+    sure = [sharpened(part) for part in (validation, test)]
+    kl = posthoc([Fold(*sure)])["standings"]["kl"]
+    assert kl["first"] in ("temperature", "vector")
+    assert next(check for check in kl["tests"] if check["name"] == "none")["holm"] < 0.05
+
+
+def test_without_a_test_clip_nothing_is_judged() -> None:
+    validation, test = halves()
+    with pytest.raises(DferError, match="expected test clips to judge by, got none"):
+        posthoc([Fold(validation, test.select(np.zeros(400, dtype=bool)))])

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from scipy import stats
 
 from dfer.errors import DferError
 from dfer.evaluation import build_report, concatenate, write_report
@@ -119,7 +121,11 @@ def test_all_sections_are_there_in_order_and_nothing_is_loaded() -> None:
 def test_every_score_on_the_page_is_the_one_in_the_json() -> None:
     report = toy_report()
     page = page_of(report)
-    rows = [row for row in page.table("run", "n", "WAR", "top-2", "Brier") if not row[0].startswith("people: ")]
+    rows = [
+        row
+        for row in page.table("run", "n", "WAR", "top-2", "Brier")
+        if not row[0].startswith(("people: ", "constant: "))
+    ]
     for cell, row in zip(report["cells"], rows, strict=True):
         numbers = [text.removesuffix(" (best)") for text in row]
         assert numbers[0] == cell["name"]
@@ -170,7 +176,7 @@ def test_more_distances_and_calibration_have_their_tables() -> None:
 
 
 def test_remedies_and_the_reject_rule_are_the_ones_in_the_json() -> None:
-    runs = {name: toy_predictions(seed) for seed, name in enumerate(("a", "b"))}
+    runs = {name: toy_predictions(seed, clips=1200) for seed, name in enumerate(("a", "b"))}
     report = looked_into(toy_report(runs), runs)
     page = page_of(report)
     rows = page.table("run", "remedy", "set to", "WAR", "ECE, votes")
@@ -240,15 +246,35 @@ def test_steps_of_the_two_by_two_are_differences() -> None:
     assert step[:3] == ["MIDAS instead of plain", "hard labels", f"{100 * more:+.1f}".replace("-", "−")]
 
 
-def test_best_numbers_are_marked_and_only_those() -> None:
-    report = toy_report()
+def test_the_best_is_marked_where_a_test_tells_it_from_the_others() -> None:
+    good, bad = toy_predictions(0, clips=300), toy_predictions(1, clips=300)
+    runs = {"bad": replace(bad, probs=np.roll(bad.probs, 1, axis=1)), "good": good}
+    report = toy_report(runs)
     page = page_of(report)
-    table = page.tables.index([page.tables[2][0], *page.table("run", "n", "WAR", "top-2")])
-    best_war = max(percent(cell["war"]) for cell in report["cells"])
-    best_kl = min(plain(cell["kl"]) for cell in report["cells"])
-    for row, cell in enumerate(report["cells"], 1):
-        assert ((table, row, 2) in page.marked) == (percent(cell["war"]) == best_war)
-        assert ((table, row, 7) in page.marked) == (plain(cell["kl"]) == best_kl)
+    table = page.tables.index([page.tables[0][0], *page.table("run", "n", "WAR", "top-2")])
+    assert {(row, column) for where, row, column in page.marked if where == table} == {(2, 2), (2, 4), (2, 7), (2, 11)}
+    assert "good has the highest WAR" in page.text and "the lowest KL to the votes" in page.text
+
+
+def test_nothing_is_marked_or_called_best_where_the_clips_tell_nothing() -> None:
+    page = page_of(toy_report())
+    assert not page.marked
+    assert "WAR, UAR, KL and ECE do not tell the runs apart." in page.text
+    assert not re.search("has the (highest|lowest)", page.text)
+
+
+def test_constant_answers_stand_below_the_runs_and_a_blind_run_is_said_to_be_one() -> None:
+    run = toy_predictions(1)
+    page = page_of(toy_report({"sees": run, "blind": replace(run, probs=np.tile([0.4, *[0.1] * 6], (90, 1)))}))
+    rows = page.table("run", "n", "WAR", "top-2")
+    assert [row[0] for row in rows[2:4]] == [
+        "constant: this test part's own mean vote", "constant: this test part's own most frequent label",
+    ]  # fmt: skip
+    shares = run.shares.mean(axis=0)
+    assert rows[2][7] == plain(float(np.mean([stats.entropy(row, shares) for row in run.shares])))
+    assert rows[3][2] == percent(np.bincount(run.labels[run.labelled]).max() / run.labelled.sum()) and rows[3][7] == "–"
+    assert "blind is not shown to be better than a constant answer: the mean vote in KL" in page.text
+    assert "blind gives the same emotion to every clip." in page.text and "sees is not" not in page.text
 
 
 def test_folds_show_mean_and_deviation_beside_the_pooled_number() -> None:
@@ -290,7 +316,7 @@ def test_runs_that_are_no_two_by_two_get_the_table_alone() -> None:
     report = toy_report({name: toy_predictions(seed) for seed, name in enumerate(list(FOUR)[:3])})
     page = page_of(report)
     rows = page.table("run", "n", "WAR", "top-2")
-    assert [row[0] for row in rows if not row[0].startswith("people: ")] == list(FOUR)[:3]
+    assert [row[0] for row in rows if not row[0].startswith(("people: ", "constant: "))] == list(FOUR)[:3]
     with pytest.raises(AssertionError):
         page.table("step", "with")
 

@@ -22,32 +22,45 @@ def made_up(name: str, right: int, *, clips: int = 100, seed: int | None = 0, **
     return {"name": name, "n": clips, "war": share, "confusion": confusion, "training": {"seed": seed}} | known | scores
 
 
-def test_lead_in_war_is_counted_in_clips() -> None:
-    (lead,) = verdict.leads([made_up("a", 70), made_up("b", 73), made_up("c", 60)])
+def standing(first: str, others: dict[str, float | None]) -> dict[str, Any]:
+    """As `standings` gives it for a score: the first, and the corrected p value of each other."""
+    return {"first": first, "tests": [{"name": name, "p": p, "holm": p} for name, p in others.items()]}
+
+
+def test_a_run_leads_where_a_test_tells_it_from_every_other() -> None:
+    cells = [made_up("a", 70, kl=0.3), made_up("b", 73, kl=0.4), made_up("c", 60, kl=0.5)]
+    known = {"war": standing("b", {"a": 0.01, "c": 0.001}), "kl": standing("a", {"b": 0.2, "c": 0.07})}
+    (lead,) = verdict.leads(cells, known)
     assert (lead.names, lead.verb) == (["b"], "has")
-    assert lead.what == ["the highest WAR (73.0\N{NARROW NO-BREAK SPACE}%; 3 clips of 100 ahead of the next)"]
+    assert lead.what == ["the highest WAR (73.0\N{NARROW NO-BREAK SPACE}%; next 70.0\N{NARROW NO-BREAK SPACE}%)"]
+    assert verdict.untold(cells, known) == "KL does not tell the runs apart."
+    assert verdict.leading(known, BY_KEY["war"]) == ["b"] and verdict.leading(known, BY_KEY["kl"]) == []
 
 
-def test_runs_that_look_equal_share_the_lead() -> None:
-    cells = [made_up("a", 70, kl=0.30041), made_up("b", 60, kl=0.30039), made_up("c", 50, kl=0.4)]
-    assert [(lead.names, lead.verb) for lead in verdict.leads(cells)] == [(["a"], "has"), (["a", "b"], "share")]
-    assert verdict.leads(cells)[1].what == ["the lowest KL to the votes (0.300; next 0.400)"]
+def test_runs_that_no_test_tells_apart_share_the_lead() -> None:
+    cells = [made_up("a", 70), made_up("b", 73), made_up("c", 60)]
+    (lead,) = verdict.leads(cells, {"war": standing("b", {"a": 0.05, "c": 0.001})})
+    assert (lead.names, lead.verb) == (["a", "b"], "are ahead of the others, and not told apart, in")
+    assert lead.what == ["WAR (70.0\N{NARROW NO-BREAK SPACE}%, 73.0\N{NARROW NO-BREAK SPACE}%)"]
+    known = {"war": standing("b", {"a": 0.05, "c": 0.001})}
+    assert verdict.leading(known, BY_KEY["war"]) == ["b", "a"] and verdict.leading(known, BY_KEY["js"]) == []
 
 
-def test_nobody_leads_where_all_are_equal_or_unknown() -> None:
-    (lead,) = verdict.leads([made_up("a", 70), made_up("b", 70)])
-    assert (lead.names, lead.what) == (["All runs"], ["the same WAR (70.0\N{NARROW NO-BREAK SPACE}%)"])
-    assert verdict.leads([made_up("a", 0, clips=0), made_up("b", 0, clips=0)]) == []
-    assert verdict.best([made_up("a", 70, kl=0.3), made_up("b", 60)], BY_KEY["kl"]) == []
+def test_nobody_leads_where_nothing_is_told_apart_or_was_tested() -> None:
+    cells = [made_up("a", 70), made_up("b", 71)]
+    known = {key: standing("b", {"a": 0.5}) for key in ("war", "uar", "kl", "ece")}
+    assert verdict.leads(cells, known) == []
+    assert verdict.untold(cells, known) == "WAR, UAR, KL and ECE do not tell the runs apart."
+    assert verdict.leads(cells, None) == [] and "Nothing was tested" in verdict.untold(cells, None)
+    assert verdict.untold(cells[:1], None) == ""
 
 
-def test_chance_says_how_many_runs_lie_within_the_interval() -> None:
+def test_chance_gives_the_interval_of_the_highest_accuracy() -> None:
     said = verdict.caveats([made_up("a", 80), made_up("b", 75), made_up("c", 20)])[0]
     assert "interval of 71.1 to 86.7" in said  # Wilson's for 80 of 100
-    assert "1 of the 2 other runs lies within it" in said
-    cells = [made_up("a", 80), made_up("b", 75), made_up("c", 76)]
-    assert "all 2 other runs lie within it" in verdict.caveats(cells)[0]
-    assert "the other run lies outside of it" in verdict.caveats([made_up("a", 80), made_up("c", 20)])[0]
+    over = made_up("a", 80) | {"intervals": {"war": [0.5, 0.95]}}
+    assert verdict.caveats([over], 4)[0].startswith("With 100 clips of 4 groups (persons, films), a WAR of 80.0")
+    assert "interval of 50.0 to 95.0" in verdict.caveats([over], 4)[0]
 
 
 def test_seeds_are_named() -> None:
@@ -59,7 +72,7 @@ def test_seeds_are_named() -> None:
 def test_other_clips_are_said_and_not_counted_against_each_other() -> None:
     cells = [made_up("a", 80), made_up("b", 70, clips=90)]
     assert "not scored on the same clips" in " ".join(verdict.caveats(cells))
-    assert "ahead" not in verdict.leads(cells)[0].what[0]
+    assert verdict.leads(cells, None) == []
     assert verdict.title({"cells": cells}) == "Two runs, judged on 90–100 test clips"
 
 
@@ -132,6 +145,12 @@ def test_why_nothing_was_fitted_is_said_once_or_by_run() -> None:
     assert first == "a: nothing was fitted after training: no clip was held out."
     assert second.startswith("b: no logit adjustment")
     assert verdict.unmended([made_up("a", 70), made_up("b", 70) | {"posthoc": {"rows": [], "balanced": False}}]) == []
+
+
+def test_what_was_refused_is_said_once() -> None:
+    refused = {"posthoc": {"rows": [], "refused": ["expected 100 validation clips or more, got 5"]}}
+    cells = [made_up("a", 70) | refused, made_up("b", 70) | refused]
+    assert verdict.unmended(cells) == ["Not fitted: expected 100 validation clips or more, got 5."]
 
 
 def test_the_setting_of_a_remedy_is_a_number_or_a_range_over_folds() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dfer.evaluation import Predictions, build_report, by_groups, cell, gallery
+from dfer.evaluation.evidence import evidence
 from dfer.evaluation.posthoc import Fold, posthoc
 from dfer.evaluation.protocol import jsonable
 from dfer.labels import DFEW
@@ -66,8 +67,10 @@ def toy_report(
     """A report on `predictions`, {hard, soft} × {plain, MIDAS} unless told otherwise; `data` adds to its "data"."""
     known = cells or FOUR
     table = predictions or {name: toy_predictions(seed) for seed, name in enumerate(known)}
+    told = evidence({name: [part] for name, part in table.items()}, draws=500)
     parts = [
         toy_cell(name, part, labels=known.get(name, ("soft", ""))[0], mix=known.get(name, ("", "none"))[1])
+        | told["cells"][name]
         for name, part in table.items()
     ]
     return build_report(
@@ -75,6 +78,7 @@ def toy_report(
         data={"source": "toy", "clips": 300, "left_out": {"no frames on disk": 3}} | data,
         protocol=["Tested once.", "No choice was made on the test part."],
         gallery=gallery(table, count=12),
+        evidence=told,
     )
 
 

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from dfer import DferError, Manifest, Predictions, load_checkpoint
-from dfer.evaluation import fit_temperature
+from dfer.evaluation import calibration, fit_temperature
 from dfer.training import Recipe, evaluate_runs, load_recipe, train_folds
 from dfer.training.clips import choose_clips
 from dfer.training.estimate import Estimation, estimate_labels
@@ -42,6 +43,25 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     manifest = Manifest.read(toy_manifest(tmp_path_factory.mktemp("toy"), clips=36))
     assert 0 < (manifest.labels < 0).sum() < 12
     return manifest
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_will_do() -> Iterator[None]:
+    """A toy's validation part is a handful of clips."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calibration, "FEWEST_FOR_TEMPERATURE", 1)
+        yield
+
+
+def test_too_few_clips_for_a_temperature_are_refused_before_anything_is_trained(
+    toy: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibration, "FEWEST_FOR_TEMPERATURE", 100)
+    with pytest.raises(
+        DferError, match=r"expected 100 validation clips or more to fit a temperature on, got \d;.*data.validation"
+    ):
+        estimate_labels(quick(), toy, tmp_path / "runs", plan=PLAN)
+    assert not (tmp_path / "runs").exists()
 
 
 class Seen:
@@ -253,6 +273,7 @@ def test_no_score_is_taken_against_a_soft_label(trained: tuple[Path, Path], tmp_
 
 SCRIPT = """
 import os, signal, sys
+from collections.abc import Iterator
 from pathlib import Path
 import torch
 torch.set_num_threads(1)

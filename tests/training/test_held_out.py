@@ -13,7 +13,7 @@ import pytest
 from sklearn.metrics import accuracy_score
 
 from dfer import DferError, Manifest, Predictions
-from dfer.evaluation import adjust
+from dfer.evaluation import adjust, calibration
 from dfer.training import evaluate_runs, train_folds
 from dfer.training.clips import choose_clips
 
@@ -45,6 +45,13 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def run(trained: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained, tmp_path / "run"))
+
+
+@pytest.fixture
+def few_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A toy's validation part is a handful of clips."""
+    monkeypatch.setattr(calibration, "FEWEST_FOR_TEMPERATURE", 1)
+    monkeypatch.setattr(calibration, "FEWEST_FOR_VECTOR", 1)
 
 
 def cell_of(run: Path, out: Path, **options: Any) -> dict[str, Any]:
@@ -108,6 +115,17 @@ def test_a_run_of_which_test_predictions_alone_are_left_is_still_reported(run: P
     assert rest["war"] == whole["war"]
 
 
+def test_a_handful_of_validation_clips_is_refused_with_the_number_that_would_do(run: Path, tmp_path: Path) -> None:
+    posthoc = cell_of(run, tmp_path / "out")["posthoc"]
+    assert not [row for row in posthoc["rows"] if row["method"].startswith(("temperature", "vector"))]
+    assert any(
+        why.startswith("expected 100 validation clips or more to fit a temperature on, got")
+        for why in posthoc["refused"]
+    )
+    assert "Not fitted: expected 100 validation clips or more" in (tmp_path / "out" / "report.html").read_text()
+
+
+@pytest.mark.usefixtures("few_will_do")
 @pytest.mark.parametrize("loss", [{"name": "logit_adjusted"}, {"class_weights": "balanced"}, {"sampler": "balanced"}])
 def test_what_was_balanced_in_training_is_not_adjusted_again(
     loss: dict[str, object], run: Path, data: Path, tmp_path: Path

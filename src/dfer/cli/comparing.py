@@ -35,16 +35,18 @@ def compare(
         Path | None,
         typer.Option(help="The manifest: intervals are then about its groups (persons, films) instead of clips."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the tests' draws.")] = 0,
 ) -> None:
     """Say what the saved predictions of runs support, with intervals and tests; write compare.json and compare.html."""
     from dfer import evaluation
+    from dfer.evaluation.constant import read_constants
 
     cells = _cells(runs)
     groups = None if data is None else _groups(data)
     tables = {name: [evaluation.read_run(path) for path in paths] for name, paths in cells.items()}
-    comparison = evaluation.compare(tables, groups=groups, seed=seed)
     first = next(iter(cells.values()))[0]
+    constants = read_constants(first, next(iter(tables.values()))[0].emotions)
+    comparison = evaluation.compare(tables, groups=groups, constants=constants, seed=seed)
     folder = out or (first if first.is_dir() else first.parent)
     evaluation.write_comparison(comparison, folder)
     show_comparison(comparison, folder / "compare.html")
@@ -75,7 +77,7 @@ def _groups(path: Path) -> dict[str, str]:
 def show_comparison(comparison: Mapping[str, Any], page: Path) -> None:
     """The main scores on the terminal, the sentence, and where the page is."""
     from dfer.evaluation import findings
-    from dfer.evaluation.comparison import TESTED
+    from dfer.evaluation.paired import TESTED
     from dfer.evaluation.scores import BY_KEY
 
     scores = [BY_KEY[key] for key in TESTED]
@@ -90,6 +92,8 @@ def show_comparison(comparison: Mapping[str, Any], page: Path) -> None:
             escape(cell["name"]),
             *(f"{score.text(it['value'])}\n{findings.between(score, it['interval'])}" for score, it in found),
         )
+    for row in comparison["constants"]:
+        table.add_row(escape(row["name"]), *(score.text(row[score.key]) for score in scores), style="dim")
     console.print(table)
     say(findings.conclusion(comparison))
     for sentence in findings.caveats(comparison):

@@ -116,6 +116,9 @@ def robustness(
         wars = [_number(run[part]["war"], 100, 1) for part in ("clean", "mean")]
         distances = [_number(run[part]["kl"], 1, 3) for part in ("clean", "mean")]
         table.add_row(escape(run["name"]), *wars, *distances, _number(run["corruption_error"], 1, 3))
+    for row in result["constants"]:
+        war, kl = _number(row["war"], 100, 1), _number(row["kl"], 1, 3)
+        table.add_row(escape(row["name"]), war, war, kl, kl, "", style="dim")
     console.print(table)
     say(conclusion(result))
     say(f"page: {(out or runs[0]) / 'robustness.html'}")
@@ -159,14 +162,29 @@ def show_report(report: dict[str, Any], path: Path) -> None:
     table.add_column("cell", overflow="fold")
     for name in ("clips", "WAR ↑", "UAR ↑", "KL ↓", "JS ↓", "ECE ↓"):
         table.add_column(name, justify="right")
-    for cell in report["cells"]:
-        percent = [_number(cell[key], 100, 1) for key in ("war", "uar")]
-        plain = [_number(cell[key], 1, 3) for key in ("kl", "js", "ece")]
-        table.add_row(escape(cell["name"]), str(cell["n"]), *percent, *plain)
+    for row in (*report["cells"], *(report["constants"] or [])):
+        percent = [_number(row[key], 100, 1) for key in ("war", "uar")]
+        plain = [_number(row[key], 1, 3) for key in ("kl", "js", "ece")]
+        clips, style = (str(row["n"]), None) if row in report["cells"] else ("", "dim")
+        table.add_row(escape(row["name"]), clips, *percent, *plain, style=style)
     console.print(table)
+    for sentence in _verdict(report):
+        say(sentence)
     if note := report["data"].get("note"):
         say(note)
     say(f"report: {path}")
+
+
+def _verdict(report: dict[str, Any]) -> list[str]:
+    """What the clips tell of several runs, and which are no better than a constant."""
+    from dfer.evaluation import findings, verdict
+
+    cells, standings = report["cells"], report["standings"]
+    leads = [
+        f"{' and '.join(lead.names)} {lead.verb} {' and '.join(lead.what)}." for lead in verdict.leads(cells, standings)
+    ]
+    said = [] if len(cells) == 1 else [*leads, verdict.untold(cells, standings)]
+    return [sentence for sentence in (*said, *findings.warnings(cells)) if sentence]
 
 
 def _number(value: float | None, factor: float, digits: int) -> str:

@@ -50,7 +50,6 @@ from dfer.evaluation.significance import (
     interval,
     mcnemar,
     mean_and_deviation,
-    p_value,
     welch,
 )
 from dfer.evaluation.subgroups import by_groups
@@ -98,7 +97,6 @@ __all__ = [
     "mcnemar",
     "mean_and_deviation",
     "no_majority_auroc",
-    "p_value",
     "read_run",
     "recall",
     "reliability",

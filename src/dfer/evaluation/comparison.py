@@ -1,12 +1,12 @@
 """Two or more runs on the same test clips: their scores, how far chance moves them, and tests between them.
 
 Conventions: a cell is one recipe, run once or with several seeds; its score is the mean over its runs. Cells are
-compared with the first one, the baseline. Intervals and p values are about the drawing of test clips, with the runs as
-they are; the deviation over seeds stands beside them, and Welch's test where both cells have several. Two conventions
-for folds are in use and both are given: "pooled" scores all folds' predictions at once, "averaged" is the mean of the
-folds' scores. Intervals and tests are for the pooled ones.
+compared with the first one, the baseline. Intervals and p values are about the choice of test clips, with the runs as
+they are (see `dfer.evaluation.halves`); the deviation over seeds stands beside them, and Welch's test where both cells
+have several. Two conventions for folds are in use and both are given: "pooled" scores all folds' predictions at once,
+"averaged" is the mean of the folds' scores. Intervals and tests are for the pooled ones.
 
-All tests of a comparison are one family in Holm's correction.
+All tests between cells are one family in Holm's correction.
 """
 
 from __future__ import annotations
@@ -20,35 +20,23 @@ from numpy.typing import NDArray
 from dfer.errors import DferError
 from dfer.evaluation.alignment import aligned, group_names
 from dfer.evaluation.ceiling import annotators_ceiling
+from dfer.evaluation.constant import Constant, beyond, pairs_with, references
+from dfer.evaluation.halves import Interval
+from dfer.evaluation.paired import TESTED, Difference, correct, judge
 from dfer.evaluation.predictions import Predictions
 from dfer.evaluation.protocol import AVERAGED, jsonable, score
 from dfer.evaluation.scores import ALL_SCORES
-from dfer.evaluation.significance import (
-    CONFIDENCE,
-    DRAWS,
-    bootstrap,
-    centred,
-    holm,
-    interval,
-    mcnemar,
-    mean_and_deviation,
-    p_value,
-    welch,
-)
-from dfer.evaluation.sums import SUMMED, contributions, scores_of_sums
+from dfer.evaluation.significance import CONFIDENCE, DRAWS, mcnemar, mean_and_deviation, welch
 from dfer.version import __version__
 
-Floats = NDArray[np.float64]
-
 FORMAT = "dfer.compare/1"
-TESTED = ("war", "uar", "kl", "ece")
-"""The scores that are tested between cells; the others get intervals alone, so that the family stays small."""
 
 
 def compare(
     cells: Mapping[str, Sequence[Predictions]],
     *,
     groups: Mapping[str, str] | None = None,
+    constants: Mapping[int, Constant] | None = None,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -56,17 +44,19 @@ def compare(
 
     Args:
         cells: name -> the predictions of its runs, one a seed; two cells or more, the first is the baseline.
-        groups: clip -> person or film; whole groups are drawn then.
-        draws: samples of the bootstrap.
-        seed: of the bootstrap.
+        groups: clip -> person or film; whole groups are swapped then.
+        constants: of each fold's training part, in the emotions of the first run; None takes the test part's own.
+        draws: random halves of the clips or groups, see `dfer.evaluation.halves`.
+        seed: of the draws.
 
     Returns:
         "format", "version", "emotions", "absent" (those without a labelled clip), "baseline";
         "clips": of the common ones "all", "labelled", "voted", "groups"; "left_out": {run: ids that another lacks};
-        "draws", "seed", "confidence" of the bootstrap; "ceiling": see `dfer.evaluation.ceiling`;
+        "draws", "seed", "confidence" of the tests; "ceiling": see `dfer.evaluation.ceiling`;
+        "constants": rows of scores, see `dfer.evaluation.constant`;
         "cells": each "name", "seeds" (how many runs), "folds", "answers" (how many emotions it ever gives), "scores"
         {score: "value", "deviation" over seeds, "interval", "runs"}, "averaged" {score: "mean", "deviation" over
-        folds}, "risk_coverage" (of its first run);
+        folds}, "risk_coverage" (of its first run), "beyond_constant" {score: "difference", "interval", "p"};
         "comparisons": each "name", "against", "mcnemar" (of single runs), "scores" {score: "difference", "interval",
         "p", "holm", "welch"}, the latter four where the score has them.
 
@@ -80,17 +70,26 @@ def compare(
     owner = np.repeat(np.arange(len(cells)), [len(part) for part in cells.values()])
     parts = [[runs[k] for k in np.flatnonzero(owner == place)] for place in range(len(cells))]
     drawn = None if groups is None else group_names(runs[0].ids, groups)
-    sampled = _sampled(runs, owner, drawn, draws=draws, seed=seed)
-    told = [_cell(name, part, _column(sampled, k)) for k, (name, part) in enumerate(zip(cells, parts, strict=True))]
-    pairs = [
-        _pair(told, place, sampled) | {"mcnemar": _mcnemar(parts[0], parts[place])} for place in range(1, len(told))
+    fixed = references(runs[0], constants)
+    pairs = [(0, place) for place in range(1, len(cells))]
+    judged = judge(
+        parts + [[constant.predictions] for constant in fixed], pairs + pairs_with(fixed, len(cells)),
+        groups=drawn, draws=draws, seed=seed,
+    )  # fmt: skip
+    told = [
+        _cell(name, part, judged.intervals[place]) | {"beyond_constant": tests}
+        for place, (name, part, tests) in enumerate(zip(cells, parts, beyond(fixed, judged, len(cells)), strict=True))
     ]
-    _correct(pairs)
+    compared = [
+        _pair(told[0], told[place], judged.differences[0, place]) | {"mcnemar": _mcnemar(parts[0], parts[place])}
+        for _, place in pairs
+    ]
+    correct([pair["scores"][key] for pair in compared for key in TESTED])
     result: dict[str, Any] = jsonable(
         {
             "format": FORMAT, "version": __version__, **_of_clips(runs[0], drawn), "left_out": left_out,
             "draws": draws, "seed": seed, "confidence": CONFIDENCE, "baseline": told[0]["name"],
-            "cells": told, "comparisons": pairs,
+            "constants": [constant.row() for constant in fixed], "cells": told, "comparisons": compared,
         }
     )  # fmt: skip
     return result
@@ -119,31 +118,14 @@ def _of_clips(run: Predictions, groups: NDArray[np.object_] | None) -> dict[str,
     }  # fmt: skip
 
 
-def _sampled(
-    runs: Sequence[Predictions], owner: NDArray[np.int64], groups: Any, *, draws: int, seed: int
-) -> dict[str, Floats]:
-    """The cells' scores in each sample of clips, {score: (draws, cells)}: the mean over the runs of a cell."""
-    parts = contributions(runs)
-    sums = bootstrap(parts.table, np.random.default_rng(seed), draws=draws, groups=groups)
-    mean = np.eye(owner.max() + 1)[owner] / np.bincount(owner)
-    whole = scores_of_sums(parts.table.sum(axis=0, keepdims=True), parts)
-    sampled = scores_of_sums(sums, parts)
-    return {key: centred(sampled[key] @ mean, whole[key][0] @ mean) for key in SUMMED}
-
-
-def _column(sampled: Mapping[str, Floats], place: int) -> dict[str, Floats]:
-    return {key: values[:, place] for key, values in sampled.items()}
-
-
-def _cell(name: str, parts: Sequence[Predictions], sampled: Mapping[str, Floats]) -> dict[str, Any]:
+def _cell(name: str, parts: Sequence[Predictions], intervals: Mapping[str, Interval | None]) -> dict[str, Any]:
     """One cell's own numbers."""
-    runs = [score(part) for part in parts]
+    runs = [score(part, people=False) for part in parts]
     scores = {}
     for key in (wanted.key for wanted in ALL_SCORES):
         seeds = [run[key] for run in runs]
         value, spread = mean_and_deviation(seeds)
-        ends = interval(sampled[key].clip(0.0)) if key in SUMMED else None
-        scores[key] = {"value": value, "deviation": spread, "interval": ends, "runs": seeds}
+        scores[key] = {"value": value, "deviation": spread, "interval": intervals.get(key), "runs": seeds}
     deviation = runs[0]["sd"] if len(runs) == 1 else None  # over folds, and of one seed: never of both
     averaged = {
         key: {
@@ -160,33 +142,22 @@ def _cell(name: str, parts: Sequence[Predictions], sampled: Mapping[str, Floats]
     }  # fmt: skip
 
 
-def _pair(cells: Sequence[Mapping[str, Any]], place: int, sampled: Mapping[str, Floats]) -> dict[str, Any]:
+def _pair(first: Mapping[str, Any], other: Mapping[str, Any], tests: Mapping[str, Difference]) -> dict[str, Any]:
     """A cell less the baseline."""
-    first, other = cells[0], cells[place]
     scores: dict[str, dict[str, Any]] = {}
     for key, old in first["scores"].items():
         new = other["scores"][key]
         known = old["value"] is not None and new["value"] is not None
         scores[key] = {"difference": new["value"] - old["value"] if known else None}
-        if key in SUMMED:
-            differences = sampled[key][:, place] - sampled[key][:, 0]
-            scores[key] |= {"interval": interval(differences)}
-            if key in TESTED:
-                scores[key] |= {"p": p_value(differences), "welch": welch(old["runs"], new["runs"])}
+        if key in tests:
+            scores[key] |= {"interval": tests[key].interval}
+        if key in TESTED:
+            scores[key] |= {"p": tests[key].p, "welch": welch(old["runs"], new["runs"])}
     return {"name": other["name"], "against": first["name"], "scores": scores}
-
-
-def _correct(pairs: Sequence[dict[str, Any]]) -> None:
-    """Adds "holm" to every test, all of them together."""
-    tests = [pair["scores"][key] for pair in pairs for key in TESTED]
-    corrected = holm([None if np.isnan(test["p"]) else test["p"] for test in tests])
-    for test, p in zip(tests, corrected, strict=True):
-        test["holm"] = p
 
 
 def _mcnemar(first: Sequence[Predictions], second: Sequence[Predictions]) -> dict[str, Any] | None:
     """The clips that one of two runs alone got right; None where a cell has several runs."""
     if len(first) > 1 or len(second) > 1:
         return None
-    right = [run.probs[run.labelled].argmax(axis=1) == run.labels[run.labelled] for run in (first[0], second[0])]
-    return mcnemar(*right)._asdict()
+    return mcnemar(first[0].right, second[0].right)._asdict()

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from dfer.evaluation import findings
-from dfer.evaluation.comparison import TESTED
 from dfer.evaluation.figures import Axis, Mark, own_marks, risk_panels, ticks
+from dfer.evaluation.paired import TESTED
 from dfer.evaluation.protocol import AVERAGED
 from dfer.evaluation.scores import ALL_SCORES, BY_KEY, CALIBRATION, CEILINGS, Score
 from dfer.files import replacing

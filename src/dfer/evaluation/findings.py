@@ -1,7 +1,8 @@
-"""What a comparison says, in careful words: one sentence on what the data support, and what they do not say.
+"""What numbers say, in careful words: one sentence on what the data support, and what they do not say.
 
-Conventions: a difference is called one when Holm's p value is below 1 - confidence. "Ahead" is better in the score's
-own direction. What is not told apart is not called equal.
+Conventions: a difference is called one when Holm's p value is below 1 - confidence and, where both cells were run with
+several seeds, Welch's p value over the seeds is, too. "Ahead" is better in the score's own direction. What is not told
+apart is not called equal.
 """
 
 from __future__ import annotations
@@ -10,38 +11,67 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dfer.errors import listed
-from dfer.evaluation.comparison import TESTED
+from dfer.evaluation.constant import is_beyond
+from dfer.evaluation.paired import TESTED, supported
 from dfer.evaluation.scores import BY_KEY, Score
 from dfer.evaluation.significance import CONFIDENCE
 from dfer.pages import SPACE, UNDEFINED
 
 Comparison = Mapping[str, Any]
 
+NO_BETTER = {"kl": "the mean vote in KL", "war": "the most frequent label in WAR"}
 IN_FULL = 1
 """Up to so many cells beside the baseline, the sentence gives the numbers; of more, the table does."""
 
 
 def conclusion(comparison: Comparison) -> str:
-    """One sentence: which cells are ahead of the baseline or behind, in which tested scores."""
+    """Which cells are ahead of the baseline or behind, in which tested scores; which are no better than a constant."""
     pairs = comparison["comparisons"]
     parts = [_of_pair(pair, in_full=len(pairs) <= IN_FULL) for pair in pairs]
-    return f"On {_clips(comparison)}, {'; '.join(parts)}."
+    return " ".join([f"On {_clips(comparison)}, {'; '.join(parts)}.", *warnings(comparison["cells"])])
+
+
+def warnings(cells: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Which runs are no better than an answer that never looks, and which give one emotion to every clip.
+
+    Args:
+        cells: each "name", and where they are known "beyond_constant" (see `dfer.evaluation.constant.beyond`) and
+            "answers", how many emotions it ever gives.
+    """
+    constants: dict[tuple[str, ...], list[str]] = {}
+    for key, what in NO_BETTER.items():
+        tests = [(cell["name"], (cell.get("beyond_constant") or {}).get(key)) for cell in cells]
+        if behind := tuple(name for name, test in tests if test and not is_beyond(key, test)):
+            constants.setdefault(behind, []).append(what)
+    said = [
+        f"{_joined(names)} {'is' if len(names) == 1 else 'are'} not shown to be better than a constant answer: "
+        f"{_joined(answers)}."
+        for names, answers in constants.items()
+    ]
+    if names := [cell["name"] for cell in cells if cell.get("answers") == 1]:
+        said.append(f"{_joined(names)} give{'s' * (len(names) == 1)} the same emotion to every clip.")
+    return said
 
 
 def caveats(comparison: Comparison) -> list[str]:
     """What the sentence does not cover."""
-    said = [_left_out(comparison), _labels(comparison), _constant(comparison), _draws(comparison), _seeds(comparison)]
+    said = [_left_out(comparison), _labels(comparison), _draws(comparison), _seeds(comparison)]
     return [sentence for sentence in said if sentence]
-
-
-def supported(test: Mapping[str, Any]) -> bool:
-    """Whether a tested difference is more than the drawing of clips explains."""
-    return test["holm"] is not None and test["holm"] < 1 - CONFIDENCE - 1e-12
 
 
 def ahead(score: Score, test: Mapping[str, Any]) -> bool:
     """Whether a difference is for the better."""
     return bool((test["difference"] > 0) == score.higher_is_better)
+
+
+def against_seeds(test: Mapping[str, Any]) -> bool:
+    """Whether the spread over seeds explains a difference, as far as that was measured."""
+    return test.get("welch") is not None and test["welch"] >= 1 - CONFIDENCE
+
+
+def told(test: Mapping[str, Any]) -> bool:
+    """Whether a difference is more than the choice of clips explains, and than the seeds do where that is known."""
+    return supported(test) and not against_seeds(test)
 
 
 def p_text(p: float | None) -> str:
@@ -65,33 +95,38 @@ def between(score: Score, ends: Sequence[float] | None, *, signed: bool = False)
 
 def _of_pair(pair: Mapping[str, Any], *, in_full: bool) -> str:
     tests = {key: pair["scores"][key] for key in TESTED if pair["scores"][key]["holm"] is not None}
-    better: list[str] = []
-    worse: list[str] = []
-    rest: list[str] = []
+    sorted_by: dict[str, list[str]] = {"ahead of": [], "behind": [], "seeds": [], "open": []}
     for key, test in tests.items():
         score = BY_KEY[key]
-        if not supported(test):
-            rest.append(score.name)
-            continue
-        (better if ahead(score, test) else worse).append(score.name + (_numbers(score, test) if in_full else ""))
+        kind = "open" if not supported(test) else "seeds" if against_seeds(test) else "behind"
+        kind = "ahead of" if kind == "behind" and ahead(score, test) else kind
+        numbers = _numbers(score, test) if in_full and kind != "open" else ""
+        sorted_by[kind].append(score.name + numbers)
     name, against = pair["name"], pair["against"]
     if not tests:
         return f"nothing could be tested between {name} and {against}"
-    if not better and not worse:
-        return f"{_joined(rest)} {'does' if len(rest) == 1 else 'do'} not tell {name} and {against} apart"
-    sides = (("ahead of", better), ("behind", worse))
-    told = [f"{word} {against} in {_joined(names)}" for word, names in sides if names]
-    open_ = f", while {_joined(rest)} {'does' if len(rest) == 1 else 'do'} not tell them apart" if rest else ""
-    return f"{name} is {' and '.join(told)}{open_}"
+    sides = [f"{word} {against} in {_joined(sorted_by[word])}" for word in ("ahead of", "behind") if sorted_by[word]]
+    parts = [f"{name} is {' and '.join(sides)}"] if sides else []
+    if seeds := sorted_by["seeds"]:
+        parts.append(f"another seed may turn what these clips say of {name} in {_joined(seeds)}")
+    if rest := sorted_by["open"]:
+        whom = "them" if parts else f"{name} and {against}"
+        parts.append(f"{_joined(rest)} {'does' if len(rest) == 1 else 'do'} not tell {whom} apart")
+    return ", while ".join([parts[0], _joined(parts[1:])] if parts[1:] else parts)
 
 
 def _numbers(score: Score, test: Mapping[str, Any]) -> str:
     unit = " points" if score.percent else ""
-    p = p_text(test["holm"])
+    seeds = "" if test.get("welch") is None else f", over seeds {_p_is(test['welch'])}"
     return (
         f" ({score.difference(test['difference'], 0.0)}{unit}, 95{SPACE}% interval "
-        f"{between(score, test['interval'], signed=True)}, p {p if p.startswith('<') else f'= {p}'})"
+        f"{between(score, test['interval'], signed=True)}, {_p_is(test['holm'])}{seeds})"
     )
+
+
+def _p_is(p: float) -> str:
+    text = p_text(p)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
 def _clips(comparison: Comparison) -> str:
@@ -123,21 +158,15 @@ def _labels(comparison: Comparison) -> str:
     return " ".join(said)
 
 
-def _constant(comparison: Comparison) -> str:
-    """A run that gives one answer to everything has a WAR, too."""
-    names = [cell["name"] for cell in comparison["cells"] if cell["answers"] == 1]
-    if not names:
-        return ""
-    return f"{_joined(names)} give{'s' * (len(names) == 1)} the same emotion to every clip."
-
-
 def _draws(comparison: Comparison) -> str:
     groups = comparison["clips"]["groups"]
+    if groups == 1:
+        return "All clips show one group (person, film): nothing can be tested."
     if groups:
-        return f"Intervals and p values come from drawing the {groups:,} groups (persons, films) anew, not clips."
+        return f"Intervals and p values take the {groups:,} groups (persons, films) as the units, not the clips."
     return (
-        "Intervals and p values come from drawing clips one by one; where several clips show one person they are too "
-        "narrow, unless groups are given."
+        "Intervals and p values take each clip by itself; where several clips show one person they are too narrow, "
+        "unless groups are given."
     )
 
 
@@ -148,16 +177,7 @@ def _seeds(comparison: Comparison) -> str:
     said = "Scores are means over each cell's runs; their spread over seeds is not in the intervals"
     if min(seeds) == 1:
         return f"{said}, and unknown where there is one run."
-    tests = [
-        (f"{pair['name']} in {BY_KEY[key].name} ({p_text(test['welch'])})", test["welch"])
-        for pair in comparison["comparisons"]
-        for key in TESTED
-        if supported(test := pair["scores"][key]) and test["welch"] is not None
-    ]
-    weak = [text for text, p in tests if p >= 1 - CONFIDENCE]
-    if weak:
-        return f"{said}: Welch's t test over the seeds (p in brackets) leaves open {'; '.join(weak)}."
-    return f"{said}; Welch's t test over the seeds bears out every difference that is told." if tests else f"{said}."
+    return f"{said}; a difference is told only where Welch's t test over the seeds bears it out."
 
 
 def _joined(names: Sequence[str]) -> str:

@@ -18,28 +18,38 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 
 from dfer.errors import DferError, listed
-from dfer.evaluation.calibration import apply_temperature, fit_temperature, fit_vector_scaling
+from dfer.evaluation.calibration import apply_temperature, fit_temperature, fit_vector_scaling, require_clips
+from dfer.evaluation.evidence import known_groups
 from dfer.evaluation.metrics import EPSILON, uar
+from dfer.evaluation.paired import standings
 from dfer.evaluation.predictions import Predictions, concatenate
 from dfer.evaluation.protocol import measure
 from dfer.evaluation.selective import fit_threshold
 from dfer.labels import one_hot
 
 Floats = NDArray[np.float64]
+Remedy = Callable[[Floats], Floats]
+"""Probabilities (N, K) to probabilities (N, K)."""
+Fitted = dict[str, tuple[Sequence[float], list[Remedy]]]
+"""Method -> its setting and its remedy, one a fold."""
+Result = TypeVar("Result")
 
 MENDED = ("war", "uar", "kl", "ece", "vote_ece")
 """The scores that are given before and after."""
 TAUS = np.linspace(0.0, 2.0, 21)
 """Strengths of the logit adjustment that validation chooses among; 0 changes nothing."""
+FEWEST_FOR_TAU, FEWEST_FOR_REJECT = 50, 500
+"""Validation clips with a label. On fewer, τ loses two points of UAR and more, and a rule for 10 % wrong answers gives
+more than 25 % in one run of twenty (benchmarks/temperature.py)."""
 RISKS = (0.05, 0.1, 0.2)
 """Shares of wrong answers that the reject rule is fitted for."""
 
@@ -83,82 +93,119 @@ def choose_tau(validation: Predictions, prior: ArrayLike) -> float:
     """The strength of `adjust` with the highest UAR on the validation part; the least of equals.
 
     Raises:
-        DferError: no validation clip with a label.
+        DferError: fewer validation clips with a label than `FEWEST_FOR_TAU`.
     """
-    rows = validation.labelled
-    if not rows.any():
-        raise DferError("expected validation clips with a label to choose tau on, got none")
-    reached = [uar(adjust(validation.probs[rows], prior, tau), validation.labels[rows]) for tau in TAUS]
+    judged = validation.select(validation.labelled)
+    require_clips("the strength of logit adjustment", len(judged), FEWEST_FOR_TAU)
+    return best_tau(judged.probs, judged.labels, np.asarray(prior, dtype=np.float64))
+
+
+def best_tau(probs: Floats, labels: NDArray[np.int64], prior: Floats) -> float:
+    """`choose_tau` on however few clips."""
+    reached = [uar(adjust(probs, prior, tau), labels) for tau in TAUS]
     return float(TAUS[int(np.argmax(np.round(reached, 12)))])
 
 
-def posthoc(folds: Sequence[Fold]) -> dict[str, Any]:
+def posthoc(folds: Sequence[Fold], *, groups: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The scores of the test parts before and after each remedy.
 
     Args:
         folds: of one run, at least one.
+        groups: clip -> person or film, for the tests between remedies.
 
     Returns:
         "clips" (of validation, all folds together), "rows": of each remedy "method" ("none", "temperature",
         "temperature_labels", "vector", "prior", "prior_chosen"), "setting" (one number a fold: the temperature or τ;
-        none of the others) and the scores `MENDED`; "reject": see `_rejected`.
+        none of the others) and the scores `MENDED`; "standings": which remedy is first in what, see
+        `dfer.evaluation.paired.standings`; "reject": see `_rejected`; "refused": sentences on what too few validation
+        clips cannot fit.
 
     Raises:
-        DferError: a fold whose validation clips nobody judged.
+        DferError: a fold whose validation clips nobody judged, or no test clip.
     """
     folds = [_alike(fold) for fold in folds]
-    voiced = [_said(fold.validation) for fold in folds]
-    labelled = all(fold.validation.labelled.any() for fold in folds)
-    if not all(rows.any() for rows, _ in voiced):
+    if not all(_said(fold.validation).any() for fold in folds):
         raise DferError("expected validation clips with votes or a label in every fold, found a fold without")
-    fitted = [
-        (_logits(fold.validation.probs[rows]), wanted) for fold, (rows, wanted) in zip(folds, voiced, strict=True)
-    ]
-    temperatures = [fit_temperature(*part) for part in fitted]
-    vectors = [fit_vector_scaling(*part) for part in fitted]
+    if not any(len(fold.test) for fold in folds):
+        raise DferError("expected test clips to judge by, got none")
+    fitted, refused = _fitted(folds)
+    tests = {
+        method: concatenate(
+            [replace(fold.test, probs=apply(fold.test.probs)) for fold, apply in zip(folds, remedies, strict=True)]
+        )
+        for method, (_, remedies) in fitted.items()
+    }
     rows = [
-        _row("none", folds, [lambda probs: probs for _ in folds]),
-        _row("temperature", folds, [_temperature(value) for value in temperatures], temperatures),
+        {"method": method, "setting": list(fitted[method][0]), **measure(test, MENDED)}
+        for method, test in tests.items()
     ]
-    if labelled and any(fold.validation.voted.any() for fold in folds):
-        temperatures = [fit_temperature(*_labels(fold.validation)) for fold in folds]
-        rows.append(_row("temperature_labels", folds, [_temperature(value) for value in temperatures], temperatures))
-    rows.append(_row("vector", folds, [_on_probs(vector.apply) for vector in vectors]))
-    priors = [fold.prior for fold in folds if fold.prior is not None]
-    if len(priors) == len(folds):
-        taus = {"prior": [1.0 for _ in folds]}
-        if labelled:
-            parts = zip(folds, priors, strict=True)
-            taus["prior_chosen"] = [choose_tau(fold.validation, prior) for fold, prior in parts]
-        rows += [_row(method, folds, list(map(_adjustment, priors, chosen)), chosen) for method, chosen in taus.items()]
+    rules, refused_rules = _tried(lambda: _rules(folds))
+    runs = {method: [test] for method, test in tests.items()}
+    drawn = known_groups(concatenate([fold.test for fold in folds]).ids, groups)
     return {
         "clips": sum(len(fold.validation) for fold in folds), "rows": rows,
-        "reject": [found for risk in RISKS if (found := _rejected(folds, risk))],
+        "standings": standings(runs, groups=drawn) if len(runs) > 1 else None,
+        "reject": rules or [], "refused": refused + refused_rules,
     }  # fmt: skip
 
 
-Remedy = Callable[[Floats], Floats]
-"""Probabilities (N, K) to probabilities (N, K)."""
+def _fitted(folds: Sequence[Fold]) -> tuple[Fitted, list[str]]:
+    """What can be fitted, and sentences on what cannot."""
+    voiced = [_towards(fold.validation) for fold in folds]
+    judged = [fold.validation.select(fold.validation.labelled) for fold in folds]
+    labelled = all(len(part) for part in judged)
+    found: Fitted = {"none": ((), [lambda probs: probs for _ in folds])}
+    refused: list[str] = []
+    ways: dict[str, Callable[[], tuple[Sequence[float], list[Remedy]]]] = {"temperature": lambda: _temperatures(voiced)}
+    if labelled and any(fold.validation.voted.any() for fold in folds):
+        ways["temperature_labels"] = lambda: _temperatures(list(map(_labels, judged)))
+    ways["vector"] = lambda: ((), [_on_probs(fit_vector_scaling(*part).apply) for part in voiced])
+    priors = [fold.prior for fold in folds if fold.prior is not None]
+    if len(priors) == len(folds):
+        ways["prior"] = lambda: _adjusted(priors, [1.0] * len(folds))
+        if labelled:
+            ways["prior_chosen"] = lambda: _adjusted(priors, list(map(choose_tau, judged, priors)))
+    for method, fit in ways.items():
+        done, why = _tried(fit)
+        refused += why
+        if done is not None:
+            found[method] = done
+    return found, list(dict.fromkeys(refused))
 
 
-def _row(
-    method: str, folds: Sequence[Fold], remedies: Sequence[Remedy], setting: Sequence[float] = ()
-) -> dict[str, Any]:
-    tests = [replace(fold.test, probs=remedy(fold.test.probs)) for fold, remedy in zip(folds, remedies, strict=True)]
-    return {"method": method, "setting": list(setting), **measure(concatenate(tests), MENDED)}
+def _tried(fit: Callable[[], Result]) -> tuple[Result | None, list[str]]:
+    """What was fitted, or the sentence on why not."""
+    try:
+        return fit(), []
+    except DferError as error:
+        return None, [str(error)]
 
 
-def _rejected(folds: Sequence[Fold], risk: float) -> dict[str, Any] | None:
+def _temperatures(parts: Sequence[tuple[Floats, Floats]]) -> tuple[Sequence[float], list[Remedy]]:
+    values = [fit_temperature(*part) for part in parts]
+    return values, [_temperature(value) for value in values]
+
+
+def _adjusted(priors: Sequence[Floats], taus: Sequence[float]) -> tuple[Sequence[float], list[Remedy]]:
+    return taus, list(map(_adjustment, priors, taus))
+
+
+def _rules(folds: Sequence[Fold]) -> list[dict[str, Any]]:
+    """The reject rules; none where a fold has no labelled validation clip."""
+    least = min(int(fold.validation.labelled.sum()) for fold in folds)
+    if least:
+        require_clips("a reject rule", least, FEWEST_FOR_REJECT)
+    return [_rejected(folds, risk) for risk in RISKS] if least else []
+
+
+def _rejected(folds: Sequence[Fold], risk: float) -> dict[str, Any]:
     """What becomes of test clips if the surest are answered, as few as keep validation's wrong ones at `risk`.
 
     Returns:
         "risk" (wanted at most), "thresholds" (of each fold, infinite: nothing is answered), "validation" and "test":
-        "coverage" (share of labelled clips that are answered) and "risk" (share of wrong answers among them). None
-        where a fold has no labelled validation clip.
+        "coverage" (share of labelled clips that are answered) and "risk" (share of wrong answers among them).
     """
     validation = [_sure_and_wrong(fold.validation) for fold in folds]
-    if not all(len(sure) for sure, _ in validation):
-        return None
     thresholds = [fit_threshold(sure, wrong, risk=risk) for sure, wrong in validation]
     test = [_sure_and_wrong(fold.test) for fold in folds]
     return {
@@ -189,17 +236,20 @@ def _alike(fold: Fold) -> Fold:
     return replace(fold, validation=fold.validation.select(fold.validation.labelled))
 
 
-def _said(validation: Predictions) -> tuple[NDArray[np.bool_], Floats]:
-    """Which clips (N,) people said something of, and what, a row for each of those."""
-    labels = one_hot(validation.labels, len(validation.emotions))
-    wanted = np.where(validation.voted[:, None], validation.shares, labels)
-    rows = validation.voted | validation.labelled
-    return rows, wanted[rows]
+def _said(validation: Predictions) -> NDArray[np.bool_]:
+    """Which clips (N,) people said something of."""
+    return np.asarray(validation.voted | validation.labelled)
 
 
-def _labels(validation: Predictions) -> tuple[Floats, Floats]:
-    """Logits and one-hot labels of the labelled clips."""
-    judged = validation.select(validation.labelled)
+def _towards(validation: Predictions) -> tuple[Floats, Floats]:
+    """Logits of the clips that people said something of, and what: votes, or else the label."""
+    judged = validation.select(_said(validation))
+    wanted = np.where(judged.voted[:, None], judged.shares, one_hot(judged.labels, len(judged.emotions)))
+    return _logits(judged.probs), wanted
+
+
+def _labels(judged: Predictions) -> tuple[Floats, Floats]:
+    """Logits and one-hot labels of labelled clips."""
     return _logits(judged.probs), one_hot(judged.labels, len(judged.emotions))
 
 

@@ -83,6 +83,11 @@ class Predictions:
         """(N, K) votes divided by their number; NaN where nobody voted for one of the emotions."""
         return self.votes / np.where(self.voted, self.votes.sum(axis=1), np.nan)[:, None]
 
+    @property
+    def right(self) -> Mask:
+        """(N,) whether the most probable emotion is the clip's single label; false where it has none."""
+        return np.asarray(self.labelled & (self.probs.argmax(axis=1) == self.labels))
+
     def select(self, rows: Mask | NDArray[np.int64]) -> Predictions:
         """The clips for which `rows` (N,) is true, in the same order; or those at these positions, in their order."""
         return replace(

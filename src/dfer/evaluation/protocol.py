@@ -76,8 +76,12 @@ AGAINST_VOTES: dict[str, Function] = {
 """Of (n_votes, K) predictions and shares of votes."""
 
 
-def score(predictions: Predictions) -> dict[str, Any]:
+def score(predictions: Predictions, *, people: bool = True) -> dict[str, Any]:
     """All numbers of one cell of the report.
+
+    Args:
+        predictions: of all its folds.
+        people: whether the annotators' own scores are wanted, too ("ceiling").
 
     Returns:
         `n`, `n_votes`, the scores of `AGAINST_LABELS` and `AGAINST_VOTES`, `dirichlet_multinomial` (of counts),
@@ -99,6 +103,8 @@ def score(predictions: Predictions) -> dict[str, Any]:
         for position, stratum in enumerate(STRATA)
     ]
     whole = measure(predictions, [*AGAINST_LABELS, *AGAINST_VOTES]) | _tables(predictions)
+    if people:
+        whole["ceiling"] = annotators_ceiling(predictions.votes, predictions.labelled)
     result: dict[str, Any] = jsonable({**whole, "strata": parts, "folds": folds, "mean": mean, "sd": sd})
     return result
 
@@ -213,5 +219,4 @@ def _tables(predictions: Predictions) -> dict[str, Any]:
         "reliability": [asdict(part) for part in reliability(*judged)],
         "vote_reliability": [asdict(part) for part in vote_reliability(*compared)],
         "risk_coverage": [{"coverage": coverage[k], "risk": risk[k]} for k in kept] if len(risk) else [],
-        "ceiling": annotators_ceiling(predictions.votes, labelled),
     }

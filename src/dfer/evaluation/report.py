@@ -29,6 +29,7 @@ def build_report(
     data: Mapping[str, Any],
     protocol: Sequence[str],
     gallery: Sequence[Mapping[str, Any]],
+    evidence: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Everything that the page shows, ready for JSON: what is undefined is None, never NaN.
 
@@ -38,9 +39,12 @@ def build_report(
             before the numbers (that the faces are drawn, say), "note".
         protocol: how the numbers came about, in sentences.
         gallery: clips, as `dfer.evaluation.gallery` gives them.
+        evidence: which differences the clips support, as `dfer.evaluation.evidence` gives it; without it nothing is
+            called the best.
 
     Returns:
-        "format", "version", "protocol", "data", "emotions" (in order), "cells", "gallery".
+        "format", "version", "protocol", "data", "emotions" (in order), "cells", "gallery", "standings", "constants",
+        "groups".
 
     Raises:
         DferError: no cells, a name twice, or cells with different emotions.
@@ -61,6 +65,7 @@ def build_report(
         {
             "format": FORMAT, "version": __version__, "protocol": protocol, "data": data, "emotions": emotions,
             "cells": cells, "gallery": gallery,
+            **{key: (evidence or {}).get(key) for key in ("standings", "constants", "groups")},
         }
     )  # fmt: skip
     return report
@@ -101,8 +106,11 @@ def _words(report: Mapping[str, Any]) -> dict[str, Any]:
     """What the page says beside the report's own numbers."""
     cells = report["cells"]
     return {
-        "leads": verdict.leads(cells),
-        "caveats": verdict.caveats(cells),
+        "leads": verdict.leads(cells, report.get("standings")),
+        "untold": verdict.untold(cells, report.get("standings")),
+        "warnings": findings.warnings(cells),
+        "constants": report.get("constants") or [],
+        "caveats": verdict.caveats(cells, report.get("groups")),
         "absences": verdict.absences(cells),
         "grid": verdict.grid(cells),
         "scores": scores.SCORES,
@@ -113,7 +121,7 @@ def _words(report: Mapping[str, Any]) -> dict[str, Any]:
         "ceilings": scores.CEILINGS,
         "ceiling": _ceiling(cells),
         "averaged": [scores.BY_KEY[key] for key in AVERAGED],
-        "best": {score.key: [cells[k]["name"] for k in verdict.best(cells, score)] for score in scores.SCORES},
+        "best": {score.key: verdict.leading(report.get("standings"), score) for score in scores.SCORES},
         "intervals": [verdict.war_interval(cell) for cell in cells],
         "spans": {key: verdict.span([cell[key] for cell in cells]) for key in ("n", "n_votes")},
         "methods": scores.METHODS,
@@ -153,7 +161,7 @@ def _remedies(cell: Mapping[str, Any]) -> dict[str, Any]:
     """A run's scores before and after what was fitted on its validation part, the best of each marked."""
     found = cell["posthoc"]
     rows = [row | {"setting": verdict.setting(row)} for row in found["rows"]]
-    best = {key: verdict.best(rows, scores.BY_KEY[key]) for key in MENDED}
+    best = {key: verdict.leading(found.get("standings"), scores.BY_KEY[key]) for key in MENDED}
     return {"name": cell["name"], "clips": found["clips"], "rows": rows, "best": best, "reject": found["reject"]}
 
 

@@ -1,16 +1,15 @@
-"""How much of a number is chance: bootstrap intervals, tests between two runs, and care with many of them.
+"""How much of a number is chance: bootstrap intervals, McNemar's and Welch's test, and care with many of them.
 
-Conventions: a score that is a function of sums over clips (`dfer.evaluation.sums`) is bootstrapped by drawing clips
-with replacement and summing again. All runs are summed over the same draws, so differences between runs are paired.
-Where clips come in groups (of one person or film), whole groups are drawn instead: clips of one person are not as
-much evidence as clips of as many people.
+Conventions: sums over clips are bootstrapped by drawing clips with replacement and summing again. Where clips come in
+groups (of one person or film), whole groups are drawn instead: clips of one person are not as much evidence as clips of
+as many people. Differences between runs are tested in `dfer.evaluation.halves`.
 
-All of it is about the drawing of test clips. What another seed, or other training clips, would do is seen only in
+All of it is about the choice of test clips. What another seed, or other training clips, would do is seen only in
 runs that differ in these: `mean_and_deviation`, `welch`.
 
 References:
-    Efron and Tibshirani, "An introduction to the bootstrap", 1993: percentile intervals, the p value that
-    inverts them, and the estimate of bias. Field and Welsh, "Bootstrapping clustered data", JRSS B 2007: groups.
+    Efron and Tibshirani, "An introduction to the bootstrap", 1993: percentile intervals. Field and Welsh,
+    "Bootstrapping clustered data", JRSS B 2007: groups.
     McNemar, "Note on the sampling error of the difference between correlated proportions", Psychometrika 1947.
     Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statistics 1979.
 """
@@ -31,7 +30,7 @@ Floats = NDArray[np.float64]
 DRAWS = 10_000
 CONFIDENCE = 0.95
 CELLS = 4_000_000
-"""Weights held at a time, 32 MB; the draws do not depend on it."""
+"""Weights held at a time, 32 MB; the numbers do not depend on it."""
 
 
 class McNemar(NamedTuple):
@@ -76,16 +75,6 @@ def bootstrap(
     return sums
 
 
-def centred(values: ArrayLike, scores: ArrayLike) -> Floats:
-    """Bootstrapped values (draws, ...) moved so that their mean is the score itself (...).
-
-    Samples with repeated clips are less smooth than the clips they are drawn from, which makes a small calibration
-    error larger in all of them: uncorrected, its interval may lie above it. Shares and means are hardly moved.
-    """
-    samples = np.asarray(values, dtype=np.float64)
-    return np.asarray(samples + (np.asarray(scores, dtype=np.float64) - samples.mean(axis=0)))
-
-
 def interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
     """The middle `confidence` of bootstrapped values; None where some are undefined.
 
@@ -97,19 +86,6 @@ def interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tuple[float, 
         return None
     low, high = np.quantile(sample, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
-
-
-def p_value(differences: ArrayLike) -> float:
-    """Two-sided p value of bootstrapped differences: the smallest error at which their interval leaves out 0.
-
-    NaN where some are undefined. Never 0: with 9,999 samples nothing below 2 / 10,000 can be told. Differences below
-    1e-12 are none: that far sums in another order differ.
-    """
-    sample = np.asarray(differences, dtype=np.float64).round(12)
-    if not len(sample) or np.isnan(sample).any():
-        return np.nan
-    tail = min((sample <= 0).sum(), (sample >= 0).sum())
-    return float(min(1.0, 2 * (tail + 1) / (len(sample) + 1)))
 
 
 def mcnemar(first: ArrayLike, second: ArrayLike) -> McNemar:

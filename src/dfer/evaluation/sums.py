@@ -1,7 +1,9 @@
-"""Scores as functions of sums over clips: what each clip adds, and what the sums make.
+"""What each clip adds to a score, so that the score of many clips is a sum.
 
-So the scores of ten thousand samples of clips are one matrix product and a few divisions. With each clip taken once
-they are the numbers of `metrics` and `calibration`.
+Conventions: a unit is what is drawn or swapped as a whole: a clip, or all clips of one person or film. WAR, UAR and the
+mean distances are sums over clips once the clips of each emotion are counted. ECE is the sum of the bins' absolute
+gaps; with the sign of each bin's gap as it is, it is a sum over clips, too. A cell of several runs has the mean of its
+runs' scores, and of what a unit adds to them.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from dfer.evaluation.calibration import BINS
 from dfer.evaluation.predictions import Predictions
 
 Floats = NDArray[np.float64]
+Units = NDArray[np.int64]
 
 DISTANCES = {
     "cross_entropy": metrics.cross_entropy,
@@ -27,77 +30,83 @@ DISTANCES = {
 }
 """Scores that are a mean over the clips with votes."""
 SUMMED = ("war", "uar", *DISTANCES, "ece")
-"""The scores of `scores_of_sums`; the others (rank correlations, areas) are no functions of sums."""
+"""The scores that are sums over clips, in the order of the columns; the others (rank correlations, areas) are none."""
 
 
 @dataclass(frozen=True, eq=False)
-class Contributions:
-    """What each of N clips adds to the sums behind the scores of R runs.
+class Parts:
+    """What each of U units adds to the scores `SUMMED` of a cell.
 
     Attributes:
-        table: (N, C); labelled clips of each emotion (K columns), clips with votes (1), then for each run: right
-            ones of each emotion (K), distances, and right less confidence in each bin of ECE.
-        runs: R.
-        emotions: K.
+        values: (U, S); each column sums to the score, NaN where the score is undefined.
+        weights: (U, S), the unit's share of the clips that the score is about; each column sums to one. UAR's clips
+            weigh as much as they count there: each emotion alike.
+        noise: (S,), what chance alone adds to the score of a model that is right on average: 0, but for ECE.
     """
 
-    table: Floats
-    runs: int
-    emotions: int
+    values: Floats
+    weights: Floats
+    noise: Floats
 
 
-def contributions(runs: Sequence[Predictions]) -> Contributions:
-    """What the clips of some runs add; all runs on the same clips, in the same order.
+def parts(runs: Sequence[Predictions], units: Units) -> Parts:
+    """What the units add to the scores of a cell.
+
+    Args:
+        runs: of the cell; all on the same clips, in the same order.
+        units: (N,) the unit of each clip, 0 to U - 1.
 
     Raises:
         DferError: no runs, or runs on other clips.
     """
     if not runs or any(not np.array_equal(run.ids, runs[0].ids) for run in runs):
         raise DferError("expected at least one run, and all of them on the same clips in the same order")
-    first = runs[0]
-    shown = np.eye(len(first.emotions) + 1)[first.labels][:, :-1]  # label -1 is the last row, which is cut off
-    columns = [shown, first.voted[:, None], *(_of_run(run, shown) for run in runs)]
-    return Contributions(np.hstack(columns), len(runs), len(first.emotions))
+    weights = _weights(runs[0])
+    values, noise = np.zeros((units.max() + 1, len(SUMMED))), 0.0
+    for run in runs:
+        added, of_run = _of_run(run, weights, units)
+        values += added / len(runs)
+        noise += of_run / len(runs)
+    floor = np.zeros(len(SUMMED))
+    floor[SUMMED.index("ece")] = noise
+    return Parts(values, _summed(weights, units), floor)
 
 
-def scores_of_sums(sums: Floats, of: Contributions) -> dict[str, Floats]:
-    """The scores of each run in each sample.
-
-    Args:
-        sums: (S, C) of the columns of `of.table`.
-        of: whose sums they are.
-
-    Returns:
-        {score: (S, R)} for `SUMMED`; NaN where a sample has no clip that the score is about.
-    """
-    shown, voted = sums[:, : of.emotions], sums[:, of.emotions]
-    labelled = shown.sum(axis=1)
-    parts = sums[:, of.emotions + 1 :].reshape(len(sums), of.runs, -1)
-    right, distances, gaps = np.split(parts, [of.emotions, of.emotions + len(DISTANCES)], axis=2)
-    recalls = _divided(right, shown[:, None, :])
-    present = (shown > 0).sum(axis=1)
-    scores = {
-        "war": _divided(right.sum(axis=2), labelled[:, None]),
-        "uar": _divided(np.nansum(recalls, axis=2), present[:, None]),
-        "ece": _divided(np.abs(gaps).sum(axis=2), labelled[:, None]),
+def _weights(run: Predictions) -> Floats:
+    """(N, S), NaN in the columns of scores that are undefined."""
+    shown = np.bincount(run.labels[run.labelled], minlength=len(run.emotions))
+    each = np.append(np.where(shown > 0, 1 / np.maximum(shown, 1), 0.0) / max(int((shown > 0).sum()), 1), 0.0)
+    by_clip = {
+        "war": run.labelled / (run.labelled.sum() or np.nan),
+        "uar": each[run.labels] if run.labelled.any() else np.full(len(run), np.nan),
+        "votes": run.voted / (run.voted.sum() or np.nan),
     }
-    means = _divided(distances, voted[:, None, None])
-    scores |= {key: means[:, :, place] for place, key in enumerate(DISTANCES)}
-    return {key: scores[key] for key in SUMMED}
+    return np.column_stack(
+        [by_clip["votes" if key in DISTANCES else "uar" if key == "uar" else "war"] for key in SUMMED]
+    )
 
 
-def _of_run(run: Predictions, shown: Floats) -> Floats:
-    """A run's own columns, (N, K + distances + bins)."""
-    confidence = run.probs.max(axis=1)
-    right = run.probs.argmax(axis=1) == run.labels
-    distances = np.zeros((len(run), len(DISTANCES)))
-    for place, distance in enumerate(DISTANCES.values()):
-        distances[run.voted, place] = distance(run.probs[run.voted], run.shares[run.voted])
-    edges = np.linspace(0.0, 1.0, BINS + 1)
-    bins = np.eye(BINS)[np.searchsorted(edges[1:-1], confidence, side="left")]
-    gaps = bins * np.where(run.labelled, right - confidence, 0.0)[:, None]
-    return np.hstack([shown * right[:, None], distances, gaps])
+def _of_run(run: Predictions, weights: Floats, units: Units) -> tuple[Floats, float]:
+    """What the units add to a run's scores, (U, S), and the noise of its ECE."""
+    confidence, right = run.probs.max(axis=1), run.probs.argmax(axis=1) == run.labels
+    columns = {"war": right.astype(np.float64), "uar": right.astype(np.float64)}
+    for key, distance in DISTANCES.items():
+        columns[key] = np.zeros(len(run))
+        columns[key][run.voted] = distance(run.probs[run.voted], run.shares[run.voted])
+    bins = np.searchsorted(np.linspace(0.0, 1.0, BINS + 1)[1:-1], confidence, side="left")
+    gaps = np.where(run.labelled, right - confidence, 0.0)
+    columns["ece"] = np.sign(np.bincount(bins, gaps, minlength=BINS))[bins] * gaps
+    values = _summed(np.column_stack([columns[key] for key in SUMMED]) * weights, units)
+    return values, _noise(gaps, bins, units) / max(int(run.labelled.sum()), 1)
 
 
-def _divided(values: Floats, by: Floats) -> Floats:
-    return values / np.where(by > 0, by, np.nan)
+def _noise(gaps: Floats, bins: Units, units: Units) -> float:
+    """The mean absolute sum of the bins' gaps (N,) if their signs were drawn by lot, unit by unit."""
+    size = units.max() + 1
+    of_each = np.bincount(units * BINS + bins, gaps, minlength=size * BINS).reshape(size, BINS)
+    return float(np.sqrt(2 / np.pi) * np.sqrt(np.square(of_each).sum(axis=0)).sum())
+
+
+def _summed(columns: Floats, units: Units) -> Floats:
+    """The sums of each unit, (U, S)."""
+    return np.column_stack([np.bincount(units, column) for column in columns.T])

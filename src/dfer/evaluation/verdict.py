@@ -1,7 +1,7 @@
 """What the numbers of a report say, in careful words: which run leads in what, by how much, and what is not known.
 
-Conventions: scores are compared as they are printed, so two runs that look the same on the page are called equal.
-Undefined numbers (None) are printed as "–" and lead in nothing.
+Conventions: a run leads where a test tells it from every other run (see `dfer.evaluation.paired.standings`). Undefined
+numbers (None) are printed as "–" and lead in nothing.
 """
 
 from __future__ import annotations
@@ -10,16 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scipy.stats import binomtest
-
 from dfer.errors import listed
-from dfer.evaluation.findings import supported
+from dfer.evaluation.halves import wilson
+from dfer.evaluation.paired import TESTED, supported
 from dfer.evaluation.scores import BY_KEY, IN_GRID, Score
-from dfer.evaluation.significance import CONFIDENCE
 from dfer.evaluation.subgroups import LENGTH
 from dfer.pages import SPACE, UNDEFINED
 
 Cell = Mapping[str, Any]
+Standings = Mapping[str, Mapping[str, Any]]
 
 WORDS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve")
 PLAIN = "none"
@@ -45,14 +44,12 @@ class Grid:
     steps: list[tuple[str, str, list[str]]]
 
 
-def best(cells: Sequence[Cell], score: Score) -> list[int]:
-    """Positions of the cells with the best number, as printed; none where there is nothing to compare."""
-    printed = [score.printed(cell[score.key]) for cell in cells]
-    known = [value for value in printed if value is not None]
-    if len(known) < 2 or min(known) == max(known):
+def leading(standings: Standings | None, score: Score) -> list[str]:
+    """The first in a score, and those that no test tells from it; none where that is all of them."""
+    standing = (standings or {}).get(score.key)
+    if standing is None or not any(supported(test) for test in standing["tests"]):
         return []
-    top = max(known) if score.higher_is_better else min(known)
-    return [position for position, value in enumerate(printed) if value == top]
+    return [standing["first"], *(test["name"] for test in standing["tests"] if not supported(test))]
 
 
 def interval(right: int, clips: int) -> tuple[float, float] | None:
@@ -63,10 +60,7 @@ def interval(right: int, clips: int) -> tuple[float, float] | None:
     >>> [round(end, 2) for end in interval(8, 10)]
     [0.49, 0.94]
     """
-    if clips == 0:
-        return None
-    ends = binomtest(right, clips).proportion_ci(CONFIDENCE, method="wilson")
-    return float(ends.low), float(ends.high)
+    return wilson(right / clips, clips) if clips else None
 
 
 def right(cell: Cell) -> int:
@@ -76,8 +70,16 @@ def right(cell: Cell) -> int:
 
 def war_interval(cell: Cell) -> str:
     """The interval of WAR in percent, "62.6–78.7"; "–" without clips."""
-    ends = interval(right(cell), cell["n"])
+    ends = war_ends(cell)
     return f"{100 * ends[0]:.1f}–{100 * ends[1]:.1f}" if ends else UNDEFINED
+
+
+def war_ends(cell: Cell) -> Sequence[float] | None:
+    """The interval of WAR, 0 to 1: over groups where they are known, else of as many clips."""
+    if "intervals" in cell:
+        known: Sequence[float] | None = cell["intervals"]["war"]
+        return known
+    return interval(right(cell), cell["n"])
 
 
 def title(report: Mapping[str, Any]) -> str:
@@ -88,34 +90,45 @@ def title(report: Mapping[str, Any]) -> str:
     return f"{count} run{'s' * (len(cells) != 1)}, judged on {clips} test clip{'s' * (clips != '1')}"
 
 
-def leads(cells: Sequence[Cell]) -> list[Lead]:
-    """Who leads in the main scores; with one run, its scores."""
+def leads(cells: Sequence[Cell], standings: Standings | None) -> list[Lead]:
+    """Who leads in the main scores, as far as the clips tell; with one run, its scores."""
     if len(cells) == 1:
         known = [score for score in IN_GRID if cells[0][score.key] is not None]
         scores = [f"{score.name} {score.text(cells[0][score.key])}{score.unit}" for score in known]
         return [Lead([cells[0]["name"]], "has", scores)] if scores else []
-    found: dict[tuple[int, ...], list[str]] = {}
+    found: dict[tuple[str, ...], list[str]] = {}
     for score in IN_GRID:
-        first = best(cells, score)
-        if first:
-            value = score.text(cells[first[0]][score.key]) + score.unit
-            found.setdefault(tuple(first), []).append(f"the {_most(score)} ({value}; {_next(cells, score, first)})")
-    war = BY_KEY["war"]
-    same = {war.text(cell["war"]) for cell in cells}
-    equal = (
-        []
-        if len(same) > 1 or UNDEFINED in same
-        else [Lead(["All runs"], "have", [f"the same WAR ({same.pop()}{war.unit})"])]
-    )
-    return equal + [
-        Lead([cells[position]["name"] for position in first], "has" if len(first) == 1 else "share", what)
-        for first, what in found.items()
+        if first := leading(standings, score):
+            ahead, others = ([cell for cell in cells if (cell["name"] in first) == side] for side in (True, False))
+            values = [score.text(cell[score.key]) + score.unit for cell in ahead]
+            alone = f"the {_most(score)} ({values[0]}; {_next(score, others)})"
+            several = f"{score.name} ({listed(values, 12)})"
+            found.setdefault(tuple(cell["name"] for cell in ahead), []).append(alone if len(first) == 1 else several)
+    return [
+        Lead(list(names), "has" if len(names) == 1 else "are ahead of the others, and not told apart, in", what)
+        for names, what in found.items()
     ]
 
 
-def caveats(cells: Sequence[Cell]) -> list[str]:
-    """What the differences may come from, as far as the numbers themselves tell."""
-    said = [_chance(cells), _seeds(cells), _clips(cells), _votes(cells)]
+def untold(cells: Sequence[Cell], standings: Standings | None) -> str:
+    """Which of the main scores do not tell the runs apart."""
+    if len(cells) == 1:
+        return ""
+    if standings is None:
+        return "Nothing was tested, so no run is called the best."
+    open_ = [BY_KEY[key].name for key in TESTED if key in standings and not leading(standings, BY_KEY[key])]
+    names = listed(open_[:-1], 12) + (" and " if open_[1:] else "") + "".join(open_[-1:])
+    return f"{names} {'do' if open_[1:] else 'does'} not tell the runs apart." if open_ else ""
+
+
+def caveats(cells: Sequence[Cell], groups: int | None = None) -> list[str]:
+    """What the differences may come from, as far as the numbers themselves tell.
+
+    Args:
+        cells: of the report.
+        groups: how many persons or films the tests took for units; None: clips.
+    """
+    said = [_chance(cells, groups), _seeds(cells), _clips(cells), _votes(cells)]
     return [sentence for sentence in said if sentence]
 
 
@@ -160,13 +173,15 @@ def span(counts: Sequence[int]) -> str:
 
 
 def unmended(cells: Sequence[Cell]) -> list[str]:
-    """Why nothing, or not everything, was fitted after training, and for which runs."""
+    """Why nothing, or not everything, was fitted after training, and for which runs; each reason once."""
     reasons: dict[str, list[str]] = {}
     for cell in cells:
         found = cell.get("posthoc") or {}
         if why := found.get("why_not"):
             reasons.setdefault(f"nothing was fitted after training: {why}", []).append(cell["name"])
-        elif found.get("balanced"):
+        for why in found.get("refused", []):
+            reasons.setdefault(f"not fitted: {why}", []).append(cell["name"])
+        if found.get("balanced"):
             why = "no logit adjustment: the loss, its weights or the sampler balanced the emotions already"
             reasons.setdefault(why, []).append(cell["name"])
     everywhere = [why for why, names in reasons.items() if len(names) == len(cells)]
@@ -225,36 +240,26 @@ def _most(score: Score) -> str:
     return f"{extreme} {'KL to the votes' if score.key == 'kl' else score.name}"
 
 
-def _next(cells: Sequence[Cell], score: Score, first: Sequence[int]) -> str:
-    """How far ahead the first are: in clips for WAR, which is what that score counts, else the next one's number."""
-    others = [cell for position, cell in enumerate(cells) if position not in first and cell[score.key] is not None]
-    if score.key == "war" and len({cell["n"] for cell in cells}) == 1:
-        clips = right(cells[first[0]]) - max(right(cell) for cell in others)
-        return f"{clips:,} clip{'s' * (clips != 1)} of {cells[0]['n']:,} ahead of the next"
-    values = [cell[score.key] for cell in others]
-    return f"next {score.text(max(values) if score.higher_is_better else min(values))}"
+def _next(score: Score, others: Sequence[Cell]) -> str:
+    """The best number of the others."""
+    values = [cell[score.key] for cell in others if cell[score.key] is not None]
+    return f"next {score.text(max(values) if score.higher_is_better else min(values))}{score.unit}"
 
 
-def _chance(cells: Sequence[Cell]) -> str:
+def _chance(cells: Sequence[Cell], groups: int | None) -> str:
     """What the number of test clips alone leaves open."""
     score = BY_KEY["war"]
     known = [cell for cell in cells if cell["war"] is not None]
     if not known:
         return "No test clip has a single label: there is no accuracy, only distances to the votes."
     top = max(known, key=lambda cell: cell["war"])
-    ends = interval(right(top), top["n"])
+    ends = war_ends(top)
     assert ends is not None  # a WAR comes from clips
-    said = f"With {top['n']:,} clips, a WAR of {score.text(top['war'])}{score.unit} has a 95{SPACE}% interval of "
-    said += f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f}{SPACE}%"
-    others = [cell for cell in known if cell is not top]
-    inside = sum(ends[0] <= cell["war"] <= ends[1] for cell in others)
-    if not others:
-        return f"{said}."
-    if len(others) == 1:
-        return f"{said}; the other run lies {'within' if inside else 'outside of'} it."
-    if inside == len(others):
-        return f"{said}; all {inside} other runs lie within it."
-    return f"{said}; {inside or 'none'} of the {len(others)} other runs {'lie' if inside > 1 else 'lies'} within it."
+    people = "" if groups is None else f" of {groups:,} group{'s' * (groups != 1)} (persons, films)"
+    return (
+        f"With {top['n']:,} clips{people}, a WAR of {score.text(top['war'])}{score.unit} has a 95{SPACE}% interval of "
+        f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f}{SPACE}%."
+    )
 
 
 def _seeds(cells: Sequence[Cell]) -> str:

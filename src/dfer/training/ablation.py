@@ -21,10 +21,11 @@ from filelock import FileLock, Timeout
 
 from dfer.datasets import Manifest
 from dfer.errors import DferError, listed
+from dfer.training.attributes import groups_of
 from dfer.training.config import Recipe, load_recipe
 from dfer.training.fit import Progress
 from dfer.training.record import SUMMARY
-from dfer.training.runs import fold_name, saved_predictions, train_folds, trained_folds
+from dfer.training.runs import fold_name, saved_predictions, train_folds, trained_folds, training_constants
 
 
 class Job(NamedTuple):
@@ -132,8 +133,11 @@ def compare_grid(runs: Mapping[str, list[list[Job]]], data: Path, out: Path) -> 
         name: [saved_predictions(part[0].folder, manifest, [job.fold for job in part]) for part in seeds]
         for name, seeds in runs.items()
     }
-    groups = dict(zip(manifest.table["id"], manifest.table["group"], strict=True))
-    comparison = compare(cells, groups=groups if any(groups.values()) else None)
+    groups = groups_of(manifest)
+    folds = [job.fold for job in next(iter(runs.values()))[0]]
+    comparison = compare(
+        cells, groups=groups if any(groups.values()) else None, constants=training_constants(manifest, folds)
+    )
     for cell, seeds in zip(comparison["cells"], runs.values(), strict=True):
         cell["cost"] = _cost([job for part in seeds for job in part])
     write_comparison(comparison, out)

@@ -21,6 +21,11 @@ def require_columns(manifest: Manifest, names: Sequence[str]) -> None:
         )
 
 
+def groups_of(manifest: Manifest) -> dict[str, str]:
+    """Clip -> person or film, "" unknown."""
+    return dict(zip(manifest.table["id"].astype(str), manifest.table["group"].fillna("").astype(str), strict=True))
+
+
 def scores_by_group(
     manifest: Manifest, names: Sequence[str], predictions: Mapping[str, Predictions]
 ) -> dict[str, list[dict[str, Any]]]:
@@ -34,5 +39,5 @@ def scores_by_group(
     ids = table["id"].tolist()
     lengths = [LENGTH] if table[LENGTH].nunique() > 1 else []
     chosen = {name: dict(zip(ids, table[name].tolist(), strict=True)) for name in dict.fromkeys([*lengths, *names])}
-    persons = dict(zip(ids, table["group"].tolist(), strict=True))
-    return by_groups(predictions, chosen, persons=persons if any(persons.values()) else None)
+    persons = groups_of(manifest)
+    return by_groups(predictions, chosen, persons=persons if any(persons[clip] for clip in ids) else None)

@@ -31,7 +31,7 @@ from dfer.datasets import Manifest
 from dfer.datasets.columns import COLUMNS, ESTIMATED
 from dfer.datasets.splits import cut_folds
 from dfer.errors import DferError, listed
-from dfer.evaluation import Predictions, apply_temperature, fit_temperature
+from dfer.evaluation import Predictions, apply_temperature, calibration, fit_temperature
 from dfer.evaluation.calibration import TEMPERATURES
 from dfer.labels import one_hot
 from dfer.training.clips import choose_clips
@@ -98,15 +98,18 @@ def estimate_labels(
         it gets the split of `plan.fold` instead: on other folds' training part the estimates come from test clips.
 
     Raises:
-        DferError: no validation part to fit a temperature on, soft labels that are not estimated ones in the way, a
-            folder in use, fewer groups than folds, or as `fit` does.
+        DferError: too small a validation part to fit a temperature on, soft labels that are not estimated ones in the
+            way, a folder in use, fewer groups than folds, or as `fit` does.
     """
     _check(recipe, manifest)
     split = _split(manifest, plan.fold)
     rows = np.flatnonzero((split == "train") & (manifest.labels >= 0))
     clips = _clips_by_fold(manifest.select(np.isin(np.arange(len(manifest)), rows)), plan.folds, recipe.seed)
-    _begin(folder, clips, resume)
     recipes = [_of_model(recipe, number) for number in range(plan.models)]
+    for fold in clips.folds:  # before any training: afterwards it would be too late to hold more out
+        held_out = sum(len(choose_clips(each, clips, fold).validation) for each in recipes)
+        calibration.require_clips("a temperature", held_out, calibration.FEWEST_FOR_TEMPERATURE)
+    _begin(folder, clips, resume)
     runs = [folder / f"model{number}" for number in range(1, plan.models + 1)]
     for each, run in zip(recipes, runs, strict=True):
         train_folds(each, folder / CLIPS, run, folds=clips.folds, resume=resume, progress=progress)

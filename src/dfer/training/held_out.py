@@ -15,6 +15,7 @@ from dfer.datasets import Manifest
 from dfer.errors import DferError
 from dfer.evaluation import Predictions
 from dfer.evaluation.posthoc import Fold, posthoc
+from dfer.training.attributes import groups_of
 from dfer.training.clips import Rows, choose_clips
 from dfer.training.config import Recipe, load_recipe
 from dfer.training.predict import predict_rows
@@ -50,7 +51,7 @@ def mended(
         tested = test.select(test.fold == (fold or 0))
         parts.append(Fold(validation, tested, None if _balanced(recipe) else chosen.prior))
     try:
-        return posthoc(parts) | {"balanced": any(map(_balanced, recipes))}
+        return posthoc(parts, groups=groups_of(manifest)) | {"balanced": any(map(_balanced, recipes))}
     except DferError as error:
         return {"why_not": str(error)}
 

@@ -18,8 +18,9 @@ import numpy.typing as npt
 
 from dfer.datasets import Manifest
 from dfer.evaluation import Predictions, concatenate
+from dfer.training.attributes import groups_of
 from dfer.training.predict import predict_fold
-from dfer.training.runs import fold_name, manifest_of, saved_predictions, tested_folds
+from dfer.training.runs import fold_name, manifest_of, saved_predictions, tested_folds, training_constants
 from dfer.video.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 
 
@@ -56,7 +57,7 @@ def corrupted_runs(
         )
         if progress:
             progress(done, total)
-    result = robustness(clean, corrupted)
+    result = robustness(clean, corrupted, groups=groups_of(manifest), constants=training_constants(manifest, chosen))
     write_robustness(result, out)
     return result
 

@@ -1,6 +1,6 @@
 """A run's folder: one sub-folder a fold, trained, read on its test part, and put side by side with other runs.
 
-runs/NAME/fold1/{recipe.toml, metrics.jsonl, train.json, model/, predictions.csv, validation.csv}
+runs/NAME/fold1/{recipe.toml, metrics.jsonl, train.json, model/, predictions.csv, constant.json, validation.csv}
 runs/NAME/split/...   where the manifest has splits instead of folds
 runs/NAME/data.json   which manifest the run was trained on
 """
@@ -20,8 +20,9 @@ import numpy.typing as npt
 from dfer.datasets import Manifest
 from dfer.errors import DferError, listed
 from dfer.evaluation import Predictions, cell, concatenate, gallery
+from dfer.evaluation.constant import CONSTANT, Constant, constants_of, write_constant
 from dfer.files import write_text
-from dfer.training.attributes import require_columns, scores_by_group
+from dfer.training.attributes import groups_of, require_columns, scores_by_group
 from dfer.training.clips import choose_clips
 from dfer.training.config import Recipe, load_recipe
 from dfer.training.fit import Progress, fit
@@ -99,22 +100,29 @@ def evaluate_runs(
         DferError: a run without a trained model, runs on different data or with different folds, folds that are not
             there, a column that the manifest lacks, a report that cannot be written.
     """
-    from dfer.evaluation.report import build_report, write_report  # training does not wait for what draws the page
+    # training does not wait for what draws the page
+    from dfer.evaluation.evidence import evidence
+    from dfer.evaluation.report import build_report, write_report
 
     manifest = Manifest.read(data or manifest_of(list(runs.values())))
     require_columns(manifest, by)
     chosen_folds = tested_folds(runs, folds)
     predictions = {name: saved_predictions(folder, manifest, chosen_folds) for name, folder in runs.items()}
-    groups = scores_by_group(manifest, by, predictions)
+    by_group = scores_by_group(manifest, by, predictions)
+    told = evidence(
+        {name: [part] for name, part in predictions.items()}, groups=groups_of(manifest),
+        constants=training_constants(manifest, chosen_folds),
+    )  # fmt: skip
     cells = [
         _cell(name, folder, predictions[name])
-        | {"posthoc": _mended(folder, manifest, chosen_folds, predictions[name]), "subgroups": groups[name]}
+        | {"posthoc": _mended(folder, manifest, chosen_folds, predictions[name]), "subgroups": by_group[name]}
+        | told["cells"][name]
         for name, folder in runs.items()
     ]
     chosen = gallery(predictions, count=GALLERY_CLIPS)
     notes = " ".join(filter(None, [note, _estimated_note(cells)]))
     described = _describe(manifest) | ({"note": notes} if notes else {})
-    report = build_report(cells, data=described, protocol=_protocol(cells, runs), gallery=chosen)
+    report = build_report(cells, data=described, protocol=_protocol(cells, runs), gallery=chosen, evidence=told)
     write_report(report, out, thumbnails=_thumbnails(manifest, [clip["id"] for clip in chosen]))
     return report
 
@@ -171,8 +179,17 @@ def saved_predictions(folder: Path, manifest: Manifest, folds: Sequence[int | No
         path = folder / fold_name(fold) / "predictions.csv"
         if not path.exists():
             predict_fold(folder / fold_name(fold), manifest, fold).write(path)
+        if not path.with_name(CONSTANT).exists():  # for those who have the table alone
+            for number, constant in training_constants(manifest, [fold]).items():
+                write_constant(path.with_name(CONSTANT), constant, fold=number, emotions=manifest.emotions)
         parts.append(Predictions.read(path))
     return concatenate(parts)
+
+
+def training_constants(manifest: Manifest, folds: Sequence[int | None]) -> dict[int, Constant]:
+    """The constant answers of each fold's training part, whatever a recipe chooses of it; 0 stands for the split."""
+    training = {fold or 0: manifest.partition(fold)[0] for fold in folds}
+    return constants_of(manifest.votes, manifest.labels, training)
 
 
 def _require_same_data(folder: Path, manifest: Manifest, fold: int | None) -> None:
