@@ -22,9 +22,13 @@ def made_up(name: str, right: int, *, clips: int = 100, seed: int | None = 0, **
     return {"name": name, "n": clips, "war": share, "confusion": confusion, "training": {"seed": seed}} | known | scores
 
 
-def standing(first: str, others: dict[str, float | None]) -> dict[str, Any]:
-    """As `standings` gives it for a score: the first, and the corrected p value of each other."""
-    return {"first": first, "tests": [{"name": name, "p": p, "holm": p} for name, p in others.items()]}
+def standing(first: str, others: dict[str, float | None], *, apart: float = -0.03) -> dict[str, Any]:
+    """As `standings` gives it for a score: the first, and the corrected p value of each other, ever further behind."""
+    tests = [
+        {"name": name, "p": p, "holm": p, "difference": k * apart, "interval": (1.5 * k * apart, 0.5 * k * apart)}
+        for k, (name, p) in enumerate(others.items(), 1)
+    ]
+    return {"first": first, "tests": tests}
 
 
 def test_a_run_leads_where_a_test_tells_it_from_every_other() -> None:
@@ -32,9 +36,23 @@ def test_a_run_leads_where_a_test_tells_it_from_every_other() -> None:
     known = {"war": standing("b", {"a": 0.01, "c": 0.001}), "kl": standing("a", {"b": 0.2, "c": 0.07})}
     (lead,) = verdict.leads(cells, known)
     assert (lead.names, lead.verb) == (["b"], "has")
-    assert lead.what == ["the highest WAR (73.0\N{NARROW NO-BREAK SPACE}%; next 70.0\N{NARROW NO-BREAK SPACE}%)"]
+    (said,) = lead.what
+    assert said.replace("\N{NARROW NO-BREAK SPACE}", " ") == (
+        "the highest WAR (73.0 %; the next is 3.0 points lower, 95 % interval 1.5 to 4.5)"
+    )
     assert verdict.untold(cells, known) == "KL does not tell the runs apart."
     assert verdict.leading(known, BY_KEY["war"]) == ["b"] and verdict.leading(known, BY_KEY["kl"]) == []
+
+
+def test_a_lead_in_a_distance_is_a_lower_number_with_its_interval_where_there_is_one() -> None:
+    cells = [made_up("a", 70, kl=0.3), made_up("b", 73, kl=0.4)]
+    known = {"kl": standing("a", {"b": 0.001}, apart=0.1)}
+    (said,) = verdict.leads(cells, known)[0].what
+    assert said.replace("\N{NARROW NO-BREAK SPACE}", " ") == (
+        "the lowest KL to the votes (0.300; the next is 0.100 higher, 95 % interval 0.050 to 0.150)"
+    )
+    known["kl"]["tests"][0]["interval"] = None
+    assert verdict.leads(cells, known)[0].what == ["the lowest KL to the votes (0.300; the next is 0.100 higher)"]
 
 
 def test_runs_that_no_test_tells_apart_share_the_lead() -> None:

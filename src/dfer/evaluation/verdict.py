@@ -99,9 +99,9 @@ def leads(cells: Sequence[Cell], standings: Standings | None) -> list[Lead]:
     found: dict[tuple[str, ...], list[str]] = {}
     for score in IN_GRID:
         if first := leading(standings, score):
-            ahead, others = ([cell for cell in cells if (cell["name"] in first) == side] for side in (True, False))
+            ahead = [cell for cell in cells if cell["name"] in first]
             values = [score.text(cell[score.key]) + score.unit for cell in ahead]
-            alone = f"the {_most(score)} ({values[0]}; {_next(score, others)})"
+            alone = f"the {_most(score)} ({values[0]}; {_next(score, (standings or {})[score.key]['tests'])})"
             several = f"{score.name} ({listed(values, 12)})"
             found.setdefault(tuple(cell["name"] for cell in ahead), []).append(alone if len(first) == 1 else several)
     return [
@@ -240,10 +240,14 @@ def _most(score: Score) -> str:
     return f"{extreme} {'KL to the votes' if score.key == 'kl' else score.name}"
 
 
-def _next(score: Score, others: Sequence[Cell]) -> str:
-    """The best number of the others."""
-    values = [cell[score.key] for cell in others if cell[score.key] is not None]
-    return f"next {score.text(max(values) if score.higher_is_better else min(values))}{score.unit}"
+def _next(score: Score, tests: Sequence[Mapping[str, Any]]) -> str:
+    """How far the nearest of the others is, and the interval of that."""
+    nearest = min(tests, key=lambda test: abs(test["difference"]))
+    sizes = sorted(abs(value) for value in nearest["interval"] or ())
+    ends = f", 95{SPACE}% interval {score.text(sizes[0])} to {score.text(sizes[1])}" if sizes else ""
+    points = " points" if score.percent else ""
+    side = "lower" if nearest["difference"] < 0 else "higher"
+    return f"the next is {score.text(abs(nearest['difference']))}{points} {side}{ends}"
 
 
 def _chance(cells: Sequence[Cell], groups: int | None) -> str:
