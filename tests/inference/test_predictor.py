@@ -106,7 +106,8 @@ def test_an_image_and_a_folder_of_frames_are_videos_too(tmp_path: Path) -> None:
         cv2.imwrite(str(tmp_path / name), frame)
     one, three = (toy_predictor()(tmp_path / name) for name in ("a.png", "frames"))
     assert (one.duration_s, one.people[0].probs.shape, one.people[0].probs.argmax()) == (0, (1, 3), 0)
-    assert three.people[0].times == pytest.approx([0, 1 / 25, 2 / 25])
+    assert three.people[0].times == pytest.approx([0, 1 / 25, 9 / 25]), "a gap in the numbers is one in time"
+    assert three.duration_s == pytest.approx(10 / 25) and three.people[0].files == ("1.png", "2.png", "10.png")
 
 
 def test_a_camera_is_a_video_that_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,8 @@ class _Crops:
     index: int
     time_s: float
     faces: tuple[TrackedFace, ...]
+    end_s: float
+    name: str
 
 
 class Predictor:
@@ -132,7 +134,7 @@ class Predictor:
         with Ahead(stream(source, span=span), FRAMES_AHEAD) as frames:
             shown = (frame for ready in frames for frame in ready)
             faces = find_faces(shown, detector=self.detector, size=crop, people=people)
-            crops = (_Crops(frame.index, frame.time_s, frame.faces) for frame in faces)
+            crops = (_Crops(each.index, each.time_s, each.faces, each.end_s, each.name) for each in faces)
             with Ahead(crops, FACES_AHEAD) as followed:
                 yield from self._moments(followed)
 
@@ -191,6 +193,8 @@ class _Reader:
                     Reading(face.id, face.box, self.answers.take(face.id, frame.index), flaws_of(face.quality))
                     for face in frame.faces
                 ),
+                frame.end_s,
+                frame.name,
             )
 
 

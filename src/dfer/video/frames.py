@@ -1,7 +1,7 @@
 """A clip as frames with their times, whatever it is on disk: video file, folder of frames, still image, packed array.
 
-Conventions: frames are (n, H, W, 3) uint8 RGB (a packed grey array has one channel); times are seconds as the decoder
-gives them, never index / average frame rate.
+Conventions: frames are (n, H, W, 3) uint8 RGB (a packed grey array has one channel); times are seconds from the start
+of the film, as a player shows them, never index / average frame rate.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dfer.errors import DferError
-from dfer.video.decoding import check_file, decode
+from dfer.video.decoding import Film, check_file
+from dfer.video.listing import find_list, times_by_number
 
 Frames = npt.NDArray[np.uint8]
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -76,12 +77,21 @@ def _clock(length: int, fps: float | None) -> npt.NDArray[np.float64]:
 
 
 class FolderClip:
-    """A folder of images, or one image."""
+    """A folder of images, or one image.
+
+    Its clock is a list beside the images (`dfer.video.listing`), else the numbers in their names and a rate.
+    """
 
     def __init__(self, path: Path, fps: float | None, files: tuple[Path, ...] | None = None) -> None:
         self.path = path
         self.files = files or self._list()
-        self.times = _clock(len(self.files), fps)
+        names = [file.name for file in self.files]
+        self.listed = find_list(path, names) if files is None and fps is None else None
+        if self.listed is not None:
+            self.files = tuple(path / name for name in self.listed.names)
+            self.times = self.listed.times
+        else:
+            self.times = times_by_number(names, fps) if fps else np.full(len(names), np.nan)
 
     def _list(self) -> tuple[Path, ...]:
         if not self.path.is_dir():
@@ -168,8 +178,14 @@ class VideoClip:
         check_file(path)
         self.path = path
         kept: list[Frames] | None = []
-        seconds, size = [], 0
-        for shown in decode(path):
+        seconds: list[float] = []
+        size = 0
+        first: tuple[int, int] | None = None
+        for shown in Film(path):
+            first = first or shown.size
+            if shown.size != first:
+                told = f"found {first} and, in frame {len(seconds)}, another"
+                raise DferError(f"{path}: expected frames of one size, {told}")
             seconds.append(shown.time_s)
             size += shown.pixels.nbytes
             kept = None if size > KEPT_BYTES else kept
@@ -189,7 +205,7 @@ class VideoClip:
             return np.stack([self._kept[index] for index in indices.tolist()])
         wanted = set(indices.tolist())
         found = {}
-        for index, shown in enumerate(decode(self.path)):
+        for index, shown in enumerate(Film(self.path)):
             if index in wanted:
                 found[index] = shown.pixels
             if index == max(wanted):
