@@ -1,7 +1,7 @@
 """A timeline drawn into its video: a box around each face, its emotion, and bars of all of them beside it.
 
-The video is decoded once more; between frames that were looked at, boxes and bars go over evenly. Times are those of the
-video, or begin at 0 with the part that was looked at. Sound is not kept.
+The video is decoded once more; between frames that were looked at, boxes and bars go over evenly. Times are those of
+the video, or begin at 0 with the part that was looked at. Sound is not kept.
 """
 
 from __future__ import annotations

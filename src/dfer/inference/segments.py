@@ -1,7 +1,7 @@
 """From rows of probabilities to what a person reads: smoothed curves, segments, and one answer for the whole.
 
-Conventions: `times (T,)` seconds, increasing; `probs (T, K)`, a row of NaN where there is no face. A row holds until the
-next one, the last one until `end_s`. What is not seen stays NaN: nothing is filled in.
+Conventions: `times (T,)` seconds, increasing; `probs (T, K)`, a row of NaN where there is no face. A row holds until
+the next one, the last one until `end_s`. What is not seen stays NaN: nothing is filled in.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Emotions over time, person by person: what a video was seen to show, as a value and as a file.
 
 Conventions: `times (T,)` seconds from the start of the film; `probs (T, K)` in the order of `emotions`; `boxes (T, 4)`
-x, y, width, height, pixels of the picture as it is displayed. A row holds until the next one. A person's rows are the frames in which the face is seen, and the first and the last frame
-of every stretch without it, whose probs and boxes are NaN (null in JSON): no face is not neutral. So a line drawn
-through the rows breaks where it must, and a film of many people takes no more room than its faces.
+x, y, width, height, pixels of the picture as it is displayed. A row holds until the next one. A person's rows are the
+frames in which the face is seen, and the first and the last frame of every stretch without it, whose probs and boxes
+are NaN (null in JSON): no face is not neutral. So a line drawn through the rows breaks where it must, and a film of
+many people takes no more room than its faces.
 The format of the JSON file is described in docs/timeline.md.
 """
 

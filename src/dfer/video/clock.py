@@ -2,13 +2,13 @@
 
 Containers keep time in three ways:
 
-    stamped     every frame carries its time (MP4, Matroska, MPEG, OGG, GIF, ...). The container's own start is taken off.
+    stamped     every frame carries its time (MP4, Matroska, MPEG, OGG, GIF, ...). The container's start is taken off.
     ordered     packets carry the time of decoding only (AVI). Frames come out in the order of showing, so that the n-th
                 frame takes the n-th smallest of the packets' times.
     counted     there is no time at all (raw H.264, MPEG-2, MJPEG, ...). Frames are counted at the stream's rate.
 
-A stamped clock may jump: files that were joined begin anew, and a receiver may have lost its signal. What was shown goes
-on without the jump, as in a player.
+A stamped clock may jump: files that were joined begin anew, and a receiver may have lost its signal. Times go on
+without the jump, as in a player.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Video files as frames, one at a time. The decoder (PyAV) is imported in this package and where video is written, only.
+"""Video files as frames, one at a time. The decoder (PyAV) is imported in `dfer.video` only.
 
 What is read is what a player shows: the stream that it chooses, at the times of its clock (`dfer.video.clock`), turned
 and shaped as it is displayed (`dfer.video.picture`). The contents of a file decide what it is, not its name.
@@ -39,6 +39,8 @@ DEFAULT = 1
 """Disposition of the stream that a player chooses."""
 PICTURE_FORMATS = ("image2", "_pipe")
 """How the names of the formats end that hold one picture, or pictures one behind the other."""
+TEXT_FORMATS = ("tty", "bin", "xbin", "adf", "idf")
+"""Formats that make a picture of any text."""
 
 
 class Shown:
@@ -84,7 +86,13 @@ def is_video(path: Path) -> bool:
 def is_picture(path: Path) -> bool:
     """Whether a file's contents are a still picture that the decoder knows."""
     with _peeked(path) as container:
-        return container is not None and container.format.name.endswith(PICTURE_FORMATS)
+        return (
+            container is not None
+            and container.format.name.endswith(PICTURE_FORMATS)
+            and (
+                container.format.name != "svg_pipe"  # lines, no pixels
+            )
+        )
 
 
 def length_s(path: Path) -> float | None:
@@ -102,7 +110,7 @@ def _peeked(path: Path) -> Iterator[Any]:
         container = None
         with contextlib.suppress(av.FFmpegError, OSError, DferError):
             container = stack.enter_context(_open(path)) if path.is_file() else None
-        yield container
+        yield None if container is not None and container.format.name in TEXT_FORMATS else container
 
 
 def _open(path: Path) -> Any:
@@ -316,7 +324,7 @@ class _Track:
             logger.warning("%s: %s", self.path, missing)
 
     def _missing(self, count: int) -> str:
-        """What a file promises and does not hold, by its number of packets or else by its length; "" if it holds all."""
+        """What a file promises and does not hold, by its number of packets or by its length; "" if it holds all."""
         clock, promised_s = self.clock, self._promised_s() or self._whole_s()
         if promised_s is None or clock.last_s is None or self._is_whole():
             return ""

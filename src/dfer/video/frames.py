@@ -24,7 +24,13 @@ from dfer.video.listing import find_list, times_by_number
 
 Frames = npt.NDArray[np.uint8]
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".flv", ".gif", ".m4v", ".mpg", ".mpeg", ".wmv")
+VIDEO_SUFFIXES = (
+    *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".flv", ".gif", ".m4v", ".mpg", ".mpeg", ".wmv", ".ts", ".mts", ".m2ts"),
+    *(".3gp", ".3g2", ".ogv", ".ogg", ".vob", ".asf", ".mxf", ".f4v", ".divx", ".dv", ".mod", ".tod", ".m2t", ".mpe"),
+    *(".m3u8", ".h264", ".264", ".hevc", ".h265", ".265", ".m1v", ".m2v", ".mpv", ".mjpeg", ".mjpg", ".ivf", ".nut"),
+    *(".y4m", ".rm", ".rmvb", ".qt", ".apng", ".avif"),
+)
+"""Names that say that a file is a film. Files of other names are looked into."""
 KEPT_BYTES = 256 * 2**20
 """A decoded video is kept in memory up to this size; a longer one is decoded again when frames are read."""
 

@@ -1,7 +1,7 @@
 """When the pictures of a folder were taken: a list beside them says it, or their numbers do, at a rate.
 
-A list is a .csv, .tsv or .txt in the folder, or beside it under its name (`day1.csv` for `day1/`): a row a picture, with
-the file's name and a time in seconds (or milliseconds, where the column is called so), with a head or without.
+A list is a .csv, .tsv or .txt in the folder, or beside it under its name (`day1.csv` for `day1/`): a row a picture,
+with the file's name and a time in seconds (or milliseconds, where the column is called so), with a head or without.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ def _rows(path: Path, names: set[str]) -> list[tuple[str, str, bool]]:
     lines = path.read_bytes().decode("utf-8-sig", errors="replace").splitlines()
     known = names | {name.rpartition(".")[0] for name in names}
     for delimiter in DELIMITERS:
-        table = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True)]
+        table = [
+            [cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+        ]
         table = [row for row in table if len(row) > 1 and not row[0].startswith("#")]
         named = [row for row in table if any(_base(cell) in known for cell in row)]
         if not named:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote
 
-from dfer.errors import DferError
+from dfer.errors import DferError, listed
+
+logger = logging.getLogger(__name__)
 
 FIRST_LINE = b"#EXTM3U"
 """How a playlist begins."""
@@ -16,6 +19,8 @@ END = "#EXT-X-ENDLIST"
 """Says that nothing will be added; without it a player waits for more."""
 ADDRESS = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]+:/{1,2}[^/\s\"',]", re.ASCII)
 """How a place on a network is written; a path keeps only one of two slashes."""
+VARIANTS = "#EXT-X-STREAM-INF"
+"""Stands in a playlist of playlists."""
 LARGEST = 2**24
 """Bytes of a playlist."""
 
@@ -43,36 +48,64 @@ def open_playlist(path: Path) -> Any:
     """
     import av
 
-    text = read(path)
-    whole = text if END in text or "#EXT-X-STREAM-INF" in text else f"{text}\n{END}\n"
-    return av.open(io.BytesIO(whole.encode()), format="hls", io_open=lambda url, *_: _piece(path, url))
+    return av.open(io.BytesIO(read(path).encode()), format="hls", io_open=lambda url, *_: _piece(path, url))
 
 
 def read(path: Path) -> str:
-    """The text of a playlist that can be read without a network."""
-    with path.open("rb") as file:
-        text = file.read(LARGEST).decode("utf-8-sig", errors="replace")
-    lines = [line.strip() for line in text.splitlines()]
-    named = [line for line in lines if line and line[0] != "#"]
-    if not named:
+    """The text of a playlist whose pieces are all there, with its end.
+
+    Raises:
+        DferError: see `open_playlist`; also of the playlists that it names.
+    """
+    text = _text(path)
+    names = _names(text)
+    if not names:
         raise DferError(f"{path}: the playlist is empty; expected the names of its pieces")
-    quoted = [name for line in lines if line.startswith("#") for name in re.findall(r'URI="([^"]*)"', line)]
-    for name in (*named, *quoted):
-        if is_address(name):
-            raise DferError(
-                f"{path}: the playlist points to {name}, and nothing is fetched from a network; download the film first"
-            )
-    return text
+    address = next(filter(is_address, names), None)
+    if address is not None:
+        told = "and nothing is fetched from a network; download the film first"
+        raise DferError(f"{path}: the playlist points to {address}, {told}")
+    missing = [name for name in names if not _place(path, name).is_file()]
+    if len(missing) == len(names):
+        raise DferError(f"{path}: none of the playlist's {len(names)} pieces is there: {listed(missing)}")
+    if missing:
+        logger.warning("%s: left out %d pieces that are not there: %s", path, len(missing), listed(missing))
+    for place in (_place(path, name) for name in names if name not in missing):
+        if place != path and is_playlist(place):
+            read(place)
+    lines = [line for line in text.splitlines() if line.strip() not in missing]
+    return "\n".join([*lines, *([] if END in text or VARIANTS in text else [END]), ""])
+
+
+def pieces(path: Path) -> list[Path]:
+    """The files that a playlist names; none where it cannot be read."""
+    try:
+        return [_place(path, name) for name in _names(_text(path))]
+    except OSError:
+        return []
+
+
+def _text(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.read(LARGEST).decode("utf-8-sig", errors="replace")
+
+
+def _names(text: str) -> list[str]:
+    """What a playlist names: pieces, other playlists, keys."""
+    lines = [line.strip() for line in text.splitlines()]
+    plain = [line for line in lines if line and line[0] != "#"]
+    return plain + [name for line in lines if line.startswith("#") for name in re.findall(r'URI="([^"]*)"', line)]
+
+
+def _place(path: Path, name: str) -> Path:
+    """Where something lies that a playlist names."""
+    place = path.parent / name.removeprefix("file://").removeprefix("file:")
+    return place if place.is_file() else path.parent / unquote(name)
 
 
 def _piece(path: Path, url: str) -> IO[bytes]:
-    """A piece of a playlist, or a playlist that it names."""
-    if is_address(url):
-        raise DferError(f"{path}: the playlist points to {url}, and nothing is fetched from a network")
-    piece = path.parent / url.removeprefix("file:")
-    if not piece.is_file():
-        piece = path.parent / unquote(url)
-    if piece.is_file() and is_playlist(piece):
-        text = read(piece)
-        return io.BytesIO((text if END in text else f"{text}\n{END}\n").encode())
-    return piece.open("rb")
+    """A piece of a playlist as the decoder reads it; nothing for one that is not there."""
+    place = _place(path, url)
+    if is_address(url) or not place.is_file():
+        return io.BytesIO()
+    return io.BytesIO(read(place).encode()) if is_playlist(place) else place.open("rb")

@@ -148,8 +148,10 @@ def _folder(path: Path, span: Span, fps: float | None) -> Iterator[TimedFrame]:
         logger.warning(
             "%s: a folder of frames has no clock; %g frames a second are assumed, --fps says another rate", path, FPS
         )
-    times = clip.times if clip.listed is not None or fps is not None else times_by_number(
-        [file.name for file in clip.files], FPS
+    times = (
+        clip.times
+        if clip.listed is not None or fps is not None
+        else times_by_number([file.name for file in clip.files], FPS)
     )
     steps = np.diff(times)
     last_s = 1 / (fps or FPS) if clip.listed is None or not len(steps) else float(np.median(steps))

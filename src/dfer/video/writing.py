@@ -22,8 +22,8 @@ CODECS: dict[str, dict[str, str]] = {
     "libx264": {"crf": "20", "preset": "veryfast", "bf": "0"},
     "mpeg4": {"qscale": "3", "bf": "0"},
 }
-"""The best one that the decoder's library was built with is used. Frames are stored in the order in which they are shown,
-so that each has its own duration."""
+"""The best one that the decoder's library was built with is used. Frames are stored in the order in which they are
+shown, so that each has its own duration."""
 
 
 class VideoWriter:

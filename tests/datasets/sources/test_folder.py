@@ -55,8 +55,13 @@ def test_videos_images_arrays_and_folders_of_frames_are_clips_and_the_rest_is_co
     manifest = read(tmp_path)
     kinds = dict(zip(manifest.table["path"], manifest.table["kind"], strict=True))
     assert kinds == {"happy/a": "frames", "happy/b.MP4": "video", "happy/c.png": "image", "happy/d.npy": "array"}
-    assert manifest.left_out == {"neither video nor image": 1, "folder without a frame": 2}
-    assert "left out happy/e.txt: neither video nor image" in caplog.text
+    assert manifest.left_out == {"neither video nor image": 2, "folder without a frame": 1}
+    told = {record.getMessage() for record in caplog.records}
+    assert told == {
+        *(f"left out happy/{name}: neither video nor image" for name in ("e.txt", "g/notes.txt")),
+        *(f"left out happy/{name}: hidden" for name in (".DS_Store", "._b.MP4", "g/._1.jpg")),
+        "left out happy/f: folder without a frame",
+    }
 
 
 @pytest.mark.parametrize(("names", "split"), [(("train", "test"), "test"), (("Training", "Validation"), "val")])
