@@ -31,7 +31,7 @@ from dfer.video.faces import TrackedFace, find_faces
 from dfer.video.mtcnn import Mtcnn
 from dfer.video.orientation import upright_turn
 from dfer.video.preprocessing import Preprocessing, resize_square, to_grey
-from dfer.video.stream import Span, stream
+from dfer.video.stream import FPS, Span, stream
 
 logger = logging.getLogger(__name__)
 
@@ -141,12 +141,13 @@ class Predictor:
         """
         if isinstance(source, int) or not Path(source).exists():
             return 0
-        turn = upright_turn(Path(source), self.detector or Mtcnn(), span=span or Span(), fps=fps)
+        # a rate that is assumed is told of when the film is read
+        turn = upright_turn(Path(source), self.detector or Mtcnn(), span=span or Span(), fps=fps or FPS)
         if turn:
-            logger.warning(
-                "%s: its faces are upright when it is turned by %d degrees, and so it is read; --rotate 0 reads it as it "
-                "is stored", source, turn
-            )  # fmt: skip
+            told = (
+                "its faces are upright when it is turned by %d degrees, and so it is read; --rotate 0 reads it as it is"
+            )
+            logger.warning("%s: " + told, source, turn)
         return turn
 
     def stream(

@@ -71,7 +71,7 @@ class Clock:
         self.last_s: float | None = None
         self.longest_s = 0.0
         self.jumps = self.early = 0
-        self._step_s = 1 / self.rate
+        self._step_s = self._gap_s = 1 / self.rate
         self._shift_s = 0.0
         self._waiting: list[int] = []
 
@@ -103,7 +103,8 @@ class Clock:
             else:
                 time_s = self._later(stamp * float(self.stream.time_base) - self.origin_s)
         if self.last_s is not None:
-            self.longest_s = max(self.longest_s, time_s - self.last_s)
+            self._gap_s = time_s - self.last_s
+            self.longest_s = max(self.longest_s, self._gap_s)
         self.last_s, self._step_s = time_s, step_s
         return time_s
 
@@ -113,15 +114,22 @@ class Clock:
         if self.last_s is None:
             return max(time_s, 0.0)
         if self.last_s - time_s > BACK_S or (self.joinable and time_s - self.last_s > LEAP_S):
-            self._shift_s += self.last_s + self._step_s - time_s
+            self._shift_s += self.last_s + self._gap_s - time_s
             self.jumps += 1
+            return self.last_s + self._gap_s
+        if time_s < self.last_s - TICK_S:  # a decoder's guess between two times that the file holds
             return self.last_s + self._step_s
         return max(time_s, self.last_s + TICK_S)
 
     def end(self, promised_s: float | None) -> float:
-        """When the last frame has been shown: at the promised end, if there is one, else after its own duration."""
+        """When the last frame has been shown: at the promised end, if there is one, else after its own duration.
+
+        Formats that can be joined store no durations; there it stays for as long as the frame before it.
+        """
         last_s = self.last_s or 0.0
-        return promised_s if promised_s is not None and promised_s > last_s + TICK_S else last_s + self._step_s
+        if promised_s is not None and promised_s > last_s + TICK_S:
+            return promised_s
+        return last_s + (self._gap_s if self.joinable and not self.counted else self._step_s)
 
     def tell(self) -> None:
         """Say what was assumed or left out."""

@@ -35,7 +35,7 @@ FPS = 25.0
 TURNS = (0, 90, 180, 270)
 """Degrees by which pictures can be turned."""
 STAYS_S = 0.5
-"""A frame that began before a span is looked at where it stays so long in it, seconds."""
+"""A frame that began before a span is looked at where it stays so long in it, seconds, or where there is no other."""
 ROUNDING_S = 0.001
 """Times are rounded to a file's clock, mostly 1 ms or less: a frame this much too early is not too early."""
 
@@ -238,17 +238,18 @@ class _Staying:
 
 
 def _from_start(frames: Iterable[Visible], span: Span, film_end: Callable[[], float]) -> Iterator[Visible | _Staying]:
-    """The frames from the start of a span on, with the one before it where it stays for `STAYS_S` in the span."""
+    """The frames from the start of a span on; with the one before it where that stays long, or is all there is."""
     before: Visible | None = None
     for frame in frames:
         if frame.time_s + ROUNDING_S < span.start_s:
             before = frame
             continue
-        if before is not None and frame.time_s - span.start_s >= STAYS_S:
+        alone = span.end_s is not None and frame.time_s >= span.end_s
+        if before is not None and (alone or frame.time_s - span.start_s >= STAYS_S):
             yield _Staying(before, span.start_s)
         before = None
         yield frame
-    if before is not None and film_end() - span.start_s >= STAYS_S:
+    if before is not None and film_end() - span.start_s > ROUNDING_S:
         yield _Staying(before, span.start_s)
 
 
