@@ -29,6 +29,7 @@ class Container(NamedTuple):
 
 
 B_FRAMES = {"bf": "3", "b_adapt": "0", "preset": "fast"}
+HLS = {"hls_time": "0.2", "hls_list_size": "0"}
 CONTAINERS = {
     "a.mp4": Container("mp4", "libx264", B_FRAMES),
     "a.MOV": Container("mov", "libx264", B_FRAMES),
@@ -47,7 +48,7 @@ CONTAINERS = {
     "a.3gp": Container("3gp", "mpeg4"),
     "a.gif": Container("gif", "gif"),
     "a.apng": Container("apng", "apng", varies=False),
-    "a.m3u8": Container("hls", "libx264", B_FRAMES, {"hls_time": "0.2", "hls_list_size": "0"}, varies=False),
+    "a.m3u8": Container("hls", "libx264", {**B_FRAMES, "g": "5"}, HLS, varies=False),
     "a.nut": Container("nut", "libx264", B_FRAMES),
     "a.wmv": Container("asf", "wmv2", varies=False),
     "no suffix": Container("mp4", "libx264", B_FRAMES),

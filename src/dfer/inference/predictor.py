@@ -144,10 +144,8 @@ class Predictor:
         # a rate that is assumed is told of when the film is read
         turn = upright_turn(Path(source), self.detector or Mtcnn(), span=span or Span(), fps=fps or FPS)
         if turn:
-            told = (
-                "its faces are upright when it is turned by %d degrees, and so it is read; --rotate 0 reads it as it is"
-            )
-            logger.warning("%s: " + told, source, turn)
+            told = "%s: read turned by %d degrees, for then its faces are upright; --rotate 0 reads it as it is"
+            logger.warning(told, source, turn)
         return turn
 
     def stream(

@@ -79,25 +79,29 @@ def _rows(path: Path, names: set[str]) -> list[tuple[str, str, bool]]:
     """Name, time as it is written and whether it is in milliseconds, of rows that name pictures; empty: no list."""
     lines = path.read_bytes().decode("utf-8-sig", errors="replace").splitlines()
     known = names | {name.rpartition(".")[0] for name in names}
-    for delimiter in DELIMITERS:
-        table = [
-            [cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-        ]
-        table = [row for row in table if len(row) > 1 and not row[0].startswith("#")]
-        named = [row for row in table if any(_base(cell) in known for cell in row)]
-        if not named:
-            continue
-        column = next(k for k, cell in enumerate(named[0]) if _base(cell) in known)
-        head = table[0] if table[0] is not named[0] else []
-        titled = [k for k, title in enumerate(head) if k != column and TIME.search(title)]
-        numbers = [k for k, cell in enumerate(named[0]) if k != column and _number(cell) is not None]
-        place = next(iter(titled or numbers), None)
-        if place is None:
-            return []
-        small = bool(head and MILLISECONDS.search(head[place]))
-        body = [row for row in table[1 if head else 0 :] if len(row) > max(column, place)]
-        return [(_base(row[column]), row[place], small) for row in body]
-    return []
+    tables = [_table(lines, delimiter) for delimiter in DELIMITERS]
+    named = [[row for row in table if any(_base(cell) in known for cell in row)] for table in tables]
+    best = max(range(len(tables)), key=lambda k: len(named[k]))
+    if not named[best]:
+        return []
+    table, first = tables[best], named[best][0]
+    head = table[0] if table[0] is not first else []
+    column = next(k for k, cell in enumerate(first) if _base(cell) in known)
+    titled = [k for k, title in enumerate(head) if k != column and TIME.search(title)]
+    numbers = [k for k, cell in enumerate(first) if k != column and _number(cell) is not None]
+    if not titled and not numbers:
+        return []
+    place = (titled or numbers)[0]
+    small = bool(head and MILLISECONDS.search(head[place]))
+    body = (row for row in table[1 if head else 0 :] if len(row) > max(column, place))
+    return [(_base(row[column]), row[place], small) for row in body]
+
+
+def _table(lines: list[str], delimiter: str) -> list[list[str]]:
+    """The rows of more than one cell."""
+    rows = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    table = ([cell.strip() for cell in row] for row in rows)
+    return [row for row in table if len(row) > 1 and not row[0].startswith("#")]
 
 
 def _base(cell: str) -> str:
