@@ -150,7 +150,7 @@ def test_the_first_result_comes_before_the_video_is_read(tmp_path: Path, frames:
 def test_few_frames_are_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     alive, most = set[int](), 0
 
-    def frames(_source: object, *, span: Span | None = None) -> Iterator[TimedFrame]:
+    def frames(_source: object, **_: object) -> Iterator[TimedFrame]:
         nonlocal most
         for index in range(60):
             pixels = picture(RED)

@@ -238,3 +238,24 @@ def test_a_film_of_high_dynamic_range_is_shown_in_plain_colours(tmp_path: Path, 
         container.mux(video.encode())
     (shown,) = Film(path)
     assert np.abs(shown.pixels.astype(int) - plain).max() < 8
+
+
+@pytest.mark.parametrize("transfer", [PQ, HLG])
+def test_a_film_of_ten_bits_as_phones_and_cameras_record_it_is_shown_in_plain_colours(
+    tmp_path: Path, transfer: int
+) -> None:
+    if "libx265" not in av.codecs_available:
+        pytest.skip("no libx265")
+    plain = np.empty((96, 128, 3), np.uint8)
+    plain[:, :64], plain[:, 64:] = (180, 120, 95), (60, 60, 60)
+    options = f"log-level=error:colorprim=9:transfer={transfer}:colormatrix=9:range=limited:crf=5"
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx265", rate=25, options={"x265-params": options})
+        video.height, video.width, video.pix_fmt = 96, 128, "yuv420p10le"
+        frame = av.VideoFrame.from_ndarray(to_signal(plain, transfer), format="rgb48le")
+        container.mux(video.encode(frame.reformat(format="yuv420p10le", dst_colorspace="BT2020")))
+        container.mux(video.encode())
+    (shown,) = Film(path)
+    wrong = np.abs(shown.pixels.astype(int) - plain)
+    assert wrong[:, :60].max() < 12 and wrong[:, 68:].max() < 12

@@ -84,7 +84,7 @@ def predict(
     from dfer.inference.batch import Video, destinations, find_videos
     from dfer.video.stream import TURNS, Span
 
-    if rotate not in (None, *TURNS) or not 0 < (fps or 1) < math.inf:
+    if rotate not in (None, *TURNS) or (fps is not None and not 0 < fps < math.inf):
         raise DferError(f"expected --rotate {listed(TURNS)} and --fps above 0, got {rotate} and {fps}")
     if bool(videos) == (camera is not None):
         raise DferError("expected videos, or a camera: dfer predict clip.mp4, or dfer predict --camera 0")

@@ -155,6 +155,7 @@ class Film:
         self.end_s = math.inf
 
     def __iter__(self) -> Iterator[Shown]:
+        check_file(self.path)
         return self._painted() if is_animated(self.path) else self._decoded()
 
     def _decoded(self) -> Iterator[Shown]:

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dfer.errors import DferError
-from dfer.video.decoding import Film, check_file
+from dfer.video.decoding import Film
 from dfer.video.listing import find_list, times_by_number
 
 Frames = npt.NDArray[np.uint8]
@@ -181,7 +181,6 @@ class VideoClip:
     """A video file, decoded from its beginning: seeking is not exact in every format."""
 
     def __init__(self, path: Path) -> None:
-        check_file(path)
         self.path = path
         kept: list[Frames] | None = []
         seconds: list[float] = []
