@@ -168,7 +168,7 @@ def test_the_stream_is_the_one_that_players_choose(
 
     path = two_tracks(tmp_path / "a.mkv", ("", ""), sizes)
     flags = dict(enumerate(int(av.stream.Disposition[name]) for name in dispositions))
-    real = decoding._stream
+    real = decoding.chosen_stream
 
     class Marked:  # Matroska does not store all of them
         def __init__(self, stream: object) -> None:
@@ -182,7 +182,7 @@ def test_the_stream_is_the_one_that_players_choose(
         def __init__(self, container: object) -> None:
             self.streams = type("Streams", (), {"video": [Marked(stream) for stream in container.streams.video]})
 
-    monkeypatch.setattr(decoding, "_stream", lambda path, container: real(path, Container(container)).stream)
+    monkeypatch.setattr(decoding, "chosen_stream", lambda path, container: real(path, Container(container)).stream)
     assert {int(shown.pixels.mean()) for shown in Film(path)} == {grey}
 
 

@@ -11,7 +11,7 @@ import itertools
 import logging
 import math
 from collections.abc import Callable, Iterator
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,17 @@ import numpy.typing as npt
 
 from dfer.errors import DferError
 from dfer.video.animation import animated, is_animated
-from dfer.video.clock import BACK_S, MICROSECONDS, Clock, is_counted, read_head
+from dfer.video.clock import MICROSECONDS, Clock, read_head
+from dfer.video.opening import (
+    NO_FILM,
+    PICTURE_FORMATS,
+    chosen_stream,
+    is_joined,
+    is_whole_matroska,
+    open_container,
+    peeked,
+)
 from dfer.video.picture import Display
-from dfer.video.playlists import is_playlist, open_playlist
 
 logger = logging.getLogger(__name__)
 
@@ -31,16 +39,6 @@ SILENT_END_S = 1.0
 """A video whose frames end so much earlier than it says, seconds, is said to be cut off."""
 SLACK_S = 0.1
 """What a file says of its length, and the times of its frames, are rounded to less than this, seconds."""
-MATROSKA_HEAD = 4096
-"""Bytes in which the head of a Matroska file lies."""
-NO_FILM = 1 << 10 | 1 << 11 | 1 << 20
-"""Dispositions (of FFmpeg) of streams that no player plays: attached pictures, timed thumbnails, still images."""
-DEFAULT = 1
-"""Disposition of the stream that a player chooses."""
-PICTURE_FORMATS = ("image2", "_pipe")
-"""How the names of the formats end that hold one picture, or pictures one behind the other."""
-TEXT_FORMATS = ("tty", "bin", "xbin", "adf", "idf")
-"""Formats that make a picture of any text."""
 
 
 class Shown:
@@ -74,18 +72,18 @@ def is_video(path: Path) -> bool:
     """Whether a file's contents are moving pictures, whatever its name says; False where there is no file."""
     if is_animated(path):
         return True
-    with _peeked(path) as container:
+    with peeked(path) as container:
         if container is None or not container.streams.video:
             return False
         if not container.format.name.endswith(PICTURE_FORMATS):
-            return not int(_stream(path, container).disposition) & NO_FILM
+            return not int(chosen_stream(path, container).disposition) & NO_FILM
         packets = (packet for packet in container.demux(container.streams.video[0]) if packet.size)
         return container.format.name != "image2" and len(list(itertools.islice(packets, 2))) > 1
 
 
 def is_picture(path: Path) -> bool:
     """Whether a file's contents are a still picture that the decoder knows."""
-    with _peeked(path) as container:
+    with peeked(path) as container:
         return (
             container is not None
             and container.format.name.endswith(PICTURE_FORMATS)
@@ -97,44 +95,8 @@ def is_picture(path: Path) -> bool:
 
 def length_s(path: Path) -> float | None:
     """How long a video says that it is, seconds, for a look ahead; None where it does not say, or is no video."""
-    with _peeked(path) as container:
+    with peeked(path) as container:
         return container.duration / MICROSECONDS if container and container.duration else None
-
-
-@contextlib.contextmanager
-def _peeked(path: Path) -> Iterator[Any]:
-    """What the decoder makes of a file; None where that is nothing, or no file: a pipe can be opened only once."""
-    import av
-
-    with contextlib.ExitStack() as stack:
-        container = None
-        with contextlib.suppress(av.FFmpegError, OSError, DferError):
-            container = stack.enter_context(_open(path)) if path.is_file() else None
-        yield None if container is not None and container.format.name in TEXT_FORMATS else container
-
-
-def _open(path: Path) -> Any:
-    """A file as the decoder opens it, whatever characters are in its name."""
-    import av
-
-    if is_playlist(path):
-        return open_playlist(path)
-    # what a file refers to is read from files only
-    return av.open(f"file:{path}", options={"protocol_whitelist": "file,crypto,data"}, metadata_errors="replace")
-
-
-def _stream(path: Path, container: Any) -> Any:
-    """The stream that a player chooses: no picture of the film's cover, moving, marked as the default, the largest."""
-
-    def worth(stream: Any) -> tuple[bool, bool, bool, int]:
-        code = stream.codec_context
-        flags = int(stream.disposition)
-        return not flags & NO_FILM, stream.frames != 1, bool(flags & DEFAULT), code.width * code.height
-
-    known = [stream for stream in container.streams.video if stream.codec_context is not None]
-    if not known:
-        raise DferError(f"{path}: the file has no video stream")
-    return max(known, key=worth)
 
 
 class Film:
@@ -199,9 +161,9 @@ class _Track:
     """A container, the stream of it that is shown, and its clock."""
 
     def __init__(self, path: Path, fps: float | None) -> None:
-        self.path, self.container = path, _open(path)
+        self.path, self.container = path, open_container(path)
         try:
-            self.stream = _stream(path, self.container)
+            self.stream = chosen_stream(path, self.container)
             self._packets = self.container.demux(self.stream)
             self._head = read_head(self._packets)
             self.clock = Clock(path, self.container, self.stream, self._head, fps=fps)
@@ -261,7 +223,7 @@ class _Track:
         """
         import av
 
-        if self.clock.counted or (self.clock.joinable and _is_joined(self.path, self.path.stat().st_mtime_ns)):
+        if self.clock.counted or (self.clock.joinable and is_joined(self.path, self.path.stat().st_mtime_ns)):
             return False
         place = int((start_s + self.clock.origin_s) / self.stream.time_base)
         try:
@@ -337,38 +299,3 @@ class _Track:
             told = f"its frames end at {clock.last_s:.1f} s of {promised_s:.1f}"
             return f"{told}; it is cut off, or its last frame or its sound goes on"
         return ""
-
-
-def is_whole_matroska(path: Path) -> bool:
-    """Whether a file is Matroska or WebM and as long as its head says."""
-    with path.open("rb") as file:
-        head = file.read(MATROSKA_HEAD)
-    if not head.startswith(b"\x1aE\xdf\xa3"):
-        return False
-    first = _element_size(head, 4)
-    segment = first[1] + first[0]
-    if head[segment : segment + 4] != b"\x18S\x80g":
-        return False
-    size, start = _element_size(head, segment + 4)
-    return 0 < start + size <= path.stat().st_size
-
-
-def _element_size(head: bytes, place: int) -> tuple[int, int]:
-    """The size of an element of Matroska whose size is written at a place, and where its contents begin.
-
-    The number of leading zeros of the first byte says how many bytes follow it.
-    """
-    width = 9 - head[place].bit_length()
-    mask = (1 << 7 * width) - 1
-    return int.from_bytes(head[place : place + width], "big") & mask, place + width
-
-
-@lru_cache(maxsize=64)
-def _is_joined(path: Path, _changed: int) -> bool:
-    """Whether the times in a file go back, as they do where files were joined."""
-    with _peeked(path) as container:
-        if container is None or is_counted(container):
-            return False
-        stream = _stream(path, container)
-        counts = (float(packet.dts * stream.time_base) for packet in container.demux(stream) if packet.dts is not None)
-        return any(later < earlier - BACK_S for earlier, later in itertools.pairwise(counts))
