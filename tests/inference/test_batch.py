@@ -24,8 +24,9 @@ def names(videos: list[Video]) -> list[str]:
 
 def test_a_folder_stands_for_the_videos_in_it_in_natural_order(tree: Path) -> None:
     found = find_videos([tree])
-    assert names(found) == ["b2", "b10", "deep/b2"]
-    assert [video.path for video in found] == [tree / "b2.mov", tree / "b10.mp4", tree / "deep" / "b2.mp4"]
+    assert names(found) == ["b2", "b10", "deep/b2", "frames"]
+    paths = [tree / "b2.mov", tree / "b10.mp4", tree / "deep" / "b2.mp4", tree / "frames"]
+    assert [video.path for video in found] == paths
 
 
 def test_a_folder_of_images_is_one_clip(tree: Path) -> None:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import pytest
 
@@ -17,6 +18,7 @@ from dfer.models import Card, create_model, save_checkpoint
 from dfer.video import Preprocessing
 
 from ..test_cli import Outcome, here, process
+from ..video.people import picture
 from .toy import film, toy_predictor
 
 RED, BLUE = {"red": (20.0, 40.0)}, {"blue": (200.0, 80.0)}
@@ -104,6 +106,47 @@ def test_a_part_of_the_video_by_the_clock() -> None:
     done = predict("a.mkv", "-o", "a.json", "--start", "0:00.4", "--end", "1.2", "--every", "0.2", "--people", "1")
     (red,) = json.loads(Path("a.json").read_text())["people"]
     assert done.code == 0 and red["times_s"] == pytest.approx([0.4, 0.6, 0.8, 1.0], abs=0.021)
+
+
+def test_a_folder_of_frames_has_the_rate_that_is_said() -> None:
+    Path("frames").mkdir()
+    for number in (1, 2, 4):
+        cv2.imwrite(f"frames/{number}.png", cv2.cvtColor(picture(RED), cv2.COLOR_RGB2BGR))
+    done = predict("frames", "-o", "a.json", "--fps", "10")
+    (red,) = json.loads(Path("a.json").read_text())["people"]
+    assert done.code == 0 and red["times_s"] == pytest.approx([0, 0.1, 0.3]) and red["files"][-1] == "4.png"
+    assert done.out.startswith("frames: 0.4 s")
+
+
+def test_a_film_is_turned_and_so_is_its_overlay() -> None:
+    film(Path("a.mkv"), [RED] * 5)
+    done = predict("a.mkv", "-o", "a.json", "-o", "a.mp4", "--rotate", "90")
+    told = json.loads(Path("a.json").read_text())
+    x, y, *_ = told["people"][0]["boxes"][0]
+    assert done.code == 0 and told["rotate"] == 90
+    assert (x, y) == pytest.approx((180 - 40 - 60, 20), abs=2), "clockwise: what was at the left is at the top"
+    with av.open("a.mp4") as container:
+        video = container.streams.video[0]
+        assert video.height > video.width
+
+
+@pytest.mark.parametrize("option", [("--rotate", "45"), ("--rotate", "-90"), ("--fps", "0"), ("--fps", "nan")])
+def test_turns_and_rates_that_cannot_be_are_refused(option: tuple[str, str]) -> None:
+    film(Path("a.mkv"), [RED])
+    assert predict("a.mkv", *option).is_refusal(r"expected --rotate 0, 90, 180, 270 and --fps above 0")
+
+
+def test_an_address_is_refused_in_a_sentence_of_its_own() -> None:
+    told = r"expected a file; nothing is fetched from a network, download the film first"
+    assert predict("https://example.org/a.mp4").is_refusal(told)
+
+
+def test_what_lies_in_a_folder_and_is_not_read_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    Path("day").mkdir()
+    film(Path("day/a.mkv"), [RED] * 3)
+    Path("day/notes.txt").write_text("nothing")
+    assert predict("day", "-o", "out").code == 0
+    assert caplog.messages == ["left out day/notes.txt: neither video nor image"]
 
 
 def test_a_video_without_a_face_is_no_failure() -> None:

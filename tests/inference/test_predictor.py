@@ -106,7 +106,8 @@ def test_an_image_and_a_folder_of_frames_are_videos_too(tmp_path: Path) -> None:
         cv2.imwrite(str(tmp_path / name), frame)
     one, three = (toy_predictor()(tmp_path / name) for name in ("a.png", "frames"))
     assert (one.duration_s, one.people[0].probs.shape, one.people[0].probs.argmax()) == (0, (1, 3), 0)
-    assert three.people[0].times == pytest.approx([0, 1 / 25, 2 / 25])
+    assert three.people[0].times == pytest.approx([0, 1 / 25, 9 / 25]), "a gap in the numbers is one in time"
+    assert three.duration_s == pytest.approx(10 / 25) and three.people[0].files == ("1.png", "2.png", "10.png")
 
 
 def test_a_camera_is_a_video_that_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +150,7 @@ def test_the_first_result_comes_before_the_video_is_read(tmp_path: Path, frames:
 def test_few_frames_are_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     alive, most = set[int](), 0
 
-    def frames(_source: object, *, span: Span | None = None) -> Iterator[TimedFrame]:
+    def frames(_source: object, **_: object) -> Iterator[TimedFrame]:
         nonlocal most
         for index in range(60):
             pixels = picture(RED)

@@ -59,52 +59,64 @@ def test_a_segment_begins_at_the_low_threshold_and_needs_the_high_one() -> None:
     #                0    0.1   0.2   0.3   0.4   0.5   0.6   0.7
     curve = np.array([0.1, 0.36, 0.6, 0.8, 0.4, 0.34, 0.4, 0.4])
     probs = np.stack([curve, np.full(8, 0.1)], axis=1)
-    (found,) = find_segments(np.arange(8) / 10, probs, NAMES)
-    assert found == Segment(0.1, pytest.approx(0.3), 0.4, "happy", 0.8)
+    (found,) = find_segments(np.arange(8) / 10, probs, NAMES, end_s=0.8)
+    assert found == Segment(0.1, pytest.approx(0.3), 0.5, "happy", 0.8), "until the next row"
 
 
 def test_what_is_too_short_is_no_segment() -> None:
     curve = rows(0, 0.9, 0.9, 0.9, 0)[:, :1]
-    assert find_segments(np.arange(5) / 10, curve, NAMES[:1]) == ()
-    (found,) = find_segments(np.arange(5) * 0.15, curve, NAMES[:1])
-    assert (found.start_s, found.end_s) == (pytest.approx(0.15), pytest.approx(0.45))
+    assert find_segments(np.arange(5) * 0.09, curve, NAMES[:1], end_s=0.45) == ()
+    (found,) = find_segments(np.arange(5) / 10, curve, NAMES[:1], end_s=0.5)
+    assert (found.start_s, found.end_s) == (pytest.approx(0.1), pytest.approx(0.4))
 
 
 def test_a_short_absence_is_bridged_and_a_long_one_ends_the_segment() -> None:
     probs = rows(0.9, 0.9, 0.9, 0.9, np.nan, 0.9, 0.9, 0.9, 0.9)[:, :1]
     times = np.arange(9) / 10
-    assert len(find_segments(times, probs, NAMES[:1])) == 1
+    assert len(find_segments(times, probs, NAMES[:1], end_s=0.9)) == 1
     times[5:] += 1
-    first, second = find_segments(times, probs, NAMES[:1])
-    assert (first.end_s, second.start_s) == (pytest.approx(0.3), pytest.approx(1.5))
+    first, second = find_segments(times, probs, NAMES[:1], end_s=1.9)
+    assert (first.end_s, second.start_s, second.end_s) == pytest.approx((0.4, 1.5, 1.9))
 
 
 def test_frames_that_lie_far_apart_are_no_absence() -> None:
-    (found,) = find_segments(np.arange(4) * 2.0, rows(0.9, 0.9, 0.9, 0.9)[:, :1], NAMES[:1])
-    assert (found.start_s, found.end_s) == (0, 6)
+    (found,) = find_segments(np.arange(4) * 2.0, rows(0.9, 0.9, 0.9, 0.9)[:, :1], NAMES[:1], end_s=7.5)
+    assert (found.start_s, found.end_s) == (0, 7.5)
+
+
+def test_a_still_of_ten_seconds_is_a_segment_of_ten_seconds() -> None:
+    found = find_segments(np.array([0.0, 10, 20]), rows(0.1, 0.9, 0.1), NAMES, end_s=20.04)
+    shown = [(segment.emotion, segment.start_s, segment.end_s) for segment in found]
+    assert shown == [("sad", 0, 10), ("happy", 10, 20)], "the last still is shown for too short a time"
+
+
+def test_a_long_still_before_a_short_absence_is_no_absence() -> None:
+    times = np.array([0.0, 10, 10.1])
+    (found,) = find_segments(times, rows(0.9, np.nan, 0.9)[:, :1], NAMES[:1], end_s=10.2)
+    assert (found.start_s, found.end_s) == (0, 10.2)
 
 
 def test_two_emotions_may_overlap_and_come_in_the_order_of_onsets() -> None:
     probs = rows(0.2, 0.3, 0.45, 0.6, 0.6, 0.7, 0.9)
-    assert [found.emotion for found in find_segments(np.arange(7) / 5, probs, NAMES)] == ["sad", "happy"]
+    assert [found.emotion for found in find_segments(np.arange(7) / 5, probs, NAMES, end_s=1.4)] == ["sad", "happy"]
 
 
 def test_nobody_at_all_has_no_segments() -> None:
-    assert find_segments(np.arange(3.0), np.full((3, 2), np.nan), NAMES) == ()
-    assert find_segments(np.empty(0), np.empty((0, 2)), NAMES) == ()
+    assert find_segments(np.arange(3.0), np.full((3, 2), np.nan), NAMES, end_s=3.0) == ()
+    assert find_segments(np.empty(0), np.empty((0, 2)), NAMES, end_s=0.0) == ()
 
 
 def test_the_overall_answer_weighs_by_time_and_quality() -> None:
-    # rows last 0.1, 0.3 and, as the median, 0.2 s; the second one counts half: 0.1 * 1 + 0.15 * 0 + 0.2 * 0.5
+    # rows last 0.1, 0.3 and 0.2 s; the second one counts half: 0.1 * 1 + 0.15 * 0 + 0.2 * 0.5
     times, weights = np.array([0.0, 0.1, 0.4]), np.array([1, 0.5, 1])
-    assert overall(times, rows(1, 0, 0.5), weights)[0] == pytest.approx(0.2 / 0.45)
+    assert overall(times, rows(1, 0, 0.5), weights, end_s=0.6)[0] == pytest.approx(0.2 / 0.45)
 
 
-def test_a_picture_that_stands_still_for_long_counts_as_half_a_second() -> None:
+def test_a_picture_that_is_shown_for_long_counts_for_as_long() -> None:
     times = np.array([0.0, 0.5, 1.0, 61.0, 61.5])
-    assert overall(times, rows(0, 0, 1, 0, 0), np.ones(5))[0] == pytest.approx(1 / 5)
+    assert overall(times, rows(0, 0, 1, 0, 0), np.ones(5), end_s=62.0)[0] == pytest.approx(60 / 62)
 
 
 def test_the_overall_answer_of_nobody_is_nan() -> None:
-    assert np.isnan(overall(np.arange(2.0), np.full((2, 2), np.nan), np.ones(2))).all()
-    assert overall(np.array([0.0]), rows(0.7), np.ones(1))[0] == pytest.approx(0.7)
+    assert np.isnan(overall(np.arange(2.0), np.full((2, 2), np.nan), np.ones(2), end_s=2.0)).all()
+    assert overall(np.array([0.0]), rows(0.7), np.ones(1), end_s=0.0)[0] == pytest.approx(0.7)

@@ -29,6 +29,20 @@ class _Verbs(TyperGroup):
             raise typer.Exit(130) from interrupt
 
 
+class _Once(logging.Filter):
+    """A film is read again for its overlay and its thumbnails: what is said of it is said once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        new = message not in self._said
+        self._said.add(message)
+        return new
+
+
 app = typer.Typer(
     cls=_Verbs,
     no_args_is_help=True,
@@ -46,10 +60,12 @@ def main() -> None:
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     console.quiet = os.environ.get("RANK", "0") != "0"  # of several processes of torchrun, one speaks
+    handler = RichHandler(console=errors, show_time=False, show_path=False, markup=False)
+    handler.addFilter(_Once())
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.WARNING,
         format="%(message)s",
-        handlers=[RichHandler(console=errors, show_time=False, show_path=False, markup=False)],
+        handlers=[handler],
     )
     for noisy in ("matplotlib", "PIL", "libav"):
         logging.getLogger(noisy).setLevel(logging.ERROR)

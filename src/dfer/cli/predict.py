@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +16,7 @@ from rich.text import Text
 
 from dfer.cli.app import app
 from dfer.cli.terminal import console, errors, say
-from dfer.errors import DferError, UnwritableError
+from dfer.errors import DferError, UnwritableError, listed
 
 if TYPE_CHECKING:
     from dfer.inference import Person, Predictor, Reading, Timeline
@@ -27,6 +29,16 @@ WORTH_A_LINE = 0.02
 """Less likely emotions are not listed."""
 MOST_PEOPLE, MOST_SEGMENTS = 8, 12
 """That are listed of a video, and of a person."""
+
+
+@dataclass(frozen=True)
+class How:
+    """How videos are read; see `dfer.inference.Predictor`."""
+
+    span: Span
+    people: int | None
+    fps: float | None
+    rotate: int | None
 
 
 @app.command()
@@ -52,7 +64,17 @@ def predict(
     camera: Annotated[int | None, typer.Option(help="Read this camera instead, until Ctrl-C or --end.")] = None,
     start: Annotated[str, typer.Option(help="Begin here: seconds, or min:s, or h:min:s.")] = "0",
     end: Annotated[str | None, typer.Option(help="Stop before this time.")] = None,
-    every: Annotated[float, typer.Option(min=0, help="Look at one frame in so many seconds; 0: at all.")] = 0,
+    every: Annotated[float, typer.Option(min=0, help="Look at one frame in so many seconds; 0: at every frame.")] = 0,
+    fps: Annotated[
+        float | None,
+        typer.Option(help="Frames a second of a folder of frames, or of a film without a clock.", show_default="25"),
+    ] = None,
+    rotate: Annotated[
+        int | None,
+        typer.Option(
+            help="Turn the picture clockwise: 0, 90, 180 or 270 degrees.", show_default="as faces are upright"
+        ),
+    ] = None,
     people: Annotated[int | None, typer.Option(min=1, help="Follow at most so many people.")] = None,
     device: Annotated[
         str, typer.Option(help="cpu, cuda, ... as torch names it; auto: a GPU where there is one.")
@@ -60,8 +82,10 @@ def predict(
 ) -> None:
     """Read the emotions of faces in videos: who shows what, when."""
     from dfer.inference.batch import Video, destinations, find_videos
-    from dfer.video.stream import Span
+    from dfer.video.stream import TURNS, Span
 
+    if rotate not in (None, *TURNS) or (fps is not None and not 0 < fps < math.inf):
+        raise DferError(f"expected --rotate {listed(TURNS)} and --fps above 0, got {rotate} and {fps}")
     if bool(videos) == (camera is not None):
         raise DferError("expected videos, or a camera: dfer predict clip.mp4, or dfer predict --camera 0")
     span = Span(seconds(start), None if end is None else seconds(end), every)
@@ -70,12 +94,13 @@ def predict(
     from dfer.inference import Predictor
 
     predictor = Predictor.from_pretrained(model, device=device)
+    how = How(span, people, fps, rotate)
     if camera is not None:
-        _finish(_watch(predictor, camera, span, people), places[found[0]], "")
+        _finish(_watch(predictor, camera, how), places[found[0]], "")
     elif len(found) == 1:
-        _read(predictor, found[0], span, people, places[found[0]])
+        _read(predictor, found[0], how, places[found[0]])
     else:
-        _read_all(predictor, places, span, people)
+        _read_all(predictor, places, how)
 
 
 @app.command()
@@ -105,12 +130,12 @@ def seconds(text: str) -> float:
     return sum(part * (1, 60, 3600)[power] for power, part in enumerate(reversed(parts)))
 
 
-def _read_all(predictor: Predictor, places: dict[Video, tuple[Path, ...]], span: Span, people: int | None) -> None:
+def _read_all(predictor: Predictor, places: dict[Video, tuple[Path, ...]], how: How) -> None:
     """One after the other; who fails is named, and the rest goes on. Exit code 1 if some failed, 2 if all."""
     failed = 0
     for video, paths in places.items():
         try:
-            _read(predictor, video, span, people, paths)
+            _read(predictor, video, how, paths)
         except UnwritableError:
             raise
         except DferError as error:
@@ -121,10 +146,12 @@ def _read_all(predictor: Predictor, places: dict[Video, tuple[Path, ...]], span:
         raise typer.Exit(2 if failed == len(places) else 1)
 
 
-def _read(predictor: Predictor, video: Video, span: Span, people: int | None, paths: tuple[Path, ...]) -> None:
+def _read(predictor: Predictor, video: Video, how: How, paths: tuple[Path, ...]) -> None:
     from dfer.video.decoding import length_s
 
-    recording, begin = predictor.recording(video.path), time.monotonic()
+    begin, span, fps = time.monotonic(), how.span, how.fps
+    turn = predictor.upright_turn(video.path, span=span, fps=fps) if how.rotate is None else how.rotate
+    recording = predictor.recording(video.path, fps=fps, rotate=turn)
     length = length_s(video.path)
     end_s = min(length or 0.0, span.end_s or length or 0.0)
     progress = Progress(
@@ -134,7 +161,7 @@ def _read(predictor: Predictor, video: Video, span: Span, people: int | None, pa
     looked_at = 0.0
     with progress:
         task = progress.add_task(video.path.name, total=end_s - span.start_s if end_s > span.start_s else None, note="")
-        for moment in predictor.stream(video.path, span=span, people=people):
+        for moment in predictor.stream(video.path, span=span, people=how.people, fps=fps, rotate=turn):
             recording.add(moment)
             looked_at = moment.time_s - span.start_s
             speed = f"{looked_at:.0f} s, {looked_at / (time.monotonic() - begin):.1f}x real time"
@@ -191,10 +218,11 @@ def _bars(emotions: tuple[str, ...], probs: list[float]) -> Text:
     return text
 
 
-def _watch(predictor: Predictor, camera: int, span: Span, people: int | None) -> Timeline:
+def _watch(predictor: Predictor, camera: int, how: How) -> Timeline:
     """Bars that move, until the camera or the user stops."""
-    recording = predictor.recording(camera)
-    moments = predictor.stream(camera, span=span, people=people)
+    turn = how.rotate or 0
+    recording = predictor.recording(camera, rotate=turn)
+    moments = predictor.stream(camera, span=how.span, people=how.people, rotate=turn)
     try:
         with Live(console=console, auto_refresh=False, transient=True) as live:
             for moment in moments:

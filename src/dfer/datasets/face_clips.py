@@ -26,7 +26,7 @@ from dfer.datasets.manifest import Manifest
 from dfer.datasets.pack import Job, LeftOutError, changed, file_name, packed_before, write_clips
 from dfer.errors import DferError
 from dfer.files import replacing
-from dfer.video.decoding import check_file, decode
+from dfer.video.decoding import Film
 from dfer.video.detection import Detector
 from dfer.video.faces import find_faces
 from dfer.video.frames import natural_key, open_clip
@@ -143,8 +143,7 @@ def main_face(path: Path, kind: str, *, size: int, detector: Detector) -> Frames
 def _frames(path: Path, kind: str) -> Iterator[TimedFrame]:
     """All frames of a clip, one at a time; unlike a stream's they must all be readable."""
     if kind == "video":
-        check_file(path)
-        for shown in decode(path):
+        for shown in Film(path):
             yield TimedFrame(shown.time_s, shown.pixels)
         return
     clip = open_clip(path, kind, fps=FPS)

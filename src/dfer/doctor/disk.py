@@ -20,6 +20,7 @@ from pathlib import Path
 from dfer.datasets import Manifest
 from dfer.datasets.sources.named_clips import POINTER
 from dfer.errors import DferError
+from dfer.video.decoding import is_picture, is_video
 from dfer.video.frames import IMAGE_SUFFIXES, natural_key, open_clip
 
 Progress = Callable[[int, int], None]
@@ -32,6 +33,7 @@ SIGNATURES = (
 )  # fmt: skip
 """Where and how files of pictures and videos begin: JPEG, PNG, GIF, BMP, TIFF, WebP and AVI, MP4 and MOV, Matroska and
 WebM, FLV, MPEG, WMV. The suffix does not count: decoders do not look at it either."""
+NEITHER = "neither picture nor video by its first bytes"
 LAST = {b"\xff\xd8\xff": b"\xff\xd9", b"\x89PNG": b"IEND"}
 """How a file begins -> what stands at its end."""
 
@@ -139,7 +141,10 @@ def _file(path: Path) -> OnDisk:
         return OnDisk(fault="a folder in place of a file")
     size = path.stat().st_size
     still = path.suffix.lower() in IMAGE_SUFFIXES
-    return OnDisk(_fault(str(path), size) or _cut_box(path, size), frames=int(still), sizes=size)
+    fault = _fault(str(path), size) or _cut_box(path, size)
+    if fault == NEITHER and (is_video(path) or is_picture(path)):
+        fault = ""  # the decoder knows more kinds than have a mark at their beginning
+    return OnDisk(fault, frames=int(still), sizes=size)
 
 
 def archive_of(path: Path) -> Path | None:
@@ -170,7 +175,7 @@ def _judge(head: bytes, tail: bytes, size: int) -> str:
     if head.startswith(POINTER):
         return "a git-LFS pointer: never downloaded"
     if not any(head[place : place + len(mark)] == mark for place, mark in SIGNATURES):
-        return "neither picture nor video by its first bytes"
+        return NEITHER
     for first, last in LAST.items():
         if head.startswith(first) and last not in tail:
             return "cut off: its end is missing"

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from dfer.datasets import Manifest
 from dfer.doctor.disk import Progress
 from dfer.errors import DferError
-from dfer.video.decoding import decode
+from dfer.video.decoding import Film
 from dfer.video.frames import open_clip
 from dfer.video.sampling import uniform
 
@@ -142,7 +142,7 @@ def first_frame(path: Path, kind: str) -> Frames:
         DferError: it cannot be read.
     """
     if kind == "video":
-        shown = next(decode(path), None)
+        shown = next(iter(Film(path)), None)
         if shown is None:
             raise DferError(f"{path}: the video has no frame")
         return shown.pixels

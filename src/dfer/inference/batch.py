@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +11,13 @@ from pathlib import Path
 
 from dfer.errors import DferError, listed, nearest
 from dfer.inference.timeline import SUFFIXES
-from dfer.video.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_key
+from dfer.video.folders import survey
+from dfer.video.frames import natural_key
+from dfer.video.playlists import is_address
 
+logger = logging.getLogger(__name__)
+
+PACKED = "packed clip, which has no clock"
 NAME = "{name}"
 """Stands for the name of a video in the path of an output."""
 
@@ -32,10 +38,15 @@ class Video:
 def find_videos(named: Sequence[Path]) -> list[Video]:
     """The videos that are meant: files, folders (of videos, at any depth, or of the frames of one), patterns (*.mp4).
 
-    What is not there is kept, so that it is told of in its turn.
+    What is not there is kept, so that it is told of in its turn. What lies in a folder and is not read is named.
+
+    Raises:
+        DferError: a pattern that nothing fits, an address on a network, a folder without anything that can be read.
     """
     found: list[tuple[Path, Path]] = []
     for path in named:
+        if is_address(str(path)) and not path.exists():
+            raise DferError(f"{path}: expected a file; nothing is fetched from a network, download the film first")
         if glob.has_magic(str(path)) and not path.exists():
             matches = sorted(glob.glob(str(path), recursive=True), key=natural_key)  # noqa: PTH207 (absolute patterns, too)
             if not matches:
@@ -52,16 +63,19 @@ def find_videos(named: Sequence[Path]) -> list[Video]:
 
 
 def _inside(path: Path) -> list[tuple[Path, Path]]:
-    """Paths with their names: a folder's videos by their way in it, everything else by its own name."""
+    """Paths with their names: what a folder holds by its way in it, everything else by its own name."""
     if not path.is_dir():
         return [(path, Path(path.name))]
-    files = sorted((file for file in path.rglob("*") if file.is_file()), key=lambda file: natural_key(str(file)))
-    videos = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES and file.name[0] != "."]
-    if not videos and any(file.suffix.lower() in IMAGE_SUFFIXES for file in files):
-        return [(path, Path(path.resolve().name))]
-    if not videos:
-        raise DferError(f"{path}: the folder holds no video ({', '.join(VIDEO_SUFFIXES)}) and no frames")
-    return [(file, file.relative_to(path)) for file in videos]
+    read = []
+    for found in survey(path):
+        if found.kind and found.kind != "array":
+            way = Path(path.resolve().name) if found.path == path else found.path.relative_to(path)
+            read.append((found.path, way))
+        else:
+            logger.warning("left out %s: %s", found.path, found.reason or PACKED)
+    if not read:
+        raise DferError(f"{path}: the folder holds no video and no picture")
+    return read
 
 
 def destinations(

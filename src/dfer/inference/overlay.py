@@ -1,6 +1,7 @@
 """A timeline drawn into its video: a box around each face, its emotion, and bars of all of them beside it.
 
-The video is decoded once more; between frames that were looked at, boxes and bars go over evenly. Sound is not kept.
+The video is decoded once more; between frames that were looked at, boxes and bars go over evenly. Times are those of
+the video, or begin at 0 with the part that was looked at. Sound is not kept.
 """
 
 from __future__ import annotations
@@ -72,14 +73,16 @@ def write_overlay(timeline: Timeline, path: Path) -> None:
     """
     if not Path(timeline.video).exists():
         raise DferError(f"{timeline.video} cannot be drawn into: expected the video that the timeline is of")
-    frames = stream(timeline.video, span=_span(timeline))
+    frames = stream(timeline.video, span=_span(timeline), fps=timeline.fps, rotate=timeline.rotate)
     first = next(frames)
+    whole = next(stream(timeline.video, fps=timeline.fps)).time_s >= first.time_s
+    begin_s = 0.0 if whole else first.time_s
     height, width = _sized(first.pixels)[0].shape[:2]
     with replacing(path) as partial, VideoWriter(partial, height, width) as writer:
         for shown in chain([first], frames):
             picture, scale = _sized(shown.pixels)
             draw_faces(picture, list(faces_at(timeline, shown.time_s, scale)), timeline)
-            writer.write(picture, shown.time_s - first.time_s)
+            writer.write(picture, shown.time_s - begin_s, shown.end_s - begin_s)
 
 
 def _sized(frame: Frames) -> tuple[Frames, float]:

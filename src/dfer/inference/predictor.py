@@ -6,6 +6,7 @@ timeline = predictor("clip.mp4")
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -27,8 +28,12 @@ from dfer.labels import EmotionSet
 from dfer.models import Card, load_checkpoint
 from dfer.video.detection import Detector
 from dfer.video.faces import TrackedFace, find_faces
+from dfer.video.mtcnn import Mtcnn
+from dfer.video.orientation import upright_turn
 from dfer.video.preprocessing import Preprocessing, resize_square, to_grey
-from dfer.video.stream import Span, stream
+from dfer.video.stream import FPS, Span, stream
+
+logger = logging.getLogger(__name__)
 
 Frames = npt.NDArray[np.uint8]
 
@@ -52,6 +57,8 @@ class _Crops:
     index: int
     time_s: float
     faces: tuple[TrackedFace, ...]
+    end_s: float
+    name: str
 
 
 class Predictor:
@@ -99,40 +106,63 @@ class Predictor:
         """Of the columns of probs."""
         return self.card.emotions
 
-    def __call__(self, source: str | Path | int, *, span: Span | None = None, people: int | None = None) -> Timeline:
+    def __call__(
+        self, source: str | Path | int, *, span: Span | None = None, people: int | None = None,
+        fps: float | None = None, rotate: int | None = None,
+    ) -> Timeline:  # fmt: skip
         """Emotions over time in a video, an image, a folder of frames or a camera (an int), until it ends.
 
         Args:
             source: see `dfer.video.stream.stream`.
             span: which part, and how densely; None: all frames.
             people: how many people at most are followed; None: all.
+            fps: frames a second of a source without a clock, such as a folder of frames; see
+                `dfer.video.stream.stream`.
+            rotate: degrees by which the pictures are turned clockwise; None: see `upright_turn`.
 
         Raises:
             DferError: the source cannot be read; the message names it.
         """
-        recording = self.recording(source)
-        for moment in self.stream(source, span=span, people=people):
+        turn = self.upright_turn(source, span=span, fps=fps) if rotate is None else rotate
+        recording = self.recording(source, fps=fps, rotate=turn)
+        for moment in self.stream(source, span=span, people=people, fps=fps, rotate=turn):
             recording.add(moment)
         return recording.timeline()
 
-    def recording(self, source: str | Path | int) -> Recording:
-        """An empty recording for the moments of a source, to be filled from `stream`."""
+    def recording(self, source: str | Path | int, *, fps: float | None = None, rotate: int = 0) -> Recording:
+        """An empty recording for the moments of a source, to be filled from `stream` with the same values."""
         name = f"camera {source}" if isinstance(source, int) else str(source)
-        return Recording(name, self.emotions, smoothing_s=self.smoothing_s)
+        return Recording(name, self.emotions, smoothing_s=self.smoothing_s, fps=fps, rotate=rotate)
+
+    def upright_turn(self, source: str | Path | int, *, span: Span | None = None, fps: float | None = None) -> int:
+        """Degrees clockwise by which a source is turned, for its faces are clearly upright only then; 0 for most.
+
+        A few frames are looked at. Of a camera, and where it is not clear, it is 0. Another value is told.
+        """
+        if isinstance(source, int) or not Path(source).exists():
+            return 0
+        # a rate that is assumed is told of when the film is read
+        turn = upright_turn(Path(source), self.detector or Mtcnn(), span=span or Span(), fps=fps or FPS)
+        if turn:
+            told = "%s: read turned by %d degrees, for then its faces are upright; --rotate 0 reads it as it is"
+            logger.warning(told, source, turn)
+        return turn
 
     def stream(
-        self, source: str | Path | int, *, span: Span | None = None, people: int | None = None
-    ) -> Generator[Moment, None, None]:
+        self, source: str | Path | int, *, span: Span | None = None, people: int | None = None,
+        fps: float | None = None, rotate: int | None = None,
+    ) -> Generator[Moment, None, None]:  # fmt: skip
         """As calling, one frame at a time while the video is read: memory does not grow with its length.
 
         A network of more than one frame speaks of a frame when the last window over it is complete.
         """
+        turn = self.upright_turn(source, span=span, fps=fps) if rotate is None else rotate
         size = self.preprocessing.size
         crop = size * -(-SHARPEST // size)
-        with Ahead(stream(source, span=span), FRAMES_AHEAD) as frames:
+        with Ahead(stream(source, span=span, fps=fps, rotate=turn), FRAMES_AHEAD) as frames:
             shown = (frame for ready in frames for frame in ready)
             faces = find_faces(shown, detector=self.detector, size=crop, people=people)
-            crops = (_Crops(frame.index, frame.time_s, frame.faces) for frame in faces)
+            crops = (_Crops(each.index, each.time_s, each.faces, each.end_s, each.name) for each in faces)
             with Ahead(crops, FACES_AHEAD) as followed:
                 yield from self._moments(followed)
 
@@ -191,6 +221,8 @@ class _Reader:
                     Reading(face.id, face.box, self.answers.take(face.id, frame.index), flaws_of(face.quality))
                     for face in frame.faces
                 ),
+                frame.end_s,
+                frame.name,
             )
 
 

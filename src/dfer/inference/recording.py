@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import defaultdict
 from dataclasses import dataclass
@@ -44,12 +45,16 @@ class Moment:
     """One frame of a video.
 
     Attributes:
-        time_s: seconds, as the decoder gives them.
+        time_s: seconds from the start of the film.
         faces: in the order of their ids; nobody where no face is seen.
+        end_s: when the next frame that is looked at is shown, or the film ends, seconds; NaN: unknown.
+        name: of the file that the frame is from, in a folder of frames.
     """
 
     time_s: float
     faces: tuple[Reading, ...]
+    end_s: float = math.nan
+    name: str = ""
 
 
 class Recording:
@@ -59,11 +64,18 @@ class Recording:
         video: what the timeline calls it.
         emotions: of the probabilities.
         smoothing_s: see `dfer.inference.segments.smooth`; 0: none.
+        fps, rotate: how the video is read, see `dfer.inference.timeline.Timeline`.
     """
 
-    def __init__(self, video: str, emotions: EmotionSet, *, smoothing_s: float = SMOOTHING_S) -> None:
+    def __init__(
+        self, video: str, emotions: EmotionSet, *, smoothing_s: float = SMOOTHING_S, fps: float | None = None,
+        rotate: int = 0,
+    ) -> None:  # fmt: skip
         self.video, self.emotions, self.smoothing_s = video, emotions, smoothing_s
+        self.fps, self.rotate = fps, rotate
         self._times = array("d")
+        self._end_s = math.nan
+        self._names: list[str] = []
         self._rows: defaultdict[int, array[float]] = defaultdict(lambda: array("d"))
 
     def add(self, moment: Moment) -> None:
@@ -71,16 +83,21 @@ class Recording:
         for face in moment.faces:
             self._rows[face.id].extend([len(self._times), face.flaws, *face.box.tolist(), *face.probs.tolist()])
         self._times.append(moment.time_s)
+        self._end_s = moment.end_s
+        if moment.name:
+            self._names.append(moment.name)
 
     def timeline(self) -> Timeline:
         """Everything so far."""
         times = np.array(self._times)
-        steps = np.diff(times)
-        duration_s = float(times[-1] + np.median(steps)) if len(steps) else float(times.sum())
-        people = tuple(self._person(id_, times) for id_ in sorted(self._rows))
-        return Timeline(self.video, duration_s, self.emotions, people)
+        end_s = self._end_s
+        if math.isnan(end_s) and len(times):
+            end_s = float(2 * times[-1] - times[-2]) if len(times) > 1 else float(times[0])
+        people = tuple(self._person(id_, times, end_s) for id_ in sorted(self._rows))
+        duration_s = end_s if len(times) else 0.0
+        return Timeline(self.video, duration_s, self.emotions, people, fps=self.fps, rotate=self.rotate)
 
-    def _person(self, id_: int, times: Floats) -> Person:
+    def _person(self, id_: int, times: Floats, end_s: float) -> Person:
         table = np.array(self._rows[id_]).reshape(-1, 6 + len(self.emotions))
         frames = table[:, 0].astype(np.int64)
         kept = with_absences(frames, len(times))
@@ -94,8 +111,9 @@ class Recording:
             probs=probs,
             boxes=rows[:, 1:5],
             flaws=flaws,
-            segments=find_segments(times[kept], probs, self.emotions.emotions),
-            overall=overall(times[kept], probs, quality_flaws.weights(flaws)),
+            segments=find_segments(times[kept], probs, self.emotions.emotions, end_s=end_s),
+            overall=overall(times[kept], probs, quality_flaws.weights(flaws), end_s=end_s),
+            files=tuple(self._names[index] for index in kept) if self._names else (),
         )
 
 

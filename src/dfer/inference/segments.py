@@ -1,7 +1,7 @@
 """From rows of probabilities to what a person reads: smoothed curves, segments, and one answer for the whole.
 
-Conventions: `times (T,)` seconds, increasing; `probs (T, K)`, a row of NaN where there is no face. What is not seen
-stays NaN: nothing is filled in.
+Conventions: `times (T,)` seconds, increasing; `probs (T, K)`, a row of NaN where there is no face. A row holds until
+the next one, the last one until `end_s`. What is not seen stays NaN: nothing is filled in.
 """
 
 from __future__ import annotations
@@ -70,44 +70,45 @@ def smooth(times: Floats, probs: Floats, sigma_s: float = SMOOTHING_S) -> Floats
     return np.where(seen, total / np.where(seen, weight, 1.0), np.nan)
 
 
-def find_segments(times: Floats, probs: Floats, emotions: tuple[str, ...]) -> tuple[Segment, ...]:
+def find_segments(times: Floats, probs: Floats, emotions: tuple[str, ...], *, end_s: float) -> tuple[Segment, ...]:
     """The segments of all emotions in the order of their onsets.
 
     An emotion's segment begins where its probability comes to stay at `FALL` or above, provided that it reaches `RISE`
-    before it falls below again, and lasts for `SHORTEST_S`. Segments of two emotions may overlap; where no emotion is
-    likely there is none.
+    before it falls below again, and lasts for `SHORTEST_S`. It ends where its last row does. Segments of two emotions
+    may overlap; where no emotion is likely there is none.
     """
     found = []
-    for piece in _pieces(times, ~np.isnan(probs[:, 0])):
+    ends = np.append(times[1:], end_s)
+    for piece in _pieces(times, ends, ~np.isnan(probs[:, 0])):
         for k, emotion in enumerate(emotions):
             curve = probs[piece, k]
             for start, end in _runs(curve >= FALL):
                 apex = start + int(curve[start:end].argmax())
-                onset, offset = float(times[piece[start]]), float(times[piece[end - 1]])
+                onset, offset = float(times[piece[start]]), float(ends[piece[end - 1]])
                 # A clock in thousandths of a second makes 0.3 s a little less.
                 if curve[apex] >= RISE and offset - onset >= SHORTEST_S - 0.001:
                     found.append(Segment(onset, float(times[piece[apex]]), offset, emotion, float(curve[apex])))
     return tuple(sorted(found, key=lambda segment: (segment.start_s, segment.end_s)))
 
 
-def overall(times: Floats, probs: Floats, weights: Floats) -> Floats:
-    """The mean of the rows, (K,), each weighted by `weights (T,)` and the time until the next, at most `GAP_S`.
+def overall(times: Floats, probs: Floats, weights: Floats, *, end_s: float) -> Floats:
+    """The mean of the rows, (K,), each weighted by `weights (T,)` and the time for which it holds.
 
     NaN where no row has a face.
     """
     seen = ~np.isnan(probs[:, 0])
-    steps = np.diff(times)
-    last = float(np.median(steps)) if len(steps) else 1.0
-    shares = weights * np.minimum(np.append(steps, last), GAP_S)
+    shares = weights * np.diff(times, append=end_s)
     if not seen.any():
         return np.full(probs.shape[1], np.nan)
+    if not shares[seen].any():  # a single picture
+        shares = weights
     return np.asarray(np.average(probs[seen], axis=0, weights=shares[seen]))
 
 
-def _pieces(times: Floats, seen: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.int64]]:
+def _pieces(times: Floats, ends: Floats, seen: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.int64]]:
     """The rows with a face, cut where it was away for longer than `GAP_S`."""
     rows = np.flatnonzero(seen)
-    away = (np.diff(rows) > 1) & (np.diff(times[rows]) > GAP_S)
+    away = times[rows[1:]] - ends[rows[:-1]] > GAP_S
     return [piece for piece in np.split(rows, np.flatnonzero(away) + 1) if len(piece)]
 
 

@@ -45,7 +45,7 @@ def thumbnails(timeline: Timeline, peaks: dict[int, list[Segment]]) -> dict[int,
         return {}
     try:
         return {
-            id_: [Thumbnail(segment, _face(timeline.video, people[id_], segment.apex_s)) for segment in segments]
+            id_: [Thumbnail(segment, _face(timeline, people[id_], segment.apex_s)) for segment in segments]
             for id_, segments in peaks.items()
         }
     except DferError as error:
@@ -63,10 +63,11 @@ def choose_peaks(person: Person, duration_s: float, most: int) -> list[Segment]:
     return sorted(chosen, key=lambda segment: segment.apex_s)
 
 
-def _face(video: str, person: Person, time_s: float) -> Frames:
+def _face(timeline: Timeline, person: Person, time_s: float) -> Frames:
     seen = np.flatnonzero(person.seen)
     box = person.boxes[seen[np.abs(person.times[seen] - time_s).argmin()]]
-    frame = next(iter(stream(video, span=Span(start_s=max(0.0, time_s - EARLIER_S))))).pixels
+    span = Span(start_s=max(0.0, time_s - EARLIER_S))
+    frame = next(stream(timeline.video, span=span, fps=timeline.fps, rotate=timeline.rotate)).pixels
     side = max(1, round(float(max(box[2:])) * AROUND))
     left, top = (round(value) for value in (box[:2] + box[2:] / 2 - side / 2).tolist())
     border = max(0, -left, -top, left + side - frame.shape[1], top + side - frame.shape[0])

@@ -1,9 +1,10 @@
 """Emotions over time, person by person: what a video was seen to show, as a value and as a file.
 
-Conventions: `times (T,)` seconds, as the decoder gives them; `probs (T, K)` in the order of `emotions`; `boxes (T, 4)`
-x, y, width, height, pixels. A person's rows are the frames in which the face is seen, and the first and the last frame
-of every stretch without it, whose probs and boxes are NaN (null in JSON): no face is not neutral. So a line drawn
-through the rows breaks where it must, and a film of many people takes no more room than its faces.
+Conventions: `times (T,)` seconds from the start of the film; `probs (T, K)` in the order of `emotions`; `boxes (T, 4)`
+x, y, width, height, pixels of the picture as it is displayed. A row holds until the next one. A person's rows are the
+frames in which the face is seen, and the first and the last frame of every stretch without it, whose probs and boxes
+are NaN (null in JSON): no face is not neutral. So a line drawn through the rows breaks where it must, and a film of
+many people takes no more room than its faces.
 The format of the JSON file is described in docs/timeline.md.
 """
 
@@ -12,11 +13,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from dfer.errors import DferError, listed
 from dfer.files import write_text
@@ -49,6 +50,7 @@ class Person:
         flaws: (T,) uint8, bits of `dfer.inference.flaws.FLAWS`; 0 where nothing is wrong, or no face.
         segments: in the order of their onsets.
         overall: (K,) the mean over time, rows with flaws counting for less.
+        files: the names of the rows' files, in a folder of frames; else empty.
     """
 
     id: int
@@ -58,6 +60,7 @@ class Person:
     flaws: npt.NDArray[np.uint8]
     segments: tuple[Segment, ...]
     overall: Floats
+    files: tuple[str, ...] = ()
 
     @property
     def seen(self) -> npt.NDArray[np.bool_]:
@@ -79,12 +82,16 @@ class Timeline:
         duration_s: when the last frame that was looked at ends, seconds.
         emotions: of the columns of probs.
         people: in the order of their ids; nobody where no face was found.
+        fps: frames a second that were given for a folder of frames; None: it has a clock, or a rate was assumed.
+        rotate: degrees by which the pictures were turned clockwise before they were read.
     """
 
     video: str
     duration_s: float
     emotions: EmotionSet
     people: tuple[Person, ...]
+    fps: float | None = None
+    rotate: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values of the format `dfer.timeline/1`; probabilities to 4 decimals, boxes to a tenth of a pixel."""
@@ -92,6 +99,8 @@ class Timeline:
             "format": FORMAT,
             "video": self.video,
             "duration_s": round(self.duration_s, 4),
+            **({"fps": self.fps} if self.fps else {}),
+            **({"rotate": self.rotate} if self.rotate else {}),
             "emotions": list(self.emotions),
             "people": [_to_plain(person) for person in self.people],
         }
@@ -117,7 +126,7 @@ class Timeline:
             raise DferError(f"{source} is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
         emotions = EmotionSet("timeline", tuple(plain.emotions))
         people = tuple(_from_plain(person, emotions, source) for person in plain.people)
-        return cls(plain.video, plain.duration_s, emotions, people)
+        return cls(plain.video, plain.duration_s, emotions, people, fps=plain.fps, rotate=plain.rotate)
 
     @classmethod
     def load(cls, path: str | Path) -> Timeline:
@@ -161,7 +170,10 @@ class Timeline:
         return to_srt(self)
 
     def to_dataframe(self) -> pd.DataFrame:
-        """One row a person and time: person, time_s, the K emotions, entropy, x, y, width, height, flaws (names)."""
+        """One row a person and time: person, time_s, the K emotions, entropy, x, y, width, height, flaws (names).
+
+        Of a folder of frames there is also the column file.
+        """
         import pandas as pd
 
         tables = []
@@ -171,6 +183,8 @@ class Timeline:
             table["entropy"] = person.entropy.round(4)
             table[list(BOX)] = person.boxes.round(1)
             table["flaws"] = [quality_flaws.names(flaw) for flaw in person.flaws.tolist()]
+            if person.files:
+                table["file"] = person.files
             tables.append(table)
         columns = ["person", "time_s", *self.emotions, "entropy", *BOX, "flaws"]
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
@@ -195,6 +209,7 @@ class _PlainPerson(BaseModel):
     flaws: list[str | None] | None = None
     segments: list[Segment]
     overall: list[float] | None
+    files: list[str] = []
 
 
 class _PlainTimeline(BaseModel):
@@ -202,6 +217,8 @@ class _PlainTimeline(BaseModel):
     duration_s: float
     emotions: list[str]
     people: list[_PlainPerson]
+    fps: float | None = Field(None, gt=0, allow_inf_nan=False)
+    rotate: Literal[0, 90, 180, 270] = 0
 
 
 def _to_plain(person: Person) -> dict[str, Any]:
@@ -216,6 +233,7 @@ def _to_plain(person: Person) -> dict[str, Any]:
         "flaws": [flag if is_seen else None for flag, is_seen in zip(flags, seen, strict=True)],
         "segments": [_rounded(segment) for segment in person.segments],
         "overall": None if np.isnan(person.overall).any() else overall,
+        **({"files": list(person.files)} if person.files else {}),
     }
 
 
@@ -232,6 +250,8 @@ def _from_plain(plain: _PlainPerson, emotions: EmotionSet, source: str) -> Perso
     count, size = len(plain.times_s), len(emotions)
     flags = plain.flaws if plain.flaws is not None else [None] * count
     lengths = {"probs": len(plain.probs), "boxes": len(plain.boxes), "flaws": len(flags)}
+    if plain.files:
+        lengths["files"] = len(plain.files)
     if set(lengths.values()) != {count}:
         raise DferError(f"{where} has {count} times but {listed(f'{n} {name}' for name, n in lengths.items())}")
     probs = _table(plain.probs, size, f"{where}, probs")
@@ -254,7 +274,7 @@ def _from_plain(plain: _PlainPerson, emotions: EmotionSet, source: str) -> Perso
         bits = np.array([quality_flaws.bits(flag or "") for flag in flags], dtype=np.uint8)
     except KeyError as error:
         raise DferError(f"{where}: unknown flaw {error}; known: {listed(quality_flaws.FLAWS)}") from error
-    return Person(plain.id, times, probs, boxes, bits, tuple(plain.segments), overall)
+    return Person(plain.id, times, probs, boxes, bits, tuple(plain.segments), overall, tuple(plain.files))
 
 
 def _table(rows: list[list[float] | None], width: int, where: str) -> Floats:

@@ -1,15 +1,17 @@
-"""Video files as frames, one at a time. The decoder (PyAV) is imported here, and where video is written, only.
+"""Video files as frames, one at a time. The decoder (PyAV) is imported in `dfer.video` only.
 
-Times are seconds as the decoder gives them; a video's rotation tag is honoured.
+What is read is what a player shows: the stream that it chooses, at the times of its clock (`dfer.video.clock`), turned
+and shaped as it is displayed (`dfer.video.picture`). The contents of a file decide what it is, not its name.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
-import re
-from collections.abc import Iterator
-from functools import cached_property
+import math
+from collections.abc import Callable, Iterator
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,44 @@ import numpy as np
 import numpy.typing as npt
 
 from dfer.errors import DferError
+from dfer.video.animation import animated, is_animated
+from dfer.video.clock import MICROSECONDS, Clock, read_head
+from dfer.video.opening import (
+    NO_FILM,
+    PICTURE_FORMATS,
+    chosen_stream,
+    is_joined,
+    is_whole_matroska,
+    open_container,
+    peeked,
+)
+from dfer.video.picture import Display
 
 logger = logging.getLogger(__name__)
 
 Frames = npt.NDArray[np.uint8]
 SILENT_END_S = 1.0
 """A video whose frames end so much earlier than it says, seconds, is said to be cut off."""
+SLACK_S = 0.1
+"""What a file says of its length, and the times of its frames, are rounded to less than this, seconds."""
+
+
+class Shown:
+    """A frame, and when it is shown; its pixels are made when they are asked for.
+
+    Attributes:
+        time_s: seconds from the film's start.
+        size: width and height in which the frame is stored, pixels.
+    """
+
+    def __init__(self, time_s: float, size: tuple[int, int], pixels: Callable[[], Frames]) -> None:
+        self.time_s, self.size = time_s, size
+        self._pixels = pixels
+
+    @cached_property
+    def pixels(self) -> Frames:
+        """(H, W, 3) uint8 RGB, as displayed."""
+        return self._pixels()
 
 
 def check_file(path: Path) -> None:
@@ -34,133 +68,234 @@ def check_file(path: Path) -> None:
         raise DferError(f"{path}: the file is empty")
 
 
-class Shown:
-    """A frame as the decoder gives it and when it is shown, seconds; its pixels are made when they are asked for."""
-
-    def __init__(self, picture: Any) -> None:
-        self.time_s = float(picture.time)
-        self._picture = picture
-
-    @cached_property
-    def pixels(self) -> Frames:
-        """(H, W, 3) uint8 RGB, upright."""
-        pixels: Frames = np.asarray(self._picture.to_ndarray(format="rgb24"), dtype=np.uint8)
-        return np.ascontiguousarray(np.rot90(pixels, k=round(self._picture.rotation / 90)))
-
-
 def is_video(path: Path) -> bool:
-    """Whether a file's contents are a video, also a GIF, whatever its name says; False where there is none."""
-    with _opened(path) as container:
-        return container is not None and not re.search("^image2$|_pipe$", container.format.name)
+    """Whether a file's contents are moving pictures, whatever its name says; False where there is no file."""
+    if is_animated(path):
+        return True
+    with peeked(path) as container:
+        if container is None or not container.streams.video:
+            return False
+        if not container.format.name.endswith(PICTURE_FORMATS):
+            return not int(chosen_stream(path, container).disposition) & NO_FILM
+        packets = (packet for packet in container.demux(container.streams.video[0]) if packet.size)
+        return container.format.name != "image2" and len(list(itertools.islice(packets, 2))) > 1
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file's contents are a still picture that the decoder knows."""
+    with peeked(path) as container:
+        return (
+            container is not None
+            and container.format.name.endswith(PICTURE_FORMATS)
+            and (
+                container.format.name != "svg_pipe"  # lines, no pixels
+            )
+        )
 
 
 def length_s(path: Path) -> float | None:
     """How long a video says that it is, seconds, for a look ahead; None where it does not say, or is no video."""
-    import av
-
-    with _opened(path) as container:
-        return container.duration / av.time_base if container and container.duration else None
+    with peeked(path) as container:
+        return container.duration / MICROSECONDS if container and container.duration else None
 
 
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """What the decoder makes of a file; None where that is nothing, or no file: a pipe can be opened only once."""
-    import av
-
-    with contextlib.ExitStack() as stack:
-        container = None
-        with contextlib.suppress(av.FFmpegError, OSError):
-            container = stack.enter_context(av.open(str(path))) if path.is_file() else None
-        yield container
-
-
-def decode(path: Path, *, start_s: float = 0.0, tolerant: bool = False) -> Iterator[Shown]:
-    """The frames of a video's first video stream, one at a time.
+class Film:
+    """The frames of a video, one at a time: an iterable of `Shown`.
 
     Args:
         path: the file.
         start_s: frames may be left out before this time, where the file allows to jump there.
         tolerant: go on after damaged data, and end where it cannot be gone on, with a warning that counts.
+        fps: frames a second of a file without a clock; None: as its stream says, with a warning.
+
+    Attributes:
+        end_s: when the last frame has been shown, seconds; known after the last frame, infinite before.
     """
-    import av
 
-    count, size, damaged, last_s = 0, None, 0, 0.0
-    try:
-        container = av.open(str(path))
-        jumped = start_s > 0 and _jump(container, start_s)
-        if start_s > 0 and not jumped:
-            container.close()  # a jump that failed leaves some formats in the middle of nowhere
-            container = av.open(str(path))
-        with container:
-            if not container.streams.video:
-                raise DferError(f"{path}: the file has no video stream")
-            stream = container.streams.video[0]
-            for picture in _pictures(container, stream, tolerant):
-                if picture is None:
-                    damaged += 1
-                    continue
-                if picture.time is None:
-                    raise DferError(f"{path}: frame {count} has no time stamp")
-                size = size or (picture.width, picture.height)
-                if (picture.width, picture.height) != size:
-                    raise DferError(f"{path}: expected frames of one size, found {size} and, in frame {count}, another")
-                yield Shown(picture)
-                count, last_s = count + 1, picture.time
-            if damaged:
-                pieces = f"{damaged} damaged piece{'s' * (damaged > 1)}"
-                logger.warning("%s: left out %s between its %d frames", path, pieces, count)
-            elif not jumped and (missing := _missing(container, stream, count, last_s)):
-                logger.warning("%s: %s", path, missing)
-    except (av.FFmpegError, OSError) as error:
-        told = f"after {count} frames" if count else "not a video that can be opened"
-        raise DferError(f"{path}: decoding failed, {told}: {error.strerror or error}") from error
+    def __init__(self, path: Path, *, start_s: float = 0.0, tolerant: bool = False, fps: float | None = None) -> None:
+        self.path, self.start_s, self.tolerant, self.fps = path, start_s, tolerant, fps
+        self.end_s = math.inf
 
+    def __iter__(self) -> Iterator[Shown]:
+        check_file(self.path)
+        return self._painted() if is_animated(self.path) else self._decoded()
 
-def _missing(container: Any, stream: Any, count: int, last_s: float) -> str:
-    """What a file promises and does not hold, by its number of frames or else by its length; "" if it holds all."""
-    import av
+    def _decoded(self) -> Iterator[Shown]:
+        import av
 
-    if count < stream.frames:
-        return f"{count} of its {stream.frames} frames are there; it is cut off, or made of few that stay long"
-    end_s = ((container.start_time or 0) + (container.duration or 0)) / av.time_base
-    if not stream.frames and end_s - last_s > SILENT_END_S:
-        return f"its frames end at {last_s:.1f} s of {end_s:.1f}; it is cut off, or its last frame or its sound goes on"
-    return ""
-
-
-def _pictures(container: Any, stream: Any, tolerant: bool) -> Iterator[Any]:
-    """What the decoder makes of each packet; None for one that it cannot decode."""
-    import av
-
-    packets = container.demux(stream)
-    while True:
+        count = 0
         try:
-            packet = next(packets, None)
-            pictures = packet.decode() if packet is not None else []
-        except av.InvalidDataError:
-            if not tolerant:
-                raise
-            yield None
-            continue
-        yield from pictures
-        if packet is None:
-            return
+            with _track(self.path, self.start_s, self.fps) as track:
+                for shown in track.frames(tolerant=self.tolerant):
+                    yield shown
+                    count += 1
+                self.end_s = track.end()
+                track.tell(count)
+        except (av.FFmpegError, OSError) as error:
+            told = f"after {count} frames" if count else "not a video that can be opened"
+            raise DferError(f"{self.path}: decoding failed, {told}: {error.strerror or error}") from error
+
+    def _painted(self) -> Iterator[Shown]:
+        end_s = 0.0
+        for frame in animated(self.path):
+            height, width = frame.pixels.shape[:2]
+            yield Shown(frame.time_s, (width, height), partial(np.asarray, frame.pixels))
+            end_s = frame.end_s
+        self.end_s = end_s
 
 
-def _jump(container: Any, start_s: float) -> bool:
-    """Go to the last frame before `start_s` from which decoding can begin; False if the file cannot.
-
-    What follows is tried first: in some formats a jump lands too late.
-    """
-    import av
-
-    if not container.streams.video:
-        return False
-    stream = container.streams.video[0]
+@contextlib.contextmanager
+def _track(path: Path, start_s: float, fps: float | None) -> Iterator[_Track]:
+    """The track of a file that is shown, jumped in where that can be done."""
+    track = _Track(path, fps)
     try:
-        container.seek(int(start_s / stream.time_base), stream=stream)
-        first = next(container.decode(stream), None)
-        container.seek(int(start_s / stream.time_base), stream=stream)
-    except av.FFmpegError:
-        return False
-    return first is not None and first.time is not None and first.time <= start_s
+        if start_s > 0 and not track.jump(start_s):
+            track.close()  # a jump that failed leaves some formats in the middle of nowhere
+            track = _Track(path, fps)
+        yield track
+    finally:
+        track.close()
+
+
+class _Track:
+    """A container, the stream of it that is shown, and its clock."""
+
+    def __init__(self, path: Path, fps: float | None) -> None:
+        self.path, self.container = path, open_container(path)
+        try:
+            self.stream = chosen_stream(path, self.container)
+            self._packets = self.container.demux(self.stream)
+            self._head = read_head(self._packets)
+            self.clock = Clock(path, self.container, self.stream, self._head, fps=fps)
+        except BaseException:
+            self.close()
+            raise
+        self.jumped = self.resized = False
+        self.packets = self.keys = self.damaged = 0
+
+    def close(self) -> None:
+        self.container.close()
+
+    def frames(self, *, tolerant: bool) -> Iterator[Shown]:
+        """The frames in the order in which they are shown."""
+        display: Display | None = None
+        first = (0, 0)
+        for picture in self._pictures(tolerant=tolerant):
+            time_s = self.clock.time(picture)
+            if time_s is None:
+                continue
+            size = (picture.width, picture.height)
+            if display is None:
+                display, first = Display(picture, self.stream.sample_aspect_ratio), size
+            self.resized |= size != first
+            yield Shown(time_s, size, partial(display.pixels, picture))
+
+    def _pictures(self, *, tolerant: bool) -> Iterator[Any]:
+        """What the decoder makes of each packet; what it cannot decode is counted."""
+        import av
+
+        packets = itertools.chain(self._head, self._packets)
+        while True:
+            packet = None
+            try:
+                packet = next(packets, None)
+                if packet is not None:
+                    self.packets += packet.size > 0
+                    self.keys += packet.is_keyframe
+                    self.clock.enter(packet)
+                pictures = packet.decode() if packet is not None else []
+            except av.InvalidDataError:
+                if not tolerant:
+                    raise
+                self.damaged += 1
+                if packet is not None:
+                    self.clock.drop(packet)
+                continue
+            yield from pictures
+            if packet is None:
+                return
+
+    def jump(self, start_s: float) -> bool:
+        """Go to the last frame before `start_s` from which decoding can begin; False if the file cannot.
+
+        What follows is tried first: in some formats a jump lands too late. In a file that was joined of several a time
+        says nothing about the place.
+        """
+        import av
+
+        if self.clock.counted or (self.clock.joinable and is_joined(self.path, self.path.stat().st_mtime_ns)):
+            return False
+        place = int((start_s + self.clock.origin_s) / self.stream.time_base)
+        try:
+            self.container.seek(place, stream=self.stream)
+            first = next(self.container.decode(self.stream), None)
+            self.container.seek(place, stream=self.stream)
+        except av.FFmpegError:
+            return False
+        if first is None or first.time is None or first.time - self.clock.origin_s > start_s:
+            return False
+        self._head, self._packets = [], self.container.demux(self.stream)
+        self.jumped = True
+        return True
+
+    def end(self) -> float:
+        """When the last of all frames has been shown, seconds.
+
+        The end that the file states holds where the file is whole, or where the last frame would not be shown longer
+        than any one before it; else the file was rather cut off.
+        """
+        promised_s = None if self.jumped else self._promised_s()
+        if promised_s is None:
+            return self.clock.end(None)
+        stays_s = promised_s - (self.clock.last_s or 0.0)
+        usual = stays_s <= self.clock.longest_s + SLACK_S
+        return self.clock.end(promised_s if usual or self._is_whole() else None)
+
+    def _promised_s(self) -> float | None:
+        """The end of the stream as the file states it, else that of the whole if there is no sound; None: unknown."""
+        stream, clock = self.stream, self.clock
+        if clock.counted:
+            return None
+        if stream.duration:
+            start_s = 0.0 if stream.start_time is None else float(stream.start_time * stream.time_base)
+            return start_s + float(stream.duration * stream.time_base) - clock.origin_s
+        return None if self.container.streams.audio else self._whole_s()
+
+    def _whole_s(self) -> float | None:
+        """The end of film and sound as the file states it; it counts from the clock's zero."""
+        length = self.container.duration
+        return length / MICROSECONDS - self.clock.origin_s if length and not self.clock.counted else None
+
+    def _is_whole(self) -> bool:
+        """Whether it is certain that the file was not cut off."""
+        return 0 < self.stream.frames <= self.packets or is_whole_matroska(self.path)
+
+    def tell(self, count: int) -> None:
+        """Warn of what was left out, assumed or is missing."""
+        if not count and not self.keys and self.packets:
+            raise DferError(
+                f"{self.path}: the video has no frame: none of its {self.packets} packets is a key frame, from which "
+                "decoding can begin; it was cut out of a longer one without its beginning"
+            )
+        self.clock.tell()
+        if self.resized:
+            logger.warning("%s: the size of its frames changes; all are scaled to that of the first", self.path)
+        if self.damaged:
+            pieces = f"{self.damaged} damaged piece{'s' * (self.damaged > 1)}"
+            logger.warning("%s: left out %s between its %d frames", self.path, pieces, count)
+        elif not self.jumped and (missing := self._missing(count)):
+            logger.warning("%s: %s", self.path, missing)
+
+    def _missing(self, count: int) -> str:
+        """What a file promises and does not hold, by its number of packets or by its length; "" if it holds all."""
+        clock, promised_s = self.clock, self._promised_s() or self._whole_s()
+        if promised_s is None or clock.last_s is None or self._is_whole():
+            return ""
+        short_s = promised_s - clock.last_s
+        trimmed = self.container.format.name.startswith("mov") and short_s <= clock.longest_s + SLACK_S
+        if self.packets < self.stream.frames and not trimmed:
+            return f"{count} of its {self.stream.frames} frames are there; it is cut off, or made of few that stay long"
+        if not self.stream.frames and short_s > max(SILENT_END_S, clock.longest_s):
+            told = f"its frames end at {clock.last_s:.1f} s of {promised_s:.1f}"
+            return f"{told}; it is cut off, or its last frame or its sound goes on"
+        return ""

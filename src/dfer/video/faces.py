@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,15 +45,18 @@ class FaceFrame:
 
     Attributes:
         index: 0, 1, ... over the frames that are looked at.
-        time_s: seconds, as the decoder gives them.
+        time_s: seconds from the start of the film.
         frame: (H, W, 3) uint8 RGB.
         faces: in the order of their ids.
+        end_s, name: see `dfer.video.stream.TimedFrame`.
     """
 
     index: int
     time_s: float
     frame: Frames
     faces: tuple[TrackedFace, ...]
+    end_s: float = math.nan
+    name: str = ""
 
 
 def open_faces(
@@ -101,4 +105,4 @@ def _face_frame(index: int, shown: TimedFrame, tracker: Tracker, size: int) -> F
                 person.id, person.box.copy(), person.landmarks.copy(), person.score, person.detected, crop, quality
             )
         )
-    return FaceFrame(index, shown.time_s, shown.pixels, tuple(faces))
+    return FaceFrame(index, shown.time_s, shown.pixels, tuple(faces), shown.end_s, shown.name)

@@ -1,7 +1,7 @@
 """A clip as frames with their times, whatever it is on disk: video file, folder of frames, still image, packed array.
 
-Conventions: frames are (n, H, W, 3) uint8 RGB (a packed grey array has one channel); times are seconds as the decoder
-gives them, never index / average frame rate.
+Conventions: frames are (n, H, W, 3) uint8 RGB (a packed grey array has one channel); times are seconds from the start
+of the film, as a player shows them, never index / average frame rate.
 """
 
 from __future__ import annotations
@@ -19,11 +19,18 @@ import numpy as np
 import numpy.typing as npt
 
 from dfer.errors import DferError
-from dfer.video.decoding import check_file, decode
+from dfer.video.decoding import Film
+from dfer.video.listing import find_list, times_by_number
 
 Frames = npt.NDArray[np.uint8]
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".flv", ".gif", ".m4v", ".mpg", ".mpeg", ".wmv")
+VIDEO_SUFFIXES = (
+    *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".flv", ".gif", ".m4v", ".mpg", ".mpeg", ".wmv", ".ts", ".mts", ".m2ts"),
+    *(".3gp", ".3g2", ".ogv", ".ogg", ".vob", ".asf", ".mxf", ".f4v", ".divx", ".dv", ".mod", ".tod", ".m2t", ".mpe"),
+    *(".m3u8", ".h264", ".264", ".hevc", ".h265", ".265", ".m1v", ".m2v", ".mpv", ".mjpeg", ".mjpg", ".ivf", ".nut"),
+    *(".y4m", ".rm", ".rmvb", ".qt", ".apng", ".avif"),
+)
+"""Names that say that a file is a film. Files of other names are looked into."""
 KEPT_BYTES = 256 * 2**20
 """A decoded video is kept in memory up to this size; a longer one is decoded again when frames are read."""
 
@@ -76,12 +83,21 @@ def _clock(length: int, fps: float | None) -> npt.NDArray[np.float64]:
 
 
 class FolderClip:
-    """A folder of images, or one image."""
+    """A folder of images, or one image.
+
+    Its clock is a list beside the images (`dfer.video.listing`), else the numbers in their names and a rate.
+    """
 
     def __init__(self, path: Path, fps: float | None, files: tuple[Path, ...] | None = None) -> None:
         self.path = path
         self.files = files or self._list()
-        self.times = _clock(len(self.files), fps)
+        names = [file.name for file in self.files]
+        self.listed = find_list(path, names) if files is None and fps is None else None
+        if self.listed is not None:
+            self.files = tuple(path / name for name in self.listed.names)
+            self.times = self.listed.times
+        else:
+            self.times = times_by_number(names, fps) if fps else np.full(len(names), np.nan)
 
     def _list(self) -> tuple[Path, ...]:
         if not self.path.is_dir():
@@ -165,11 +181,16 @@ class VideoClip:
     """A video file, decoded from its beginning: seeking is not exact in every format."""
 
     def __init__(self, path: Path) -> None:
-        check_file(path)
         self.path = path
         kept: list[Frames] | None = []
-        seconds, size = [], 0
-        for shown in decode(path):
+        seconds: list[float] = []
+        size = 0
+        first: tuple[int, int] | None = None
+        for shown in Film(path):
+            first = first or shown.size
+            if shown.size != first:
+                told = f"found {first} and, in frame {len(seconds)}, another"
+                raise DferError(f"{path}: expected frames of one size, {told}")
             seconds.append(shown.time_s)
             size += shown.pixels.nbytes
             kept = None if size > KEPT_BYTES else kept
@@ -189,7 +210,7 @@ class VideoClip:
             return np.stack([self._kept[index] for index in indices.tolist()])
         wanted = set(indices.tolist())
         found = {}
-        for index, shown in enumerate(decode(self.path)):
+        for index, shown in enumerate(Film(self.path)):
             if index in wanted:
                 found[index] = shown.pixels
             if index == max(wanted):

@@ -1,26 +1,41 @@
 """A video as a stream of frames with their times: memory does not grow with its length.
 
 Unlike a `dfer.video.frames.Clip`, which must be whole, a stream goes on after damaged data as long as something can
-be decoded, with a warning that counts what was left out: of an hour of film one wants the rest.
+be decoded, with a warning that counts what was left out: of an hour of film one wants the rest. A frame lasts until the
+next one.
 """
 
 from __future__ import annotations
 
+import itertools
+import logging
+import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dfer.errors import DferError
-from dfer.video.decoding import Shown, check_file, decode, is_video
+from dfer.errors import DferError, listed
+from dfer.video.decoding import Film, check_file, is_video
 from dfer.video.frames import IMAGE_SUFFIXES, FolderClip, read_image
+from dfer.video.listing import times_by_number
+from dfer.video.picture import turned
+from dfer.video.playlists import is_address
+
+logger = logging.getLogger(__name__)
 
 Frames = npt.NDArray[np.uint8]
+FPS = 25.0
+"""Frames a second that are assumed of a folder of frames."""
+TURNS = (0, 90, 180, 270)
+"""Degrees by which pictures can be turned."""
+STAYS_S = 0.5
+"""A frame that began before a span is looked at where it stays so long in it, seconds, or where there is no other."""
 ROUNDING_S = 0.001
 """Times are rounded to a file's clock, mostly 1 ms or less: a frame this much too early is not too early."""
 
@@ -30,12 +45,16 @@ class TimedFrame:
     """A frame and when it is shown.
 
     Attributes:
-        time_s: seconds, as the decoder gives them.
-        pixels: (H, W, 3) uint8 RGB, upright.
+        time_s: seconds from the start of the film.
+        pixels: (H, W, 3) uint8 RGB, as displayed.
+        end_s: when the next frame that is looked at is shown, or the film ends, seconds; NaN: unknown.
+        name: of the file that it is from, in a folder of frames.
     """
 
     time_s: float
     pixels: Frames
+    end_s: float = math.nan
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,37 +79,88 @@ class Span:
             raise DferError(f"expected one frame every 0 seconds or more, got {self.every_s}")
 
 
-def stream(source: Path | str | int, *, span: Span | None = None, fps: float = 25.0) -> Iterator[TimedFrame]:
+def stream(
+    source: Path | str | int, *, span: Span | None = None, fps: float | None = None, rotate: int = 0
+) -> Iterator[TimedFrame]:
     """The frames of a source, one at a time.
 
     Args:
         source: a video file, an image, a folder of frames, or the number of a camera.
         span: the part that is wanted; None: all of it.
-        fps: frames a second of a folder of frames, which has no clock.
+        fps: frames a second of a source without a clock, such as a folder of frames. None: as a list beside the frames
+            says, else `FPS`, with a warning.
+        rotate: turn the pictures clockwise by 0, 90, 180 or 270 degrees.
 
     Raises:
         DferError: at once or on the way: there is no such source, or nothing of it can be decoded.
     """
     span = span or Span()
+    if rotate not in TURNS or (fps is not None and not 0 < fps < math.inf):
+        raise DferError(f"expected to rotate by {listed(TURNS)} degrees and a rate above 0, got {rotate} and {fps}")
     if isinstance(source, int):
-        return _thinned(_camera(source), span)
+        return _turned(_live(_camera(source), span), rotate)
+    if is_address(str(source)):
+        raise DferError(f"{source}: expected a file; nothing is fetched from a network, download the film first")
     path = Path(source)
     if path.is_dir():
-        clip = FolderClip(path, fps)
-        return _thinned((TimedFrame(index / fps, read_image(file)) for index, file in enumerate(clip.files)), span)
+        return _turned(_folder(path, span, fps), rotate)
     if path.suffix.lower() in IMAGE_SUFFIXES and not is_video(path):
-        return iter([TimedFrame(0.0, read_image(path))])
+        return _turned(iter([TimedFrame(0.0, read_image(path), 0.0, path.name)]), rotate)
     check_file(path)
-    return _video(path, span)
+    return _turned(_video(path, span, fps), rotate)
 
 
-def _video(path: Path, span: Span) -> Iterator[TimedFrame]:
+def _turned(frames: Iterator[TimedFrame], rotate: int) -> Iterator[TimedFrame]:
+    if not rotate:
+        return frames
+    return (replace(frame, pixels=turned(frame.pixels, rotate)) for frame in frames)
+
+
+def _video(path: Path, span: Span, fps: float | None) -> Iterator[TimedFrame]:
     empty = True
-    for shown in _thinned(decode(path, start_s=span.start_s, tolerant=True), span):
+    film = Film(path, start_s=span.start_s, tolerant=True, fps=fps)
+    for frame in _ended(film, span, lambda: film.end_s):
         empty = False
-        yield TimedFrame(shown.time_s, shown.pixels)
+        yield frame
     if empty:
         raise DferError(f"{path}: the video has no frame{_told(span)}")
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A picture of a folder, read when it is asked for."""
+
+    time_s: float
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def pixels(self) -> Frames:
+        return read_image(self.path)
+
+
+def _folder(path: Path, span: Span, fps: float | None) -> Iterator[TimedFrame]:
+    clip = FolderClip(path, fps)
+    if clip.listed is None and fps is None and len(clip) > 1:
+        logger.warning(
+            "%s: a folder of frames has no clock; %g frames a second are assumed, --fps says another rate", path, FPS
+        )
+    times = (
+        clip.times
+        if clip.listed is not None or fps is not None
+        else times_by_number([file.name for file in clip.files], FPS)
+    )
+    steps = np.diff(times)
+    last_s = 1 / (fps or FPS) if clip.listed is None or not len(steps) else float(np.median(steps))
+    pictures = (_Picture(time_s, file) for time_s, file in zip(times.tolist(), clip.files, strict=True))
+    frames = _ended(pictures, span, lambda: float(times[-1]) + last_s)
+    first = next(frames, None)
+    if first is None:
+        raise DferError(f"{path}: the folder has no frame{_told(span)}")
+    return itertools.chain([first], frames)
 
 
 def _told(span: Span) -> str:
@@ -117,10 +187,73 @@ def _camera(number: int) -> Iterator[TimedFrame]:
         camera.release()
 
 
-Timed = TypeVar("Timed", TimedFrame, Shown)
+class _Visible(Protocol):
+    """A frame whose pixels may be made when they are asked for."""
+
+    @property
+    def time_s(self) -> float: ...
+
+    @property
+    def pixels(self) -> Frames: ...
 
 
-def _thinned(frames: Iterator[Timed], span: Span) -> Iterator[Timed]:
+Visible = TypeVar("Visible", bound=_Visible)
+
+
+def _live(frames: Iterator[TimedFrame], span: Span) -> Iterator[TimedFrame]:
+    """The frames of a span as they come: each is taken to last as long as the one before it did."""
+    former_s = None
+    for frame in _thinned(frames, span):
+        step_s = 0.0 if former_s is None else frame.time_s - former_s
+        yield replace(frame, end_s=frame.time_s + step_s)
+        former_s = frame.time_s
+
+
+def _ended(frames: Iterable[Visible], span: Span, film_end: Callable[[], float]) -> Iterator[TimedFrame]:
+    """The frames of a span, each with its end; `film_end` is asked after the last one."""
+    former: TimedFrame | None = None
+    for frame in _thinned(_from_start(frames, span, film_end), span):
+        if former is not None:
+            yield replace(former, end_s=frame.time_s)
+        former = TimedFrame(frame.time_s, frame.pixels, name=getattr(frame, "name", ""))
+    if former is not None:
+        yield replace(former, end_s=min(film_end(), math.inf if span.end_s is None else span.end_s))
+
+
+@dataclass(frozen=True)
+class _Staying:
+    """A frame that is still shown when a span begins."""
+
+    frame: Any
+    time_s: float
+
+    @property
+    def name(self) -> str:
+        return str(getattr(self.frame, "name", ""))
+
+    @property
+    def pixels(self) -> Frames:
+        pixels: Frames = self.frame.pixels
+        return pixels
+
+
+def _from_start(frames: Iterable[Visible], span: Span, film_end: Callable[[], float]) -> Iterator[Visible | _Staying]:
+    """The frames from the start of a span on; with the one before it where that stays long, or is all there is."""
+    before: Visible | None = None
+    for frame in frames:
+        if frame.time_s + ROUNDING_S < span.start_s:
+            before = frame
+            continue
+        alone = span.end_s is not None and frame.time_s >= span.end_s
+        if before is not None and (alone or frame.time_s - span.start_s >= STAYS_S):
+            yield _Staying(before, span.start_s)
+        before = None
+        yield frame
+    if before is not None and film_end() - span.start_s > ROUNDING_S:
+        yield _Staying(before, span.start_s)
+
+
+def _thinned(frames: Iterable[Visible], span: Span) -> Iterator[Visible]:
     """The frames of a span, the first one of each step of `every_s`; in whole microseconds, for these add up."""
     every, former = round(span.every_s * 1e6), -1
     for frame in frames:

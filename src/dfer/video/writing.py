@@ -1,8 +1,9 @@
-"""Frames to a video file (.mp4), each shown at its own time. Sound is not kept."""
+"""Frames to a video file (.mp4), each shown from its own time to its own end. Sound is not kept."""
 
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -18,10 +19,11 @@ Frames = npt.NDArray[np.uint8]
 CLOCK = Fraction(1, 90_000)
 """Times are rounded to this, seconds."""
 CODECS: dict[str, dict[str, str]] = {
-    "libx264": {"crf": "20", "preset": "veryfast"},
-    "mpeg4": {"qscale": "3"},
+    "libx264": {"crf": "20", "preset": "veryfast", "bf": "0"},
+    "mpeg4": {"qscale": "3", "bf": "0"},
 }
-"""The best one that the decoder's library was built with is used."""
+"""The best one that the decoder's library was built with is used. Frames are stored in the order in which they are
+shown, so that each has its own duration."""
 
 
 class VideoWriter:
@@ -49,6 +51,7 @@ class VideoWriter:
         stream.codec_context.time_base = CLOCK
         self._stream = stream
         self._last = -1
+        self._ends: deque[int] = deque()
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -56,17 +59,23 @@ class VideoWriter:
     def __exit__(self, *_: object) -> None:
         with _told(), self._container:
             if self._last >= 0:
-                self._container.mux(self._stream.encode())
+                self._mux(self._stream.encode())
 
-    def write(self, frame: Frames, time_s: float) -> None:
-        """The next frame, (H, W, 3) uint8 RGB, and when it is shown, seconds from the beginning."""
+    def write(self, frame: Frames, time_s: float, end_s: float) -> None:
+        """The next frame, (H, W, 3) uint8 RGB, and from when to when it is shown, seconds from the beginning."""
         import av
 
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[: self.height, : self.width]), format="rgb24")
         self._last = max(round(time_s / CLOCK), self._last + 1)
         picture.pts, picture.time_base = self._last, CLOCK
+        self._ends.append(max(self._last + 1, round(end_s / CLOCK) if end_s > time_s else 0))
         with _told():
-            self._container.mux(self._stream.encode(picture))
+            self._mux(self._stream.encode(picture))
+
+    def _mux(self, packets: list[Any]) -> None:
+        for packet in packets:
+            packet.duration = self._ends.popleft() - packet.pts
+            self._container.mux(packet)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -55,8 +56,13 @@ def test_videos_images_arrays_and_folders_of_frames_are_clips_and_the_rest_is_co
     manifest = read(tmp_path)
     kinds = dict(zip(manifest.table["path"], manifest.table["kind"], strict=True))
     assert kinds == {"happy/a": "frames", "happy/b.MP4": "video", "happy/c.png": "image", "happy/d.npy": "array"}
-    assert manifest.left_out == {"neither video nor image": 1, "folder without a frame": 2}
-    assert "left out happy/e.txt: neither video nor image" in caplog.text
+    assert manifest.left_out == {"neither video nor image": 2, "folder without a frame": 1}
+    told = {record.getMessage() for record in caplog.records}
+    assert told == {
+        *(f"left out happy/{name}: neither video nor image" for name in ("e.txt", "g/notes.txt")),
+        *(f"left out happy/{name}: hidden" for name in (".DS_Store", "._b.MP4", "g/._1.jpg")),
+        "left out happy/f: folder without a frame",
+    }
 
 
 @pytest.mark.parametrize(("names", "split"), [(("train", "test"), "test"), (("Training", "Validation"), "val")])
@@ -119,3 +125,21 @@ def test_a_file_name_that_is_not_text_is_refused_in_one_sentence(tmp_path: Path)
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/happy/x\xe9.mp4")).touch()
     with pytest.raises(DferError, match=r"holds a name that is not in UTF-8, .*x.*; rename it"):
         read(tmp_path)
+
+
+def test_films_of_every_name_are_clips_of_folders_and_of_tables(shared_data: Path, tmp_path: Path) -> None:
+    case = shared_data / "cases" / "14-table-denies-files"
+    if not case.is_dir():
+        pytest.skip("no films of all kinds beside the checkout")
+    happy = tmp_path / "clips" / "happy"
+    (happy / "session").mkdir(parents=True)
+    names = {"00001.MTS": "00001.MTS", "c.3gp": "c.3gp", "session/film": "c.3gp", "README": "README"}
+    for name, source in names.items():
+        shutil.copy(case / source, happy / name)
+    manifest = read(tmp_path / "clips")
+    assert dict(zip(manifest.table["path"], manifest.table["kind"], strict=True)) == dict.fromkeys(
+        ("happy/00001.MTS", "happy/c.3gp", "happy/session/film"), "video"
+    )
+    assert manifest.left_out == {"neither video nor image": 1}
+    table = read_source("table", case / "votes.csv").table
+    assert table["path"].tolist() == ["00001.MTS", "c.3gp"] and set(table["kind"]) == {"video"}

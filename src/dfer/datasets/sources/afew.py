@@ -24,9 +24,10 @@ import pandas as pd
 
 from dfer.datasets.manifest import Manifest
 from dfer.datasets.sources.list_files import part_words
-from dfer.datasets.sources.on_disk import Disk, clip_id, walk
+from dfer.datasets.sources.on_disk import CROWD, Disk, clip_id
 from dfer.errors import DferError, listed
 from dfer.labels import DFEW, EmotionSet
+from dfer.video.folders import walk
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +95,7 @@ def read(root: Path) -> Manifest:
 def _parts(root: Path) -> list[tuple[str, Path]]:
     """The folders that are called after one part: train, val or test, and the folder."""
     found = []
-    for folder, folders, _ in walk(root, DEPTH):
+    for folder, folders, _ in walk(root, depth=DEPTH, crowd=CROWD):
         spoken = set(part_words(folder.name).values())
         if folder != root and len(spoken) == 1:
             found.append((spoken.pop(), folder))

@@ -21,6 +21,7 @@ import pandas as pd
 
 from dfer.datasets.sources.numbered_clips import find_numbered
 from dfer.errors import DferError, listed
+from dfer.video.folders import walk
 from dfer.video.frames import natural_key
 
 logger = logging.getLogger(__name__)
@@ -92,23 +93,19 @@ def find_clips(root: Path, folders: dict[str, list[Path]], wanted: str) -> tuple
     return layout, *find_numbered(root, folders[names[layout]])
 
 
-def _walk(folder: Path, depth: int, clips: dict[str, list[Path]]) -> Iterator[tuple[Path, list[str]]]:
+def _walk(root: Path, depth: int, clips: dict[str, list[Path]]) -> Iterator[tuple[Path, list[str]]]:
     """Folders with the names of their files; folders of clips go to `clips` and are not entered."""
-    with os.scandir(folder) as scan:
-        entries = sorted((entry for entry in scan if entry.name[0] != "."), key=lambda entry: natural_key(entry.name))
-    yield folder, [entry.name for entry in entries if entry.is_file()]
-    for entry in entries:
-        if not entry.is_dir():
-            continue
-        if _holds_clips(entry):
-            clips.setdefault(entry.name.lower(), []).append(Path(entry.path))
-        elif depth:
-            yield from _walk(Path(entry.path), depth - 1, clips)
+    for folder, folders, files in walk(root, depth=depth):
+        yield folder, files
+        for name in list(folders):
+            if _holds_clips(folder / name):
+                clips.setdefault(name.lower(), []).append(folder / name)
+                folders.remove(name)
 
 
-def _holds_clips(folder: os.DirEntry[str]) -> bool:
+def _holds_clips(folder: Path) -> bool:
     """Whether a folder has the name of a layout and numbered entries (not once more a folder of that name)."""
     if not any(folder.name.lower() in names for names in LAYOUTS.values()):
         return False
-    with os.scandir(folder.path) as entries:
+    with os.scandir(folder) as entries:
         return any(Path(entry.name).stem.isdecimal() for entry in itertools.islice(entries, PEEK))

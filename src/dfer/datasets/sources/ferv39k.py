@@ -25,9 +25,10 @@ from dfer.datasets.published import PUBLISHED
 from dfer.datasets.sources.label_orders import name_labels
 from dfer.datasets.sources.list_files import ListFile, find_lists, part_words, read_list
 from dfer.datasets.sources.list_parts import settle_parts
-from dfer.datasets.sources.on_disk import NOWHERE, Clip, Disk, clip_id, clip_key, keep_found, walk
+from dfer.datasets.sources.on_disk import CROWD, NOWHERE, Clip, Disk, clip_id, clip_key, keep_found
 from dfer.errors import DferError, listed, nearest
 from dfer.labels import FERV39K
+from dfer.video.folders import walk
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ def read(root: Path, *, setup: str = "", clips: str = "") -> Manifest:
 def _clip_folders(root: Path) -> list[Path]:
     """The folders that hold scenes with emotions in them (a set-up has scenes too, with lists in them)."""
     found = []
-    for folder, folders, _ in walk(root, DEPTH):
+    for folder, folders, _ in walk(root, depth=DEPTH, crowd=CROWD):
         scenes = (folder / name for name in folders if name in SCENES)
         if any(entry.is_dir() and entry.name in FERV39K for scene in scenes for entry in scene.iterdir()):
             found.append(folder)

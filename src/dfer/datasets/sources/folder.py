@@ -1,6 +1,7 @@
 """A folder per class: `happy/clip1.mp4`, or with splits above, `train/happy/clip1.mp4`.
 
-A clip is a video file, a still image, a packed array (.npy) or a folder of frames. Folders become emotions by name.
+A clip is a video file, a still image, a packed array (.npy) or a folder of frames, at any depth in the folder of its
+class. Folders become emotions by name.
 """
 
 from __future__ import annotations
@@ -13,11 +14,10 @@ from pathlib import Path
 import pandas as pd
 
 from dfer.datasets.manifest import Manifest
-from dfer.datasets.sources.on_disk import KINDS
 from dfer.errors import DferError, listed, nearest
 from dfer.labels import KNOWN, EmotionSet, emotion_set
 from dfer.labels.emotions import SPELLINGS
-from dfer.video.frames import IMAGE_SUFFIXES, natural_key
+from dfer.video.folders import HIDDEN, survey
 
 logger = logging.getLogger(__name__)
 
@@ -60,25 +60,16 @@ def read(root: Path, *, emotions: str = "") -> Manifest:
     rows, left_out = [], Counter[str]()
     for split, folder in classes:
         label = chosen.canonical(folder.name)
-        for clip in sorted(folder.iterdir(), key=lambda path: natural_key(path.name)):
-            kind, path = kind_of(clip), clip.relative_to(root).as_posix()
-            if kind and clip.name[0] != ".":
-                rows.append({"id": path, "path": path, "kind": kind, "split": split, "label": label})
-            elif clip.name[0] != ".":
-                reason = "folder without a frame" if clip.is_dir() else "neither video nor image"
-                logger.warning("left out %s: %s", path, reason)
-                left_out[reason] += 1
+        for found in survey(folder, stills=True):
+            path = found.path.relative_to(root).as_posix()
+            if found.kind:
+                rows.append({"id": path, "path": path, "kind": found.kind, "split": split, "label": label})
+                continue
+            logger.warning("left out %s: %s", path, found.reason)
+            left_out[found.reason] += found.reason != HIDDEN
     if not rows:
         raise DferError(f"no clip in the folders of {root}: expected {EXPECTED}")
-    return Manifest.build(pd.DataFrame(rows), emotions=chosen, root=root, source="folder", left_out=left_out)
-
-
-def kind_of(path: Path) -> str:
-    """The kind of clip that a path is, "" for none; it need not exist to be a file."""
-    if path.is_dir():
-        shown = (entry for entry in path.iterdir() if entry.name[0] != ".")
-        return "frames" if any(entry.suffix.lower() in IMAGE_SUFFIXES for entry in shown) else ""
-    return KINDS.get(path.suffix.lower(), "")
+    return Manifest.build(pd.DataFrame(rows), emotions=chosen, root=root, source="folder", left_out=+left_out)
 
 
 def choose_emotions(wanted: str, names: Iterable[str]) -> EmotionSet:

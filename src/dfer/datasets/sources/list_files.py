@@ -20,8 +20,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from dfer.datasets.sources.folder import SPLIT_NAMES
-from dfer.datasets.sources.on_disk import walk
+from dfer.datasets.sources.on_disk import CROWD
 from dfer.errors import DferError, listed
+from dfer.video.folders import walk
 
 EXPECTED = "lines of path and label, or of path, frames and label"
 CLIP_NAMES = (
@@ -72,7 +73,12 @@ def read_list(path: Path) -> pd.DataFrame:
 
 def find_lists(root: Path, skip: Collection[Path] = ()) -> list[ListFile]:
     """All lists under a folder whose own or whose folder's name says train, val or test; `skip` is not entered."""
-    files = [folder / name for folder, _, names in walk(root, DEPTH, skip) for name in names if is_list(name)]
+    files = [
+        folder / name
+        for folder, _, names in walk(root, depth=DEPTH, skip=skip, crowd=CROWD)
+        for name in names
+        if is_list(name)
+    ]
     return [found for found in (part_and_fold(path, root) for path in files) if found.part]
 
 

@@ -28,10 +28,11 @@ from dfer.datasets.manifest import Manifest
 from dfer.datasets.sources.list_parts import passed_over
 from dfer.datasets.sources.mafw_tables import read_distributions, read_labels, read_lists
 from dfer.datasets.sources.numbered_clips import find_numbered
-from dfer.datasets.sources.on_disk import walk
+from dfer.datasets.sources.on_disk import CROWD
 from dfer.datasets.sources.options import check_option
 from dfer.errors import DferError, listed
 from dfer.labels import MAFW
+from dfer.video.folders import walk
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +117,7 @@ def _survey(root: Path) -> Survey:
     """Tables by their names, lists by the folders they are in, and folders of clips."""
     found = Survey({}, {}, {})
     captioned: dict[str, list[tuple[str, int, Path]]] = {}
-    for folder, folders, files in walk(root, DEPTH):
+    for folder, folders, files in walk(root, depth=DEPTH, crowd=CROWD):
         if folder.name.lower() in LAYOUTS and any(Path(name).stem.isdecimal() for name in [*folders, *files]):
             found.clips.setdefault(folder.name.lower(), []).append(folder)
         for name in files:

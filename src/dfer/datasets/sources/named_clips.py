@@ -6,7 +6,6 @@ pointer, three lines of text) has the name of a video and is none.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from dfer.datasets.sources.folder import kind_of
+from dfer.video.folders import kind_of, walk
 from dfer.video.frames import natural_key
 
 DEPTH = 6
@@ -78,12 +77,11 @@ def _kind(path: Path) -> tuple[str, str]:
     return (kind, NOT_DOWNLOADED) if is_pointer(path) else (kind, "")
 
 
-def _named(folder: Path, pattern: re.Pattern[str], depth: int) -> Iterator[Path]:
+def _named(root: Path, pattern: re.Pattern[str], depth: int) -> Iterator[Path]:
     """Files and folders of a pattern, in natural order; folders that are clips are not entered."""
-    with os.scandir(folder) as scan:
-        entries = sorted((entry for entry in scan if entry.name[0] != "."), key=lambda entry: natural_key(entry.name))
-    for entry in entries:
-        if pattern.fullmatch(Path(entry.name).stem.upper()):
-            yield Path(entry.path)
-        elif entry.is_dir() and depth:
-            yield from _named(Path(entry.path), pattern, depth - 1)
+    for folder, folders, files in walk(root, depth=depth):
+        for name in sorted([*folders, *files], key=natural_key):
+            if pattern.fullmatch(Path(name).stem.upper()):
+                yield folder / name
+                if name in folders:
+                    folders.remove(name)

@@ -15,7 +15,7 @@ import pandas as pd
 
 from dfer.datasets.sources.on_disk import count_frames
 from dfer.errors import DferError, listed
-from dfer.video.frames import VIDEO_SUFFIXES
+from dfer.video.folders import KINDS
 
 
 def clip_numbers(names: pd.Series[Any], path: Path) -> pd.Index[Any]:
@@ -64,5 +64,5 @@ def _numbered(root: Path, place: Path) -> Iterator[tuple[int, str, str, float]]:
             continue
         if entry.is_dir():
             yield int(stem), f"{prefix}/{entry.name}", "frames", count_frames(entry.path)
-        elif suffix.lower() in VIDEO_SUFFIXES:
+        elif KINDS.get(suffix.lower()) == "video":
             yield int(stem), f"{prefix}/{entry.name}", "video", np.nan

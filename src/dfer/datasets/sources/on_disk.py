@@ -12,7 +12,7 @@ import os
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,12 +20,11 @@ import numpy as np
 import pandas as pd
 
 from dfer.errors import DferError, listed
-from dfer.video.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_key
+from dfer.video.folders import KINDS, kind_of
+from dfer.video.frames import IMAGE_SUFFIXES
 
 logger = logging.getLogger(__name__)
 
-KINDS = dict.fromkeys(VIDEO_SUFFIXES, "video") | dict.fromkeys(IMAGE_SUFFIXES, "image") | {".npy": "array"}
-"""Suffix of a file -> kind of clip."""
 CROWD = 64
 """A folder with more folders in it than this holds clips, not parts of a data set, and is not searched further."""
 
@@ -97,7 +96,7 @@ class Disk:
         whole = self.root / path
         if whole.is_dir():
             return Clip(path, "frames", count_frames(whole))
-        return Clip(path, KINDS.get(whole.suffix.lower(), ""), np.nan)
+        return Clip(path, kind_of(whole), np.nan)
 
 
 def keep_found(rows: pd.DataFrame, folder: Path, advice: str) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -148,21 +147,6 @@ def count_frames(folder: Path | str) -> int:
     """How many images a folder holds."""
     with os.scandir(folder) as entries:
         return sum(entry.name.lower().endswith(IMAGE_SUFFIXES) and entry.name[0] != "." for entry in entries)
-
-
-def walk(root: Path, depth: int, skip: Collection[Path] = ()) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Folders with the names of the folders and of the files in them, in natural order.
-
-    Folders of `skip`, and what is in a folder with more than `CROWD` folders, are passed over.
-    """
-    with os.scandir(root) as scan:
-        entries = sorted((entry for entry in scan if entry.name[0] != "."), key=lambda entry: natural_key(entry.name))
-    folders = [entry.name for entry in entries if entry.is_dir()]
-    yield root, folders, [entry.name for entry in entries if entry.is_file()]
-    if depth and len(folders) <= CROWD:
-        for name in folders:
-            if root / name not in skip:
-                yield from walk(root / name, depth - 1, skip)
 
 
 def _parts(name: str) -> list[str]:

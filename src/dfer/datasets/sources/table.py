@@ -19,11 +19,12 @@ import pandas as pd
 
 from dfer.datasets.columns import COLUMNS
 from dfer.datasets.manifest import Manifest
-from dfer.datasets.sources.folder import SPLIT_NAMES, choose_emotions, kind_of, known
+from dfer.datasets.sources.folder import SPLIT_NAMES, choose_emotions, known
 from dfer.datasets.sources.options import check_option
 from dfer.datasets.sources.sheets import cell_text, find_column, open_table
 from dfer.errors import DferError, listed, nearest
 from dfer.labels import EmotionSet
+from dfer.video.folders import kind_of
 
 logger = logging.getLogger(__name__)
 

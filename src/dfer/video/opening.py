@@ -1,0 +1,96 @@
+"""Files as the decoder opens them: whatever their names, without a network; and the stream that players choose."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from dfer.errors import DferError
+from dfer.video.clock import BACK_S, is_counted
+from dfer.video.playlists import is_playlist, open_playlist
+
+MATROSKA_HEAD = 4096
+"""Bytes in which the head of a Matroska file lies."""
+NO_FILM = 1 << 10 | 1 << 11 | 1 << 20
+"""Dispositions (of FFmpeg) of streams that no player plays: attached pictures, timed thumbnails, still images."""
+DEFAULT = 1
+"""Disposition of the stream that a player chooses."""
+PICTURE_FORMATS = ("image2", "_pipe")
+"""How the names of the formats end that hold one picture, or pictures one behind the other."""
+TEXT_FORMATS = ("tty", "bin", "xbin", "adf", "idf")
+"""Formats that make a picture of any text."""
+
+
+def open_container(path: Path) -> Any:
+    """A file as the decoder opens it, whatever characters are in its name."""
+    import av
+
+    if is_playlist(path):
+        return open_playlist(path)
+    # what a file refers to is read from files only
+    return av.open(f"file:{path}", options={"protocol_whitelist": "file,crypto,data"}, metadata_errors="replace")
+
+
+@contextlib.contextmanager
+def peeked(path: Path) -> Iterator[Any]:
+    """What the decoder makes of a file; None where that is nothing, or no file: a pipe can be opened only once."""
+    import av
+
+    with contextlib.ExitStack() as stack:
+        container = None
+        with contextlib.suppress(av.FFmpegError, OSError, DferError):
+            container = stack.enter_context(open_container(path)) if path.is_file() else None
+        yield None if container is not None and container.format.name in TEXT_FORMATS else container
+
+
+def chosen_stream(path: Path, container: Any) -> Any:
+    """The stream that a player chooses: no picture of the film's cover, moving, marked as the default, the largest."""
+
+    def worth(stream: Any) -> tuple[bool, bool, bool, int]:
+        code = stream.codec_context
+        flags = int(stream.disposition)
+        return not flags & NO_FILM, stream.frames != 1, bool(flags & DEFAULT), code.width * code.height
+
+    known = [stream for stream in container.streams.video if stream.codec_context is not None]
+    if not known:
+        raise DferError(f"{path}: the file has no video stream")
+    return max(known, key=worth)
+
+
+@lru_cache(maxsize=64)
+def is_joined(path: Path, _changed: int) -> bool:
+    """Whether the times in a file go back, as they do where files were joined."""
+    with peeked(path) as container:
+        if container is None or is_counted(container):
+            return False
+        stream = chosen_stream(path, container)
+        counts = (float(packet.dts * stream.time_base) for packet in container.demux(stream) if packet.dts is not None)
+        return any(later < earlier - BACK_S for earlier, later in itertools.pairwise(counts))
+
+
+def is_whole_matroska(path: Path) -> bool:
+    """Whether a file is Matroska or WebM and as long as its head says."""
+    with path.open("rb") as file:
+        head = file.read(MATROSKA_HEAD)
+    if not head.startswith(b"\x1aE\xdf\xa3"):
+        return False
+    first = _element_size(head, 4)
+    segment = first[1] + first[0]
+    if head[segment : segment + 4] != b"\x18S\x80g":
+        return False
+    size, start = _element_size(head, segment + 4)
+    return 0 < start + size <= path.stat().st_size
+
+
+def _element_size(head: bytes, place: int) -> tuple[int, int]:
+    """The size of an element of Matroska whose size is written at a place, and where its contents begin.
+
+    The number of leading zeros of the first byte says how many bytes follow it.
+    """
+    width = 9 - head[place].bit_length()
+    mask = (1 << 7 * width) - 1
+    return int.from_bytes(head[place : place + width], "big") & mask, place + width
