@@ -180,9 +180,7 @@ def _verdict(report: dict[str, Any]) -> list[str]:
     from dfer.evaluation import findings, verdict
 
     cells, standings = report["cells"], report["standings"]
-    leads = [
-        f"{' and '.join(lead.names)} {lead.verb} {' and '.join(lead.what)}." for lead in verdict.leads(cells, standings)
-    ]
+    leads = map(str, verdict.leads(cells, standings))
     said = [] if len(cells) == 1 else [*leads, verdict.untold(cells, standings)]
     return [sentence for sentence in (*said, *findings.warnings(cells)) if sentence]
 

@@ -33,6 +33,9 @@ class Lead:
     verb: str
     what: list[str]
 
+    def __str__(self) -> str:
+        return f"{joined(self.names)} {self.verb} {joined(self.what)}."
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -42,6 +45,15 @@ class Grid:
     columns: list[str]
     cells: list[list[Cell]]
     steps: list[tuple[str, str, list[str]]]
+
+
+def joined(parts: Sequence[str]) -> str:
+    """As a sentence lists them.
+
+    >>> joined(["a"]), joined(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1] if parts else ""]))
 
 
 def leading(standings: Standings | None, score: Score) -> list[str]:
@@ -106,7 +118,7 @@ def leads(cells: Sequence[Cell], standings: Standings | None) -> list[Lead]:
             found.setdefault(tuple(cell["name"] for cell in ahead), []).append(alone if len(first) == 1 else several)
     return [
         Lead(list(names), "has" if len(names) == 1 else "are ahead of the others, and not told apart, in", what)
-        for names, what in found.items()
+        for names, what in sorted(found.items(), key=lambda lead: len(lead[0]))  # those that are told apart first
     ]
 
 
@@ -117,8 +129,7 @@ def untold(cells: Sequence[Cell], standings: Standings | None) -> str:
     if standings is None:
         return "Nothing was tested, so no run is called the best."
     open_ = [BY_KEY[key].name for key in TESTED if key in standings and not leading(standings, BY_KEY[key])]
-    names = listed(open_[:-1], 12) + (" and " if open_[1:] else "") + "".join(open_[-1:])
-    return f"{names} {'do' if open_[1:] else 'does'} not tell the runs apart." if open_ else ""
+    return f"{joined(open_)} {'do' if open_[1:] else 'does'} not tell the runs apart." if open_ else ""
 
 
 def caveats(cells: Sequence[Cell], groups: int | None = None) -> list[str]:

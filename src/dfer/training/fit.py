@@ -121,7 +121,7 @@ class _Run:
         weight = on_device(class_weights(of_training)) if recipe.loss.class_weights == "balanced" else None
         self.loss = make_loss(recipe.loss, on_device(self.chosen.prior), weight)
         self.threads = Threads(recipe.optim.threads)
-        self.precision = self._proved_precision()
+        self.precision: Precision = "fp32"
         self.batches_per_epoch = max(1, len(self.chosen.train) // recipe.optim.batch)
         self.place: dict[str, Any] = {
             "step": 0, "loss": 0.0, "clips": 0, "seconds": 0.0, "best": None, "best_epoch": 0, "row": {},
@@ -227,6 +227,7 @@ class _Run:
 
     def train(self, progress: Progress | None) -> None:
         """From where the run stands to its end."""
+        self.precision = self._proved_precision()
         row = self.place["row"]
         for epoch in range(self.place["step"] // self.batches_per_epoch, self.recipe.optim.epochs):
             threads = self.threads.choose()
