@@ -10,6 +10,7 @@ import pytest
 
 from dfer import DferError, Manifest
 from dfer.datasets.answers import join, read_answers
+from dfer.datasets.sources.label_space import Vocabulary
 from dfer.labels import DFEW, EmotionSet, emotion_set
 from dfer.labels.annotators import Consensus, consensus
 from dfer.labels.answers import Answers
@@ -42,14 +43,14 @@ def agreed(clips: list[str], emotions: EmotionSet = TWO) -> Consensus:
     ],
 )
 def test_a_file_of_answers_is_read_whatever_its_columns_are_called(tmp_path: Path, text: str, encoding: str) -> None:
-    answers = read_answers(write(tmp_path / "a.csv", text, encoding), emotions="happy,sad")
+    answers = read_answers(write(tmp_path / "a.csv", text, encoding), words=Vocabulary("happy,sad"))
     assert (answers.clips, answers.raters, answers.votes.tolist()) == (("007",), ("x", "y"), [[1, 1]])
 
 
 def test_an_excel_file_and_names_that_are_not_ascii_are_read(tmp_path: Path) -> None:
     table = pd.DataFrame({"clip": ["é.mp4", "é.mp4"], "rater": [1, 2], "emotion": ["sad", None]})
     table.to_excel(tmp_path / "a.xlsx", index=False)
-    answers = read_answers(tmp_path / "a.xlsx", emotions="dfew")
+    answers = read_answers(tmp_path / "a.xlsx", words=Vocabulary("dfew"))
     assert answers.clips == ("é.mp4",) and answers.emotions == DFEW
     assert answers.left_out == {"answer without an emotion": 1}
 
@@ -57,7 +58,7 @@ def test_an_excel_file_and_names_that_are_not_ascii_are_read(tmp_path: Path) -> 
 def test_columns_may_be_named_and_rows_chosen_and_the_others_are_counted(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "clipName,session,queryType,resp\na,1,2,H\na,2,2,S\na,1,1,N\nb,3,3,H\n")
     columns = {"clip": "clipName", "rater": "session", "emotion": "resp"}
-    answers = read_answers(path, emotions="crema_d", columns=columns, where={"queryType": "2"})
+    answers = read_answers(path, words=Vocabulary("crema_d"), columns=columns, where={"queryType": "2"})
     assert answers.votes[:, [3, 5]].tolist() == [[1, 1]] and answers.emotions == emotion_set("crema_d")
     assert answers.left_out == {"row of another kind": 2}
 
@@ -70,8 +71,12 @@ def test_columns_may_be_named_and_rows_chosen_and_the_others_are_counted(tmp_pat
         ("clip,rater,emotion\na,x,sad\n", {"columns": {"ratr": "who"}}, r"no 'ratr' \(did you mean 'rater'\?\)"),
         ("clip,rater,emotion\na,x,sad\n", {"where": {"kind": "1"}}, "no 'kind'"),
         ("clip,rater,emotion\na,x,sad\n", {"where": {"clip": "b"}}, "has no row with clip=b"),
-        ("clip,rater,emotion\na,x,bored\n", {"emotions": "dfew"}, r"a\.csv: answers that are none of .*'bored' \(1\)"),
-        ("clip,rater,emotion\n", {"emotions": "dfew"}, "a header and no row"),
+        (
+            "clip,rater,emotion\na,x,bored\n",
+            {"words": Vocabulary("dfew")},
+            r"a\.csv: answers that are none of .*'bored' \(1\)",
+        ),
+        ("clip,rater,emotion\n", {"words": Vocabulary("dfew")}, "a header and no row"),
         ("", {}, r"a\.csv is empty; expected .* clip, rater, emotion"),
     ],
 )

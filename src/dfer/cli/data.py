@@ -69,6 +69,10 @@ def prepare(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that pack or find faces; by default one a core.")
     ] = None,
+    map_: Annotated[
+        str,
+        typer.Option("--map", help="What abbreviations stand for, in tables and folders: ntr=neutral,sup=surprise."),
+    ] = "",
     option: Annotated[
         list[str] | None, typer.Option("--option", "-O", help="An option of the reader, key=value; may be repeated.")
     ] = None,
@@ -76,7 +80,7 @@ def prepare(
     """Read a data set into a manifest: one table, one row a clip, with its votes, fold and person."""
     from dfer.datasets import Manifest, read_source
 
-    options = dict(key_value(text) for text in option or [])
+    options = dict(key_value(text) for text in option or []) | ({"map": map_} if map_ else {})
     path = out or Path("data") / f"{source}.csv"
     if path.suffix not in (".csv", ".parquet"):
         raise DferError(f"expected --out to end in .csv or .parquet, got {path}")
@@ -135,6 +139,10 @@ def _show_manifest(manifest: Manifest, path: Path) -> None:
         table.add_row(name, str(int((manifest.labels == index).sum())), counted)
     console.print(table)
     say(f"without a single label: {int((manifest.labels < 0).sum())}")
+    others = manifest.table.filter(regex="^other_").sum()
+    if others.sum():
+        told = ", ".join(f"{str(name).removeprefix('other_')} {count:.0f}" for name, count in others.items() if count)
+        say(f"answers that name no emotion, which count as voters: {others.sum():.0f} ({told})")
     if "soft_from" in manifest.table:
         for origin, clips in manifest.table.loc[manifest.table["soft_from"] != "", "soft_from"].value_counts().items():
             say(f"with a distribution that is no votes: {clips} ({origin})")

@@ -12,7 +12,7 @@ from rich.table import Table
 from dfer.cli.app import app
 from dfer.cli.data import key_value
 from dfer.cli.terminal import console, say
-from dfer.errors import DferError, listed
+from dfer.errors import DferError, listed, nearest
 
 if TYPE_CHECKING:
     from dfer.datasets import Manifest
@@ -24,7 +24,7 @@ SHOWN = 20
 
 @app.command()
 def raters(
-    answers: Annotated[Path, typer.Argument(help="A .csv or .xlsx with a row an answer: clip, rater, emotion.")],
+    answers: Annotated[Path, typer.Argument(help="A table with a row an answer (clip, rater, emotion), or an export.")],
     data: Annotated[Path | None, typer.Option(help="A manifest whose clips get the soft labels.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The manifest with soft labels, .csv or .parquet; with --data.")
@@ -34,8 +34,20 @@ def raters(
     ] = "dawid_skene",
     page: Annotated[Path | None, typer.Option(help="Write a page about the raters, .html.")] = None,
     emotions: Annotated[
-        str, typer.Option(help="What could be answered: a known set, or names in order; by default the smallest set.")
+        str, typer.Option(help="What could be answered: a known set, or names in order; by default what is answered.")
     ] = "",
+    map_: Annotated[str, typer.Option("--map", help="What abbreviations stand for: ntr=neutral,sup=surprise.")] = "",
+    repeats: Annotated[
+        str,
+        typer.Option(
+            help="Of a rater's several answers to one clip: last, or all; by default all where most clips are answered "
+            "several times."
+        ),
+    ] = "",
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", "-O", help="sheet=NAME of an Excel file, emotions=... or map=...; may be repeated."),
+    ] = None,
     column: Annotated[
         list[str] | None,
         typer.Option(help="What a column is called: clip=NAME, rater=NAME or emotion=NAME; may be repeated."),
@@ -49,6 +61,7 @@ def raters(
     from dfer.datasets import Manifest
     from dfer.datasets.answers import read_answers
     from dfer.datasets.manifest import check_suffix
+    from dfer.datasets.sources.label_space import Vocabulary, parse_map
     from dfer.labels.annotators import consensus
 
     if (data is None) != (out is None):
@@ -61,7 +74,11 @@ def raters(
         manifest = Manifest.read(data)
     columns = dict(key_value(text, "--column") for text in column or [])
     rows = dict(key_value(text, "--where") for text in where or [])
-    found = read_answers(answers, emotions=emotions, columns=columns, where=rows)
+    given = _options(option or [], emotions=emotions, map=map_)
+    words = Vocabulary(given["emotions"], parse_map(given["map"]))
+    found = read_answers(answers, words=words, sheet=given["sheet"], columns=columns, where=rows, repeats=repeats)
+    if found.repeated:
+        say("a rater's several answers to one clip all count; --repeats last takes the last ones only")
     agreed = consensus(found, model, seed=seed)
     _show(agreed)
     if manifest is not None and out is not None:
@@ -71,6 +88,16 @@ def raters(
 
         write_raters_page(page, agreed, source=answers.name)
         say(f"page: {page}")
+
+
+def _options(texts: list[str], **given: str) -> dict[str, str]:
+    """What -O says, beside the options that have a name of their own."""
+    options = {"sheet": "", **given}
+    for key, value in (key_value(text) for text in texts):
+        if key not in options:
+            raise DferError(f"raters has no option '{key}'{nearest(key, options)}; it has {listed(options)}")
+        options[key] = value
+    return options
 
 
 def _show(agreed: Consensus) -> None:

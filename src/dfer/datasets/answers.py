@@ -1,15 +1,16 @@
 """Files of answers, CSV or XLSX with a row an answer, and the way from what raters agree on into a Manifest.
 
 Columns are found by the names that the reader `table` knows (clip, rater, emotion and their like), or as they are told.
-Clips are joined by their ids. Where those are not the same to the letter, both are reduced to one spelling: "/" between
-folders, no suffix of a film or a picture, no leading zeros of a number ("00017.mp4" is "17").
+Clips are joined by their ids. Where those are not the same to the letter, near spellings are the same clip
+("00017.mp4" is "17"), as `dfer.datasets.spelling` says.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,15 @@ from numpy.typing import NDArray
 
 from dfer.datasets.columns import completed
 from dfer.datasets.manifest import Manifest
-from dfer.datasets.sources.folder import choose_emotions
-from dfer.datasets.sources.sheets import cell_text, find_column, open_table
-from dfer.datasets.sources.table import NAMES
+from dfer.datasets.sources.answer_rows import clean, keep_where
+from dfer.datasets.sources.column_names import NAMES, find_column
+from dfer.datasets.sources.label_space import Vocabulary
+from dfer.datasets.sources.sheets import open_table
+from dfer.datasets.spelling import clip_parts
 from dfer.errors import DferError, listed, nearest
 from dfer.labels import map_columns
 from dfer.labels.annotators import Consensus
 from dfer.labels.answers import Answers
-from dfer.video.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 WANTED = {"clip": "id", "rater": "rater", "emotion": "emotion"}
 """What an answer consists of -> its key in `NAMES`."""
@@ -46,41 +48,42 @@ class Joined:
 def read_answers(
     path: Path,
     *,
-    emotions: str = "",
+    words: Vocabulary | None = None,
+    sheet: str = "",
     columns: Mapping[str, str] | None = None,
     where: Mapping[str, str] | None = None,
+    repeats: str = "",
 ) -> Answers:
     """Read a file of answers.
 
     Args:
-        path: .csv or .xlsx.
-        emotions: a known set ("dfew") or names in order; by default the smallest known set that has all answers.
+        path: a table, an export of a tool, or a folder of exports.
+        words: the emotions that could be answered, and abbreviations; by default the emotions that are answered.
+        sheet: of an Excel file; "" for the visible one on which it was saved.
         columns: what -> the file's name of it, for "clip", "rater" or "emotion" that are called otherwise.
         where: column -> value: the rows to read, such as those of one modality; the others are left out and counted.
+        repeats: what counts of a rater's several answers to one clip, "last" or "all"; "" for all where most raters
+            answer a clip several times, else the last.
 
     Raises:
         DferError: a file that cannot be read, a column that is not there, or answers that `Answers.build` refuses.
     """
-    if not path.is_file():
+    if not path.exists():
         raise DferError(f"no table of answers at {path}")
-    table = open_table(path, EXPECTED)
-    own = {what: _column(table, what, (columns or {}).get(what, ""), path) for what in WANTED}
-    _refuse_unknown(columns or {}, WANTED, "an answer has a clip, a rater and an emotion")
-    _refuse_unknown(where or {}, [str(name) for name in table], f"columns of {path}")
-    rows = np.ones(len(table), dtype=bool)
-    for name, value in (where or {}).items():
-        rows &= (table[name].map(cell_text) == value).to_numpy()
-    if not rows.any():
-        told = ", ".join(f"{name}={value}" for name, value in (where or {}).items())
-        raise DferError(f"{path} has no row{f' with {told}' if told else ''}")
-    clips, raters, said = (table[own[what]][rows].map(cell_text) for what in WANTED)
+    own, words = columns or {}, words or Vocabulary()
+    _refuse_unknown(own, WANTED, "an answer has a clip, a rater and an emotion")
+    table = open_table(path, EXPECTED, words=words, sheet=sheet, own=own)
+    found = {key: _column(table, what, own.get(what, ""), path) for what, key in WANTED.items()}
+    table, others = keep_where(table, where or {}, path)
     try:
-        chosen = choose_emotions(emotions, sorted(set(said) - {""}))
-        answers = Answers.build(clips, raters, said, chosen)
+        answers = clean(table, found, words)
+        rows = answers.rows[answers.rows["other"] == ""]
+        built = Answers.build(rows["clip"], rows["rater"], rows["emotion"], answers.emotions, repeats=repeats)
     except DferError as error:
         raise DferError(f"{path}: {error}") from error
-    others = {"row of another kind": int((~rows).sum())} if not rows.all() else {}
-    return replace(answers, left_out=others | dict(answers.left_out))
+    unnamed = Counter(f"answer that names no emotion: {kind}" for kind in answers.rows["other"] if kind)
+    left_out = Counter({"row of another kind": others}) + Counter(answers.left_out) + unnamed + Counter(built.left_out)
+    return replace(built, left_out=dict(left_out))
 
 
 def join(manifest: Manifest, consensus: Consensus) -> Joined:
@@ -111,10 +114,11 @@ def join(manifest: Manifest, consensus: Consensus) -> Joined:
 
 def _rows(ids: Sequence[str], clips: Sequence[str]) -> tuple[NDArray[np.int64], list[str]]:
     """(N,) the row of each clip of the answers, -1 for none, and the names of those."""
-    exact, spelt = {name: row for row, name in enumerate(ids)}, _by_spelling(ids)
+    exact = {name: row for row, name in enumerate(ids)}
+    spelt = _by_spelling(ids)
     rows, doubtful = [], []
     for clip in clips:
-        candidates = [exact[clip]] if clip in exact else spelt.get(spelling(clip), [])
+        candidates = [exact[clip]] if clip in exact else spelt.get(clip_parts(clip), [])
         doubtful += [clip] if len(candidates) > 1 else []
         rows.append(candidates[0] if len(candidates) == 1 else -1)
     if doubtful:
@@ -131,30 +135,17 @@ def _rows(ids: Sequence[str], clips: Sequence[str]) -> tuple[NDArray[np.int64], 
     return np.array(rows), [clip for clip, row in zip(clips, rows, strict=True) if row < 0]
 
 
-def _by_spelling(ids: Sequence[str]) -> dict[str, list[int]]:
+def _by_spelling(ids: Sequence[str]) -> dict[tuple[str, ...], list[int]]:
     """Spelling -> rows of the ids that are so spelt."""
-    found: dict[str, list[int]] = {}
+    found: dict[tuple[str, ...], list[int]] = {}
     for row, name in enumerate(ids):
-        found.setdefault(spelling(name), []).append(row)
+        found.setdefault(clip_parts(name), []).append(row)
     return found
-
-
-def spelling(clip: str) -> str:
-    r"""The one spelling of a clip's id, as the module's text states it.
-
-    >>> spelling("00017.mp4"), spelling(r"happy\a.b.avi"), spelling("000")
-    ('17', 'happy/a.b', '0')
-    """
-    path = PurePosixPath(clip.replace("\\", "/"))
-    if path.suffix.lower() in (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES):
-        path = path.with_suffix("")
-    name = path.name.lstrip("0") or "0" if path.name.isdecimal() else path.name
-    return str(path.with_name(name)) if path.name else clip
 
 
 def _column(table: pd.DataFrame, what: str, told: str, path: Path) -> Any:
     """The file's own name of the column, as told or by the usual names."""
-    names = (told.lower(),) if told else NAMES[WANTED[what]]
+    names = (told,) if told else NAMES[WANTED[what]]
     found = find_column(table, names)
     if found is None:
         raise DferError(

@@ -7,6 +7,7 @@ parts on every machine and in whatever order the clips stand. Copies of one clip
 
 from __future__ import annotations
 
+import logging
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold, StratifiedKFold
 
 from dfer.datasets.manifest import Manifest
+from dfer.datasets.spelling import joined, near, told
 from dfer.errors import DferError, listed, nearest
+
+logger = logging.getLogger(__name__)
 
 Mask = NDArray[np.bool_]
 Positions = NDArray[np.int64]
@@ -71,17 +75,19 @@ def split_manifest(manifest: Manifest, plan: Plan) -> Manifest:
         DferError: no such column, or fewer groups than parts.
     """
     table = manifest.table.copy()
-    groups, strata = _groups(table, plan.by), stratum_names(manifest, plan.stratify)
+    names, several = joined(_groups(table, plan.by).tolist())
+    if several:
+        logger.warning("groups whose names are nearly the same are taken for one: %s", told(several))
+    groups, strata = np.array(names, dtype=object), stratum_names(manifest, plan.stratify)
     order = np.argsort(table["id"].to_numpy(dtype=str), kind="stable")
     fold, split = np.zeros(len(table), dtype=np.int64), np.full(len(table), "", dtype=object)
     if plan.folds:
         fold[order] = cut_folds(groups[order], strata[order], plan.folds, seed=plan.seed)
     else:
         split[order] = _cut_parts(groups[order], strata[order], plan)
-    if plan.by != "group":
-        if (table["group"] != "").any():
-            table[FORMER_GROUP] = table["group"]
-        table["group"] = groups
+    if plan.by != "group" and (table["group"] != "").any():
+        table[FORMER_GROUP] = table["group"]
+    table["group"] = groups
     table["fold"] = pd.array([number or None for number in fold.tolist()], dtype="Int64")
     table["split"] = split
     return Manifest.build(
@@ -174,8 +180,8 @@ def stratum_names(manifest: Manifest, column: str = "label") -> Names:
 
 
 def members_of(names: NDArray[Any]) -> Positions:
-    """(N,) a number for each group, and one of its own for each clip of unknown group."""
-    _, members = np.unique(names, return_inverse=True)
+    """(N,) a number for each group, near spellings of one together, and one of its own for each clip of no group."""
+    _, members = np.unique(np.array([near(str(name)) for name in names], dtype=object).astype(str), return_inverse=True)
     return np.where(names != "", members, len(names) + np.arange(len(names)))
 
 

@@ -9,6 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from dfer.doctor.counts import taken_for
 from dfer.doctor.findings import Case, Finding, count, named
 from dfer.labels import hard_labels
+from dfer.labels.votes import looks_like_shares
 
 Counts = NDArray[np.int64]
 
@@ -55,6 +56,14 @@ def panels(case: Case) -> Finding:
         return Finding("unchecked", "there are no votes; only the rule `hard` can be trained on")
     panel = votes[given].sum(axis=1)
     told = f"{panel.sum():,.0f} votes, {panel.min():.0f} to {panel.max():.0f} a clip, mean {panel.mean():.2f}"
+    ballots = case.manifest.table.filter(regex="^other_").to_numpy(na_value=0, dtype=np.float64)
+    shares = looks_like_shares(votes[given], ballots[given])
+    if shares:
+        advice = (
+            "if these are shares of voters, all that counts votes is too sure of them: prepare the table with -O "
+            "voters=10 (10 voters a clip) or -O values=shares"
+        )
+        return Finding("note", f"{told}; {shares}", advice, case.ids(given))
     few = case.ids(given & (np.nan_to_num(votes).sum(axis=1) < PANEL))
     if few:
         told += f"; fewer than {PANEL}: {named(few)}"

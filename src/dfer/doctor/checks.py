@@ -26,6 +26,7 @@ CHECKS: dict[str, Callable[[Case], Finding]] = {
     "votes": answers.panels,
     "other ballots": answers.other_ballots,
     "soft labels": answers.soft_labels,
+    "names": parts.spellings,
     "files": media.files,
     "frames": media.frames,
     "clip lengths": counts.lengths,

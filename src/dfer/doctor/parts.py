@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfer.datasets import Manifest
+from dfer.datasets.spelling import near as near_name
+from dfer.datasets.spelling import near_names, told
 from dfer.doctor.duplicates import Codes, near, same
 from dfer.doctor.findings import Case, Finding, count, named
 from dfer.errors import DferError, listed
@@ -72,7 +74,7 @@ def groups(case: Case) -> Finding:
         return Finding("unchecked", "no person or film is known (column group)")
     if not training_parts(case.manifest):
         return Finding("unchecked", NO_PARTS)
-    wrong = leaked(case.manifest, same(names))
+    wrong = leaked(case.manifest, same([near_name(name) for name in names]))
     if not wrong.any():
         unknown = sum(not name for name in names)
         told = "no group is both trained on and tested" + (f"; unknown of {count(unknown, 'clip')}" if unknown else "")
@@ -83,6 +85,20 @@ def groups(case: Case) -> Finding:
         advice = f"the published parts are so: say it beside results, or {SPLIT}"
         return Finding("note", told, advice, case.ids(wrong))
     return Finding("fault", told, SPLIT, case.ids(wrong))
+
+
+def spellings(case: Case) -> Finding:
+    """Whether ids or groups differ only in case, in padding or in a suffix: one clip or person under two names."""
+    table = case.manifest.table
+    found = {what: near_names(table[column].tolist()) for what, column in (("clips", "id"), ("groups", "group"))}
+    found = {what: groups for what, groups in found.items() if groups}
+    if not found:
+        return Finding("ok", "no two clips and no two groups have nearly the same name")
+    text = "; ".join(f"{what} with nearly the same name: {told(groups)}" for what, groups in found.items())
+    wrong = {name for groups in found.values() for several in groups for name in several}
+    clips = case.ids(table["id"].isin(wrong) | table["group"].isin(wrong))
+    advice = "`dfer split` takes such groups for one; give a clip or person one name in the source, and prepare it anew"
+    return Finding("note", text, advice, clips)
 
 
 def doubles(case: Case) -> Finding:

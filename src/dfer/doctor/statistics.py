@@ -46,11 +46,12 @@ def statistics(manifest: Manifest) -> dict[str, Any]:
     """
     voted = ~np.isnan(manifest.votes).any(axis=1)
     votes = manifest.votes[voted]
+    other = manifest.table.filter(regex="^other_").to_numpy(na_value=0, dtype=np.float64).sum(axis=1)
     return {
         "clips": len(manifest),
         "emotions": list(manifest.emotions),
         "parts": part_counts(manifest),
-        "votes": vote_figures(votes, manifest.emotions) if len(votes) else None,
+        "votes": vote_figures(votes, manifest.emotions, other[voted]) if len(votes) else None,
         "confused": co_votes(votes),
         "sources": compared(manifest),
         "ambiguous": most_ambiguous(manifest),
@@ -74,18 +75,19 @@ def part_counts(manifest: Manifest) -> list[dict[str, Any]]:
     return rows
 
 
-def vote_figures(votes: Floats, emotions: EmotionSet) -> dict[str, Any]:
+def vote_figures(votes: Floats, emotions: EmotionSet, other: Floats | float = 0.0) -> dict[str, Any]:
     """How many people answered, and how far they agree.
 
     Args:
         votes: (N, K) counts, N > 0, each row with a vote.
         emotions: of the columns.
+        other: (N,) how many more voters of each clip named no emotion.
 
     Returns:
         "clips", "responses"; "least", "mean", "most" votes of a clip; "agreement", the mean share of the most voted
-        emotion, and "entropy", the mean; how many clips are "unanimous", have a "majority" of more than half, or are
-        "ties"; "top", emotion -> clips whose most voted it is; "histogram" of the entropy; "strata"; "kappa" (Fleiss),
-        "alpha" (Krippendorff), None where undefined.
+        emotion, and "entropy", the mean; how many clips are "unanimous", have a "majority" of more than half of all
+        voters, or are "ties"; "top", emotion -> clips whose most voted it is; "histogram" of the entropy; "strata";
+        "kappa" (Fleiss), "alpha" (Krippendorff), None where undefined.
     """
     panel, agreed, top = votes.sum(axis=1), agreement(votes), hard_labels(votes, "drop")
     counts, _ = np.histogram(entropy(votes), bins=BINS, range=(0.0, 1.0))
@@ -94,7 +96,8 @@ def vote_figures(votes: Floats, emotions: EmotionSet) -> dict[str, Any]:
         "clips": len(votes), "responses": int(panel.sum()),
         "least": int(panel.min()), "mean": float(panel.mean()), "most": int(panel.max()),
         "agreement": float(agreed.mean()), "entropy": float(entropy(votes).mean()),
-        "unanimous": int((agreed == 1).sum()), "majority": int((agreed > 0.5).sum()), "ties": int((top < 0).sum()),
+        "unanimous": int((agreed == 1).sum()), "majority": int((votes.max(axis=1) > (panel + other) / 2).sum()),
+        "ties": int((top < 0).sum()),
         "top": {name: int((top == k).sum()) for k, name in enumerate(emotions)},
         "histogram": counts.tolist(),
         "strata": [stratum._asdict() | {"clips": int((places == k).sum())} for k, stratum in enumerate(STRATA)],

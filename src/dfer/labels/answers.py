@@ -18,10 +18,13 @@ from dfer.labels.emotions import EmotionSet
 
 Positions = NDArray[np.int64]
 
+EARLIER = "earlier answer of a rater to the same clip"
+REPEATS = ("last", "all", "")
+
 
 @dataclass(frozen=True)
 class Answers:
-    """Answers about clips, each rater's at most once a clip. Made by `build`, which says what becomes of the others.
+    """Answers about clips. Made by `build`, which says which of a rater's several answers to one clip are here.
 
     Attributes:
         emotions: the K emotions that could be answered.
@@ -43,12 +46,26 @@ class Answers:
 
     @classmethod
     def build(
-        cls, clips: Iterable[object], raters: Iterable[object], said: Iterable[object], emotions: EmotionSet
+        cls,
+        clips: Iterable[object],
+        raters: Iterable[object],
+        said: Iterable[object],
+        emotions: EmotionSet,
+        *,
+        repeats: str = "last",
     ) -> Answers:
         """Answers from three columns of one length, a row an answer.
 
-        Rows without a clip, a rater or an emotion (empty, None, NaN or pandas.NA) are left out. Of a rater's several
-        answers to one clip the last counts, as people correct themselves. Both are counted.
+        Rows without a clip, a rater or an emotion (empty, None, NaN or pandas.NA) are left out and counted.
+
+        Args:
+            clips: names.
+            raters: names.
+            said: emotions by name.
+            emotions: that could be answered.
+            repeats: of a rater's several answers to one clip, "last" keeps the last, as people correct themselves, and
+                counts the others as left out; "all" keeps all, as where each was asked anew; "" keeps all where more
+                than half of the pairs of rater and clip have several, else the last.
 
         Raises:
             DferError: columns that differ in length, an answer that is none of the emotions, or no answer.
@@ -58,6 +75,8 @@ class Answers:
         >>> told.clips, told.votes.tolist(), told.left_out
         (('a',), [[1.0, 1.0]], {'answer without an emotion': 1})
         """
+        if repeats not in REPEATS:
+            raise DferError(f"expected repeats to be last or all, got '{repeats}'{nearest(repeats, REPEATS[:2])}")
         columns = [_texts(column) for column in (clips, raters, said)]
         lengths = [len(column) for column in columns]
         if len(set(lengths)) > 1:
@@ -66,31 +85,39 @@ class Answers:
             )
         left_out: Counter[str] = Counter()
         positions = _positions(columns[2], emotions)
-        kept: dict[tuple[str, str], int] = {}
+        kept: dict[tuple[str, str], list[int]] = {}
         for clip, rater, answer in zip(*columns, strict=True):
             lacking = "a clip" if not clip else "a rater" if not rater else "an emotion" if not answer else ""
             if lacking:
                 left_out[f"answer without {lacking}"] += 1
                 continue
-            left_out["earlier answer of a rater to the same clip"] += (clip, rater) in kept
-            kept[clip, rater] = positions[answer]
+            kept.setdefault((clip, rater), []).append(positions[answer])
         if not kept:
             told = "".join(f"; left out {count}: {reason}" for reason, count in left_out.items() if count)
             raise DferError(f"there is no answer with a clip, a rater and an emotion in this table{told}")
-        order = sorted(kept)
-        clip_names, clip_of = np.unique([clip for clip, _ in order], return_inverse=True)
-        rater_names, rater_of = np.unique([rater for _, rater in order], return_inverse=True)
+        if repeats == "last" or (not repeats and sum(len(several) > 1 for several in kept.values()) <= len(kept) / 2):
+            left_out[EARLIER] = sum(len(several) - 1 for several in kept.values())
+            kept = {pair: several[-1:] for pair, several in kept.items()}
+        order = [(*pair, answer) for pair in sorted(kept) for answer in kept[pair]]
+        clip_names, clip_of = np.unique([clip for clip, _, _ in order], return_inverse=True)
+        rater_names, rater_of = np.unique([rater for _, rater, _ in order], return_inverse=True)
         return cls(
             emotions, tuple(clip_names.tolist()), tuple(rater_names.tolist()), clip_of, rater_of,
-            np.array([kept[pair] for pair in order]), {reason: n for reason, n in left_out.items() if n},
+            np.array([answer for _, _, answer in order]), {reason: n for reason, n in left_out.items() if n},
         )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.clip)
 
     @property
+    def repeated(self) -> bool:
+        """Whether some rater has several answers to one clip here."""
+        pairs = self.clip * len(self.raters) + self.rater
+        return len(np.unique(pairs)) < len(pairs)
+
+    @property
     def votes(self) -> NDArray[np.float64]:
-        """(N, K) how many raters gave each answer."""
+        """(N, K) how often each answer was given."""
         counts = np.zeros((len(self.clips), len(self.emotions)))
         np.add.at(counts, (self.clip, self.emotion), 1.0)
         return counts
@@ -116,6 +143,6 @@ def _positions(said: list[str], emotions: EmotionSet) -> dict[str, int]:
     if unknown:
         raise DferError(
             f"answers that are none of the emotions {listed(emotions, 12)}: {listed(unknown)}; name all emotions that "
-            "could be answered, in order, or leave these rows out"
+            "could be answered, in order (-O emotions=happy,sad,...), or say what they stand for (--map word=emotion)"
         )
     return {name: emotions.index(name) for name in counted}

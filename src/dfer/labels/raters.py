@@ -135,7 +135,10 @@ def confusion_tables(answers: Answers, probs: Floats) -> Floats:
 
 def _comparable(answers: Answers) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
     """Of the answers to clips that others answered too: the shares (C, K) of the others, the answer, the rater."""
-    others = answers.votes[answers.clip] - np.eye(len(answers.emotions))[answers.emotion]
+    pairs, pair = np.unique(answers.clip * len(answers.raters) + answers.rater, return_inverse=True)
+    own = np.zeros((len(pairs), len(answers.emotions)))  # a rater's several answers to one clip are no others'
+    np.add.at(own, (pair, answers.emotion), 1.0)
+    others = answers.votes[answers.clip] - own[pair]
     panel = others.sum(axis=1)
     seen = panel > 0
     return others[seen] / panel[seen, None], answers.emotion[seen], answers.rater[seen]

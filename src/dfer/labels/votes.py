@@ -25,6 +25,8 @@ Ids = Sequence[object] | NDArray[Any] | None
 
 ROUNDING = 1e-9
 """Fractional votes that differ by this share or less are equal: .1 + .2 is not .3 to a computer."""
+PER_CENT = 1.0
+"""How far rounded percentages may sum from 100."""
 
 
 def check_votes(votes: ArrayLike, ids: Ids = None, *, allow_fractional: bool = False) -> Floats:
@@ -117,6 +119,33 @@ def without_lone_votes(votes: ArrayLike, other: ArrayLike | None = None) -> tupl
     table = check_votes(votes, allow_fractional=True)
     ballots = other_ballots(other, len(table))
     return np.where(table > 1, table, 0.0), np.where(ballots > 1, ballots, 0.0)
+
+
+def looks_like_shares(votes: ArrayLike, other: ArrayLike | None = None) -> str:
+    """Whether counts may be shares of voters: what they sum to, in words, or "".
+
+    Args:
+        votes: (N, K) numbers, NaN where there are none.
+        other: (N, M) numbers for answers that name no emotion.
+
+    >>> looks_like_shares([[60, 0, 40], [33, 33, 33]]), looks_like_shares([[0.5, 0.5], [1, 0]])
+    ('every row sums to 99 to 100, as percentages do', 'every row sums to 1, as shares do')
+    >>> looks_like_shares([[6, 4], [3, 1]]), looks_like_shares([[1, 0], [0, 1]])
+    ('', '')
+    """
+    table = np.asarray(votes, dtype=np.float64)
+    rest = np.zeros((len(table), 0)) if other is None else np.asarray(other, dtype=np.float64)
+    given = ~np.isnan(table).all(axis=1)
+    numbers = np.nan_to_num(np.hstack([table, rest])[given])
+    totals = numbers.sum(axis=1)
+    if not len(totals):
+        return ""
+    if (np.abs(totals - 100) <= PER_CENT).all():
+        ends = sorted({round(float(totals.min())), round(float(totals.max()))})
+        return f"every row sums to {' to '.join(map(str, ends))}, as percentages do"
+    if (np.abs(totals - 1) <= PER_CENT / 100).all() and (numbers % 1 != 0).any():
+        return "every row sums to 1, as shares do"
+    return ""
 
 
 def one_hot(labels: ArrayLike, num_classes: int) -> Floats:

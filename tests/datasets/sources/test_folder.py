@@ -11,7 +11,7 @@ import pytest
 
 from dfer.datasets import Manifest, read_source
 from dfer.errors import DferError
-from dfer.labels import CREMA_D, DFEW, MAFW
+from dfer.labels import DFEW
 
 from .trees import write_dfew, write_files, write_frames
 
@@ -30,16 +30,29 @@ def test_folders_become_emotions_by_name_whatever_their_spelling(tmp_path: Path)
         *("sad/2.mp4", "sad/10.mp4"),
     ]
     assert manifest.table["label"].tolist() == ["angry"] * 2 + ["happy"] * 2 + ["sad"] * 2
-    assert manifest.emotions == CREMA_D, "the smallest known set that has all three"
+    assert list(manifest.emotions) == ["angry", "happy", "sad"], "in the order of the smallest known set, CREMA-D's"
 
 
-def test_the_smallest_known_set_that_has_all_names_is_taken(tmp_path: Path) -> None:
-    for name in ("happy", "surprise"):
+def test_folders_are_the_classes_no_more_and_no_fewer(tmp_path: Path) -> None:
+    for name in ("surprise", "happy"):
         write_files(tmp_path / name, "{0}.mp4", [1])
+    assert list(read(tmp_path).emotions) == ["happy", "surprise"]
+    for name in ("sad", "neutral", "angry", "fear"):
+        write_files(tmp_path / name, "{0}.mp4", [1])
+    assert list(read(tmp_path).emotions) == ["happy", "sad", "neutral", "angry", "surprise", "fear"]
+    write_files(tmp_path / "disgust", "{0}.mp4", [1])
     assert read(tmp_path).emotions == DFEW
-    write_files(tmp_path / "contempt", "{0}.mp4", [1])
-    write_files(tmp_path / "anxiety", "{0}.mp4", [1])
-    assert read(tmp_path).emotions == MAFW
+    for name in ("calm", "anxiety"):  # no known set has both
+        write_files(tmp_path / name, "{0}.mp4", [1])
+    assert list(read(tmp_path).emotions) == [*DFEW, "anxiety", "calm"]
+
+
+def test_folders_called_by_own_abbreviations_are_mapped(tmp_path: Path) -> None:
+    for name in ("NTR", "sup", "happy"):
+        write_files(tmp_path / name, "{0}.mp4", [1])
+    manifest = read(tmp_path, map="ntr=neutral,sup=surprise")
+    assert manifest.table["label"].tolist() == ["neutral", "happy", "surprise"]
+    assert list(manifest.emotions) == ["happy", "neutral", "surprise"]
 
 
 def test_videos_images_arrays_and_folders_of_frames_are_clips_and_the_rest_is_counted(
@@ -92,9 +105,7 @@ def test_emotions_that_nobody_else_knows_are_named_in_order(tmp_path: Path) -> N
 def test_a_misspelt_folder_is_named_with_the_nearest_emotion(tmp_path: Path) -> None:
     write_files(tmp_path / "happy", "{0}.mp4", [1])
     write_files(tmp_path / "surpris_", "{0}.mp4", [1])
-    with pytest.raises(
-        DferError, match=r"'surpris_' \(did you mean 'surprise'\?\); say which they are, in order: --op"
-    ):
+    with pytest.raises(DferError, match=r"'surpris_' \(did you mean 'surprise'\?\); say what they stand for, --map"):
         read(tmp_path)
 
 

@@ -23,11 +23,12 @@ from typing import Any
 import pandas as pd
 
 from dfer.datasets.manifest import Manifest
+from dfer.datasets.sources.column_names import find_column
 from dfer.datasets.sources.dfew_layout import Survey, find_clips, survey
 from dfer.datasets.sources.dfew_lists import VOTES, read_annotation, read_lists
 from dfer.datasets.sources.list_parts import passed_over
 from dfer.datasets.sources.numbered_clips import clip_numbers
-from dfer.datasets.sources.sheets import find_column, read_table
+from dfer.datasets.sources.sheets import read_table
 from dfer.errors import DferError, listed
 from dfer.labels import DFEW
 

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
 from dfer.datasets.manifest import Manifest
-from dfer.errors import DferError, listed, nearest
-from dfer.labels import KNOWN, EmotionSet, emotion_set
-from dfer.labels.emotions import SPELLINGS
+from dfer.datasets.sources.label_space import Vocabulary, known, parse_map
+from dfer.errors import DferError
 from dfer.video.folders import HIDDEN, survey
 
 logger = logging.getLogger(__name__)
@@ -35,13 +33,13 @@ def recognise(root: Path) -> bool:
     return root.is_dir() and any(known(folder.name) for _, top in _tops(root) for folder in _folders(top))
 
 
-def read(root: Path, *, emotions: str = "") -> Manifest:
+def read(root: Path, *, emotions: str = "", map: str = "") -> Manifest:
     """Read a folder per class.
 
     Args:
         root: the folder.
-        emotions: a known set ("dfew") or names in order ("happy,sad,bored"); by default the smallest known set that
-            has all of the folders' names.
+        emotions: a known set ("dfew") or names in order ("happy,sad,bored"); by default those of the folders.
+        map: what abbreviations stand for: "ntr=neutral,sup=surprise".
 
     Returns:
         A manifest with labels and no votes, with splits where there are folders train, val and test. What is no clip
@@ -56,10 +54,11 @@ def read(root: Path, *, emotions: str = "") -> Manifest:
     classes = [(split, folder) for split, top in tops for folder in _folders(top)]
     if not classes:
         raise DferError(f"{root} has no folders: expected {EXPECTED}")
-    chosen = choose_emotions(emotions, sorted({folder.name for _, folder in classes}))
+    words = Vocabulary(emotions, parse_map(map))
+    chosen = words.space(sorted({folder.name for _, folder in classes}))
     rows, left_out = [], Counter[str]()
     for split, folder in classes:
-        label = chosen.canonical(folder.name)
+        label = chosen.canonical(words.translate(folder.name))
         for found in survey(folder, stills=True):
             path = found.path.relative_to(root).as_posix()
             if found.kind:
@@ -70,37 +69,6 @@ def read(root: Path, *, emotions: str = "") -> Manifest:
     if not rows:
         raise DferError(f"no clip in the folders of {root}: expected {EXPECTED}")
     return Manifest.build(pd.DataFrame(rows), emotions=chosen, root=root, source="folder", left_out=+left_out)
-
-
-def choose_emotions(wanted: str, names: Iterable[str]) -> EmotionSet:
-    """The set that is asked for, or the smallest known one that has all the names.
-
-    Args:
-        wanted: the name of a known set, names of emotions in order with commas between, or "".
-        names: what the data calls its emotions.
-
-    Raises:
-        DferError: no such set, or none that has all of the names; the message gives the nearest ones.
-    """
-    parts = tuple(part.strip() for part in wanted.split(",") if part.strip())
-    if parts:
-        return emotion_set(wanted) if len(parts) == 1 else EmotionSet("own", parts)
-    names = list(names)
-    fitting = [space for space in KNOWN.values() if all(name in space for name in names)]
-    if fitting:
-        return min(fitting, key=len)
-    spelt = {word for space in KNOWN.values() for word in space} | set(SPELLINGS)
-    unknown = [f"'{name}'{nearest(name.lower(), spelt)}" for name in names if not known(name)]
-    told = f"; in none at all: {listed(unknown)}" if unknown else ""
-    raise DferError(
-        f"no known set of emotions has all of {listed(names, 12)}{told}; say which they are, in order: "
-        "--option emotions=happy,sad,..."
-    )
-
-
-def known(name: str) -> bool:
-    """Whether a name is an emotion in some known set."""
-    return any(name in space for space in KNOWN.values())
 
 
 def _folders(top: Path) -> list[Path]:

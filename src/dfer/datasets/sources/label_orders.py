@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from dfer.datasets.sources.folder import choose_emotions
+from dfer.datasets.sources.label_space import choose_emotions
 from dfer.errors import DferError, listed
 from dfer.labels import CREMA_D, DFEW, KNOWN, MAFW, EmotionSet
 from dfer.labels.emotions import SPELLINGS

@@ -1,14 +1,35 @@
-"""Tables on disk, opened as they stand: CSV or Excel, cells as text, columns found by name."""
+"""Tables on disk, opened as they stand: CSV, Excel, and the exports of tools that people answer with."""
 
 from __future__ import annotations
 
+import json
+import logging
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 
-from dfer.errors import DferError
+from dfer.datasets.sources.delimited import read_delimited, read_text
+from dfer.datasets.sources.exports import cvat, elan, label_studio, mturk, qualtrics
+from dfer.datasets.sources.grids import USUAL, Grid, as_table, find_header
+from dfer.datasets.sources.label_space import Vocabulary
+from dfer.datasets.sources.merged_cells import check_merged
+from dfer.datasets.sources.workbooks import read_workbook
+from dfer.errors import DferError, listed
+
+logger = logging.getLogger(__name__)
+
+GRIDS = {"Label Studio": label_studio, "Mechanical Turk": mturk, "Qualtrics": qualtrics}
+"""Exports that are a grid of cells, by the tool's name."""
+SUFFIXES = (".csv", ".tsv", ".xlsx", ".xlsm", ".json", ".xml", ".eaf")
+"""Names that tables have; what is in them is found out."""
+MANY = (".json", ".xml", ".eaf")
+"""Names of the files in a folder of exports, one a clip or a rater."""
+OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 
 
 def read_table(path: Path, **options: Any) -> pd.DataFrame:
@@ -28,34 +49,41 @@ def read_table(path: Path, **options: Any) -> pd.DataFrame:
         raise DferError(f"{path} cannot be read as a table: {error!r:.200}; get it again") from error
 
 
-def open_table(path: Path, expected: str) -> pd.DataFrame:
-    """A user's own table, every cell as it was typed; cells of CSV are parted by commas, semicolons or tabs.
+def open_table(
+    path: Path, expected: str, *, words: Vocabulary | None = None, sheet: str = "", own: Mapping[str, str] = USUAL
+) -> pd.DataFrame:
+    """A user's own table, every cell as it was typed, its index the number of each row in the file.
 
     Args:
-        path: .csv or .xlsx.
+        path: a table, an export, or a folder of exports.
         expected: what it should hold, for messages.
+        words: what the words of answers mean, to find the question that asks for the emotion.
+        sheet: of an Excel file; "" for the visible one on which it was saved.
+        own: what -> the user's own name of its column.
 
     Raises:
-        DferError: it cannot be read, or its rows have more cells than its header.
+        DferError: it cannot be read, or which part of it is meant is not plain.
     """
-    try:
-        if path.suffix.lower() == ".xlsx":
-            return pd.read_excel(path, dtype=object, keep_default_na=False, na_values=[""])
-        with path.open(encoding="utf-8-sig") as file:
-            header = file.readline()
-        separator = max(",;\t", key=header.count)
-        table = pd.read_csv(path, dtype=str, sep=separator, encoding="utf-8-sig", keep_default_na=False, na_values=[""])
-    except UnicodeDecodeError as error:
-        raise DferError(f"{path} is not in UTF-8; save it anew as CSV in UTF-8") from error
-    except pd.errors.EmptyDataError as error:
-        raise DferError(f"{path} is empty; expected {expected}") from error
-    except Exception as error:  # openpyxl raises whatever a damaged archive makes it stumble over
-        told = str(error).strip() or repr(error)
-        raise DferError(f"{path} cannot be read as a table ({told:.200}); expected {expected}") from error
-    if not len(table):
-        raise DferError(f"{path} has a header and no row; expected {expected}")
-    if not isinstance(table.index, pd.RangeIndex):  # pandas took the first column for names of rows
-        raise DferError(f"{path} has more cells in its rows than names in its header; is there a delimiter too many?")
+    words = words or Vocabulary()
+    if path.is_dir():
+        files = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in MANY)
+        if not files:
+            raise DferError(f"expected {expected}; got the folder {path}, in which no file is an export")
+        return pd.concat([open_table(file, expected, words=words) for file in files], ignore_index=True)
+    grid = _open(path, words, sheet, own)
+    if isinstance(grid, pd.DataFrame):
+        return grid
+    for tool, module in GRIDS.items():
+        if module.recognise(grid.rows) >= 0:
+            logger.warning("%s is read as an export of %s", path.name, tool)
+            answers: pd.DataFrame = module.read(grid, words)
+            return answers
+    start = find_header(grid.rows, own)
+    if start >= 0:
+        check_merged(grid, start, own)
+    table, titles = as_table(grid, expected, own)
+    if titles:
+        logger.warning("%s: the lines above the header are not read: %s", path.name, listed(map(repr, titles), 3))
     return table
 
 
@@ -66,7 +94,55 @@ def cell_text(value: object) -> str:
     return str(value).strip()
 
 
-def find_column(table: pd.DataFrame, names: tuple[str, ...]) -> Any:
-    """The table's own name of the first column that is called one of `names`, or None."""
-    own = {str(name).strip().lower(): name for name in reversed(table.columns)}
-    return next((own[name] for name in names if name in own), None)
+def _open(path: Path, words: Vocabulary, sheet: str, own: Mapping[str, str]) -> Grid | pd.DataFrame:
+    """A grid of cells, or the answers of an export, by the first bytes of the file."""
+    with path.open("rb") as file:
+        start = file.read(512)
+    if start.startswith(b"PK"):
+        exported = _member(path, "annotations.xml")
+        return _read_xml(exported, words, path) if exported else read_workbook(path, sheet=sheet, own=own)
+    if start.startswith(OLD_EXCEL):
+        raise DferError(f"{path} is an Excel file of the old kind (.xls); save it as .xlsx or .csv")
+    if sheet:
+        raise DferError(f"{path} has no sheets; leave out -O sheet={sheet}")
+    shown = start.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if shown.startswith(b"<"):
+        return _read_xml(path.read_bytes(), words, path)
+    if shown.startswith((b"[", b"{")):
+        return _read_json(path, words)
+    return read_delimited(path, own)
+
+
+def _member(path: Path, name: str) -> bytes:
+    """A file of an archive, empty where it has none of this name."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(name) if name in archive.namelist() else b""
+    except (OSError, zipfile.BadZipFile):
+        return b""
+
+
+def _read_xml(text: bytes, words: Vocabulary, path: Path) -> pd.DataFrame:
+    if b"<!ENTITY" in text:
+        raise DferError(f"{path} defines entities, as no tool does that is read here; it is not opened")
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        raise DferError(f"{path} is damaged XML ({error}); export it anew") from error
+    for tool, module in (("ELAN", elan), ("CVAT", cvat)):
+        if module.recognise(root):
+            logger.warning("%s is read as an export of %s", path.name, tool)
+            answers: pd.DataFrame = module.read(root, words, str(path))
+            return answers
+    raise DferError(f"{path} is XML, and neither ELAN's nor CVAT's (its first element is <{root.tag}>)")
+
+
+def _read_json(path: Path, words: Vocabulary) -> pd.DataFrame:
+    try:
+        data = json.loads(read_text(path))
+    except ValueError as error:
+        raise DferError(f"{path} is damaged JSON ({error}); export it anew") from error
+    if not label_studio.recognise_json(data):
+        raise DferError(f"{path} is JSON, and not an export of Label Studio; save it as CSV: clip, rater, emotion")
+    logger.warning("%s is read as an export of Label Studio", path.name)
+    return label_studio.read_json(data, words, str(path))

@@ -1,8 +1,9 @@
-"""A user's own table, CSV or XLSX, in one of two shapes:
+"""A user's own table, CSV, Excel or the export of a tool, in one of three shapes:
 
     wide    a row a clip: clip, [path, group, fold, split, label], and a column of counts for each emotion; or
             a column of shares, soft_happy ..., of a distribution that is no count of votes (and soft_from: whose)
     long    a row an answer: clip, rater, emotion; the answers are counted
+    tally   a row a clip and an emotion: clip, emotion, count
 
 Columns are found by the names in `NAMES`, whatever their case; emotions by name. Paths are relative to the table's
 folder. Where there is no path the clip's name is the path, with a suffix or without.
@@ -11,250 +12,319 @@ folder. Where there is no path the clip's name is the path, with a suffix or wit
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from dfer.datasets.columns import COLUMNS
 from dfer.datasets.manifest import Manifest
-from dfer.datasets.sources.folder import SPLIT_NAMES, choose_emotions, known
+from dfer.datasets.sources.answer_rows import clean, keep_where, one_clip, rejected_rows
+from dfer.datasets.sources.clip_places import locate, lying_at
+from dfer.datasets.sources.column_names import NAMES, find_column
+from dfer.datasets.sources.count_rows import (
+    OWN_SHARES,
+    as_counts,
+    choose_columns,
+    number,
+    numeric,
+    other_columns,
+    spelt,
+    warn_of_columns,
+)
+from dfer.datasets.sources.folder import SPLIT_NAMES
+from dfer.datasets.sources.grids import rows_named
+from dfer.datasets.sources.label_space import Vocabulary, known, parse_map
 from dfer.datasets.sources.options import check_option
-from dfer.datasets.sources.sheets import cell_text, find_column, open_table
-from dfer.errors import DferError, listed, nearest
-from dfer.labels import EmotionSet
-from dfer.video.folders import kind_of
+from dfer.datasets.sources.sheets import SUFFIXES, cell_text, open_table
+from dfer.datasets.spelling import joined, told
+from dfer.errors import DferError, listed
+from dfer.labels import EmotionSet, single_label
 
 logger = logging.getLogger(__name__)
 
-EXPECTED = "a .csv or .xlsx with a row a clip (counts of votes) or a row an answer (clip, rater, emotion)"
-NAMES = {
-    "id": ("id", "clip", "clip_id", "clip_name", "video_name", "video", "name", "filename", "file", "path"),
-    "path": ("path", "file", "filename", "video"),
-    "rater": ("rater", "annotator", "rater_id", "annotator_id", "worker", "participant"),
-    "emotion": ("emotion", "response", "answer", "vote", "label"),
-    "label": ("label", "single_label", "emotion"),
-    "group": ("group", "person", "actor", "identity", "subject", "film", "movie"),
-    "fold": ("fold", "test_fold"),
-    "split": ("split", "subset", "usage"),
-}
-"""What a column is -> names under which it is looked for, in this order."""
-FAMILIES = ("soft_", "weight_", "other_")
-"""How columns begin that the manifest knows beside the votes."""
-OWN_SHARES = "distribution in the user's own table"
-"""`soft_from` of shares of which the table does not say whose they are."""
+EXPECTED = (
+    "a .csv or .xlsx with a row a clip (counts of votes) or a row an answer (clip, rater, emotion), or an export of "
+    "Label Studio, Qualtrics, Mechanical Turk, CVAT or ELAN"
+)
 ABOUT = ("path", "group", "fold", "split", "label")
 """What the rows of one clip must agree on."""
+UNVOTED = "clip without a vote for an emotion"
+Found = dict[str, Any]
 
 
 def recognise(root: Path) -> bool:
     """Whether `root` is a table."""
-    return root.is_file() and root.suffix.lower() in (".csv", ".xlsx")
+    return root.is_file() and root.suffix.lower() in SUFFIXES
 
 
-def read(root: Path, *, emotions: str = "", clips: str = "", label: str = "majority") -> Manifest:
+def read(
+    root: Path,
+    *,
+    emotions: str = "",
+    clips: str = "",
+    label: str = "majority",
+    sheet: str = "",
+    map: str = "",
+    values: str = "",
+    voters: str = "",
+    where: str = "",
+) -> Manifest:
     """Read a table.
 
     Args:
-        root: the file.
-        emotions: a known set ("dfew") or names in order ("happy,sad,bored"); by default the smallest known set that
-            has all that are in the table.
+        root: the file, or a folder of exports, one a clip or a rater.
+        emotions: a known set ("dfew") or names in order ("happy,sad,bored"); by default those that are in the table.
         clips: the folder that paths are relative to; by default the table's own.
-        label: where the table has no column of labels: "majority" gives a clip the emotion that more than half of its
-            voters chose, "none" none.
+        label: where the table has no column of labels: "majority" gives a clip the emotion that more than half of all
+            its voters chose, those who named no emotion among them; "none" none.
+        sheet: of an Excel file; by default the visible one on which it was saved.
+        map: what abbreviations stand for: "ntr=neutral,sup=surprise".
+        values: "counts" or "shares", where the numbers could be either; by default shares are found out and refused.
+        voters: how many people voted on each clip, a number or the name of a column, where the table has their shares.
+        where: "COLUMN=VALUE": the rows to read; the others are left out and counted.
 
     Returns:
-        A manifest; columns that mean nothing here are kept behind the others. Clips that are not on disk and answers
-        without an emotion are left out and counted.
+        A manifest; columns that mean nothing here are kept behind the others. Answers that name no emotion, and those
+        that the source rejected, are counted in columns other_.... Clips that are not on disk and rows without an
+        answer are left out and counted.
 
     Raises:
         DferError: a table that cannot be read or has neither shape, an unknown emotion, rows of one clip that
             contradict each other, or no clip on disk.
     """
     check_option("label", label, ("majority", "none"))
-    if root.is_dir():
-        raise DferError(f"expected {EXPECTED}; got the folder {root}")
-    folder = Path(clips) if clips else root.parent
+    check_option("values", values, ("", "counts", "shares"))
+    words = Vocabulary(emotions, parse_map(map))
+    folder = Path(clips) if clips else root if root.is_dir() else root.parent
     if not folder.exists():
         raise DferError(f"expected clips to be the folder that paths are relative to; there is no folder {folder}")
-    table = open_table(root, EXPECTED)
+    table, left_out = open_table(root, EXPECTED, words=words, sheet=sheet), {}
+    if where:
+        table, left_out["row of another kind"] = keep_where(table, dict([_pair(where)]), root)
     found = {what: find_column(table, names) for what, names in NAMES.items()}
     if found["id"] is None:
         names = listed(NAMES["id"], 12)
-        raise DferError(f"{root}: expected a column that names the clip ({names}); found {listed(table, 12)}")
-    ids = table[found["id"]].map(cell_text)
-    if found["emotion"] is not None and (found["rater"] is not None or _is_anonymous(table, ids, found)):
-        rows, chosen, silent = _from_answers(table, ids, found, emotions)
+        raise DferError(
+            f"{root}: expected a column that names the clip ({names}); found {listed(table, 12)}; rename the column"
+        )
+    lies_at = lying_at(folder) if found["path"] in (None, found["id"]) else lambda _: ""
+    shape = _shape(table, found, words)
+    if shape == "wide":
+        rows, chosen, fewer = _from_counts(table, found, words, lies_at)
     else:
-        rows, chosen, silent = *_from_counts(table, ids, found, emotions), 0
-    rows = _labelled(rows, chosen, label)
-    rows[["path", "kind"]] = _locate(rows["path"] if "path" in rows else rows["id"], folder)
-    absent = rows["kind"] == ""
-    if absent.all():
-        told = f"{listed(rows['path'])}; say where they are: --option clips=FOLDER"
-        raise DferError(f"none of the {len(rows)} clips of {root} is in {folder}: {told}")
-    if absent.any():
-        logger.warning("left out %d clips that are not in %s: %s", absent.sum(), folder, listed(rows["id"][absent]))
-    left_out = {"no clip on disk": int(absent.sum()), "answer without an emotion": silent}
-    left_out = {reason: count for reason, count in left_out.items() if count}
-    return Manifest.build(rows[~absent], emotions=chosen, root=folder, source="table", left_out=left_out)
+        rows, chosen, fewer = _from_answers(table, found, words, lies_at, tally=shape == "tally")
+    rows = as_counts(_one_group(rows), table, values, voters)
+    rows, unvoted = _with_votes(_labelled(rows, chosen, label))
+    rows, lost = _on_disk(rows, folder, root)
+    left_out = {reason: count for reason, count in (left_out | fewer | unvoted | lost).items() if count}
+    return Manifest.build(rows, emotions=chosen, root=folder, source="table", left_out=left_out)
 
 
-def _labelled(rows: pd.DataFrame, emotions: EmotionSet, rule: str) -> pd.DataFrame:
-    """With the emotion of the majority as the label, where the table gives none."""
-    columns = [f"votes_{emotion}" for emotion in emotions]
-    if rule == "none" or "label" in rows or not set(columns) <= set(rows):
-        return rows
-    counts = rows[columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)  # others are refused later
-    most, ballots = counts.max(axis=1), counts.sum(axis=1)
-    names = [emotions[k] if more else "" for k, more in zip(counts.argmax(axis=1), most > ballots / 2, strict=True)]
-    return rows.assign(label=names)
-
-
-def _about(table: pd.DataFrame, ids: pd.Series[str], found: dict[str, Any]) -> pd.DataFrame:
-    """The columns id, path, group, fold, split and label, as far as they are there."""
-    rows = pd.DataFrame({"id": ids})
-    for what in ABOUT:
-        if found[what] is not None:
-            rows[what] = table[found[what]].map(cell_text)
-    if "split" in rows:
-        rows["split"] = rows["split"].map(lambda name: SPLIT_NAMES.get(name.lower(), name))
-    return rows
-
-
-def _is_anonymous(table: pd.DataFrame, ids: pd.Series[str], found: dict[str, Any]) -> bool:
-    """Whether rows are answers without a rater: clips repeat, and no column counts votes or is called a label."""
-    counted = any(known(str(name)) for name in table)
-    return bool(ids.duplicated().any()) and not counted and "label" not in str(found["emotion"]).lower()
+def _shape(table: pd.DataFrame, found: Found, words: Vocabulary) -> str:
+    """Whether rows are clips with counts, single answers, or clips and emotions with a count."""
+    if found["emotion"] is None or any(len(spelt(name, words)) > 1 and known(spelt(name, words)) for name in table):
+        return "wide"
+    repeated = bool(table[found["id"]].map(cell_text).duplicated().any())
+    is_label = "label" in str(found["emotion"]).lower()
+    counted = found["count"] is not None and bool(numeric(table[found["count"]]).notna().any())
+    if counted and (repeated or not is_label):
+        return "tally"
+    return "long" if found["rater"] is not None or (repeated and not is_label) else "wide"
 
 
 def _from_answers(
-    table: pd.DataFrame, ids: pd.Series[str], found: dict[str, Any], emotions: str
-) -> tuple[pd.DataFrame, EmotionSet, int]:
-    """One row a clip with its answers counted, and how many answers name no emotion."""
-    said = table[found["emotion"]].map(cell_text)
-    chosen = choose_emotions(emotions, sorted(set(said) - {""}))
-    if found["label"] == found["emotion"]:
-        found = found | {"label": None}
-    rows = _about(table, ids, found)
-    differing = rows.groupby("id", sort=False).nunique().gt(1)
-    for what in differing.columns[differing.any()]:
-        wrong = differing.index[differing[what]]
-        raise DferError(f"rows of one clip differ in their {what}, in {len(wrong)} clips: {listed(wrong)}")
-    if found["rater"] is not None:
-        twice = pd.DataFrame({"clip": ids, "rater": table[found["rater"]].map(cell_text)})[said != ""]
-        twice = twice[twice.duplicated()]
-        if len(twice):
-            clips = listed(dict.fromkeys(twice["clip"]))
-            logger.warning("%d answers are a rater's second to a clip; all count: %s", len(twice), clips)
-    answered = said != ""
-    named = said[answered].map({name: chosen.canonical(name) for name in set(said[answered])})
-    votes = pd.crosstab(ids[answered], named).reindex(columns=list(chosen), fill_value=0).add_prefix("votes_")
-    about = rows.drop_duplicates("id").set_index("id")
-    return _canonical(about.join(votes).reset_index(), chosen), chosen, int((~answered).sum())
+    table: pd.DataFrame, found: Found, words: Vocabulary, lies_at: Callable[[str], str], *, tally: bool
+) -> tuple[pd.DataFrame, EmotionSet, dict[str, int]]:
+    """One row a clip with its answers counted, their emotions, and what was left out."""
+    answers = clean(table, found, words, lies_at)
+    rows = answers.rows
+    if not tally:
+        _warn_of_second_answers(rows)
+    weight = pd.Series(1.0, index=rows.index)
+    if tally:
+        weight = _tallied(table, found).reindex(rows.index)
+    kinds = [
+        *(f"votes_{name}" for name in answers.emotions),
+        *sorted(f"other_{kind}" for kind in set(rows["other"]) - {""}),
+    ]
+    kind = rows["emotion"].radd("votes_").where(rows["other"] == "", rows["other"].radd("other_"))
+    votes = pd.crosstab(rows["clip"], kind, values=weight, aggfunc="sum").reindex(columns=kinds).fillna(0.0)
+    found = found | {"label": None} if found["label"] == found["emotion"] else found
+    about = _about(table.loc[rows.index], rows["clip"], found)
+    about = about.drop_duplicates("id").set_index("id")
+    return (
+        _canonical(about.join(votes).reset_index(), words, answers.emotions),
+        answers.emotions,
+        dict(answers.left_out),
+    )
+
+
+def _tallied(table: pd.DataFrame, found: Found) -> pd.Series[float]:
+    """How often each row was answered; an empty cell is 0."""
+    cells = pd.Series(table[found["count"]])
+    numbers = numeric(cells)
+    wrong = table.index[(numbers.isna() & cells.notna()) | (numbers < 0)].tolist()
+    if wrong:
+        raise DferError(f"expected numbers from 0 in the column {found['count']}; see {rows_named(wrong)}")
+    return numbers.fillna(0.0)
+
+
+def _warn_of_second_answers(rows: pd.DataFrame) -> None:
+    twice = rows[(rows["rater"] != "") & rows.duplicated(["clip", "rater"])]
+    if len(twice):
+        logger.warning(
+            "%d answers are a rater's second to a clip; all count: %s", len(twice), listed(dict.fromkeys(twice["clip"]))
+        )
 
 
 def _from_counts(
-    table: pd.DataFrame, ids: pd.Series[str], found: dict[str, Any], emotions: str
-) -> tuple[pd.DataFrame, EmotionSet]:
-    """One row a clip as it stands, counts and distributions under their emotions' names."""
+    table: pd.DataFrame, found: Found, words: Vocabulary, lies_at: Callable[[str], str]
+) -> tuple[pd.DataFrame, EmotionSet, dict[str, int]]:
+    """One row a clip as it stands, counts and distributions under their emotions' names, and what was left out."""
+    rejected = rejected_rows(table)
+    table = table.loc[~rejected]
+    ids = pd.Series(table[found["id"]]).map(cell_text)
+    _refuse_two_spellings(ids, one_clip(ids, lies_at))
     rest = [name for name in table if name not in [found[what] for what in ("id", *ABOUT)]]
     rows = _about(table, ids, found)
     labels = sorted(set(rows["label"]) - {""}) if "label" in rows else []
-    chosen, counted, shared = _columns(rest, labels, emotions)
-    own = {name: str(name) for name in rest}
-    own |= {name: f"votes_{chosen.canonical(_spelt(name))}" for name in counted}
-    own |= {name: f"soft_{chosen.canonical(_spelt(name))}" for name in shared}
+    columns = choose_columns(rest, [words.translate(label) for label in labels if not words.other(label)], words)
+    if columns is None:
+        raise DferError(f"expected {EXPECTED}; found neither counts nor labels in the columns {listed(rest, 12)}")
+    chosen, counted, shared = columns
+    others = other_columns([name for name in rest if name not in [*counted, *shared]], table, words)
+    own = {name: str(name) for name in rest} | others
+    own |= {name: f"votes_{chosen.canonical(spelt(name, words))}" for name in counted}
+    own |= {name: f"soft_{chosen.canonical(spelt(name, words))}" for name in shared}
     taken = [*rows, *own.values()]
     twice = [str(name) for name in rest if taken.count(own[name]) > 1]
     if twice:
         raise DferError(f"columns that mean the same: {listed(twice)}; keep one of them")
-    rows = rows.join(table[rest].rename(columns=own))
+    rows = _complete(
+        rows.join(table[rest].rename(columns=own)), chosen, [own[n] for n in counted], [own[n] for n in shared]
+    )
+    if counted:
+        warn_of_columns([name for name in rest if name not in [*counted, *shared, *others]], table, chosen, words)
+    return _canonical(rows, words, chosen), chosen, {"rejected by the source": int(rejected.sum())}
+
+
+def _complete(rows: pd.DataFrame, chosen: EmotionSet, counted: list[str], shared: list[str]) -> pd.DataFrame:
+    """With columns for emotions that nobody was offered, and with the origin of shares."""
     for prefix, columns in (("votes", counted), ("soft", shared)):
-        if columns:
-            # an emotion that nobody was offered has none; a clip without any number stays without
-            offered = rows[[own[name] for name in columns]].notna().any(axis=1)
+        if columns:  # a clip without any number stays without
+            offered = rows[columns].notna().any(axis=1)
             missing = [f"{prefix}_{emotion}" for emotion in chosen if f"{prefix}_{emotion}" not in rows]
             rows = rows.assign(**{name: np.where(offered, 0.0, np.nan) for name in missing})
-    if shared and "soft_from" not in rows:
-        given = rows.filter(regex="^soft_").notna().any(axis=1)
-        rows["soft_from"] = np.where(given, OWN_SHARES, "")
-    if counted:
-        _warn_of_others([name for name in rest if name not in [*counted, *shared]], table, chosen)
-    return _canonical(rows, chosen), chosen
-
-
-def _columns(rest: list[Any], labels: list[str], emotions: str) -> tuple[EmotionSet, list[Any], list[Any]]:
-    """The emotions, the columns that count votes for one of them, and those that hold its share."""
-    shared = [name for name in rest if _lower(name).startswith("soft_") and _lower(name) != "soft_from"]
-    others = [name for name in rest if name not in shared]
-    if emotions:
-        chosen = choose_emotions(emotions, [])
-        return chosen, [name for name in others if _spelt(name) in chosen], shared
-    counted = [name for name in others if known(_spelt(name)) or _lower(name).startswith("votes_")]
-    words = [name for name in counted if len(_spelt(name)) > 1]
-    if words or shared or labels:  # then an "n" beside "happy" is no "neutral"
-        counted = words
-    if not (counted or shared or labels):
-        raise DferError(f"expected {EXPECTED}; found neither counts nor labels in the columns {listed(rest, 12)}")
-    chosen = choose_emotions("", [*map(_spelt, [*counted, *shared]), *labels])
-    if not (words or shared or labels) and len(counted) < len(chosen):
-        raise DferError(
-            f"expected {EXPECTED}; the columns {listed(counted)} may be letters of emotions ({listed(chosen, 12)}), of "
-            "which some are missing; give them their names"
-        )
-    return chosen, counted, shared
-
-
-def _warn_of_others(rest: list[Any], table: pd.DataFrame, chosen: EmotionSet) -> None:
-    """Say which columns may have been meant as votes: emotions that are not in the set, near names, whole numbers."""
-    told = []
-    for name in rest:
-        numbers = pd.to_numeric(table[name], errors="coerce")
-        hint = nearest(_spelt(name), chosen)
-        reserved = _lower(name) in COLUMNS or _lower(name).startswith(FAMILIES)
-        if not reserved and (hint or known(_spelt(name)) or bool((numbers % 1 == 0).all())):
-            told.append(f"'{name}'{hint}")
-    if told:
-        logger.warning("columns that are not counted as votes: %s", listed(told))
-
-
-def _lower(name: object) -> str:
-    return str(name).strip().lower()
-
-
-def _spelt(name: object) -> str:
-    """The emotion that a column is called after, as it is spelt there."""
-    return _lower(name).removeprefix("votes_").removeprefix("vote_").removeprefix("soft_")
-
-
-def _canonical(rows: pd.DataFrame, chosen: EmotionSet) -> pd.DataFrame:
-    """With labels under the set's own names."""
-    if "label" in rows:
-        rows["label"] = [chosen.canonical(label) if label else "" for label in rows["label"]]
+    if shared:
+        rows = rows.assign(**{name: rows[name].map(number) for name in shared})
+        if "soft_from" not in rows:
+            rows["soft_from"] = np.where(rows[shared].notna().any(axis=1), OWN_SHARES, "")
     return rows
 
 
-def _locate(paths: pd.Series[str], folder: Path) -> pd.DataFrame:
-    """Path and kind ("" = not there) of each clip; a name without a suffix takes the one that its file has."""
-    stems: dict[str, list[str]] = {}
-    located = []
-    for path in paths.str.replace("\\", "/", regex=False):
-        whole = folder / path
-        kind = kind_of(whole) if _exists(whole) else ""
-        if not kind:
-            if not stems:
-                for entry in sorted(folder.iterdir()):
-                    stems.setdefault(entry.stem, []).append(entry.name)
-            names = [name for name in stems.get(path, []) if kind_of(folder / name)]
-            if len(names) > 1:
-                raise DferError(f"'{path}' may be one of {listed(names)} in {folder}; give the table a column path")
-            path, kind = (names[0], kind_of(folder / names[0])) if names else (path, "")
-        located.append((path, kind))
-    return pd.DataFrame(located, columns=["path", "kind"], index=paths.index)
+def _refuse_two_spellings(ids: pd.Series[str], stands: pd.Series[str]) -> None:
+    """Raises when a table of counts has a clip in several rows under different names."""
+    twice = stands.duplicated(keep=False) & (ids.groupby(stands).transform("nunique") > 1)
+    if twice.any():
+        same = twice & (stands == stands[twice].iloc[0])
+        raise DferError(
+            f"{listed(map(repr, ids[same]))} are one clip, in {rows_named(ids.index[same].tolist())}; keep one row "
+            "of each clip"
+        )
 
 
-def _exists(path: Path) -> bool:
-    """Whether a file or folder is there; of a member of an archive, whether the archive is."""
-    return path.exists() or any(parent.suffix.lower() == ".zip" and parent.is_file() for parent in path.parents)
+def _about(table: pd.DataFrame, ids: pd.Series[str], found: Found) -> pd.DataFrame:
+    """The columns id, path, group, fold, split and label, as far as they are there; rows of one clip must agree."""
+    rows = pd.DataFrame({"id": ids})
+    for what in ABOUT:
+        if found[what] is not None and not (what == "path" and found["path"] == found["id"]):
+            rows[what] = table[found[what]].map(cell_text)
+    if "split" in rows:
+        rows["split"] = rows["split"].map(lambda name: SPLIT_NAMES.get(name.lower(), name))
+    differing = rows.groupby("id", sort=False).nunique().gt(1)
+    for what in differing.columns[differing.any()]:
+        wrong = differing.index[differing[what]]
+        raise DferError(f"rows of one clip differ in their {what}, in {len(wrong)} clips: {listed(wrong)}")
+    return rows
+
+
+def _one_group(rows: pd.DataFrame) -> pd.DataFrame:
+    """With groups in one spelling each, lest one person be in two parts."""
+    if "group" not in rows:
+        return rows
+    names, groups = joined(rows["group"].tolist())
+    if groups:
+        logger.warning("groups whose names are nearly the same are taken for one: %s", told(groups))
+    return rows.assign(group=names)
+
+
+def _canonical(rows: pd.DataFrame, words: Vocabulary, chosen: EmotionSet) -> pd.DataFrame:
+    """With labels under the set's own names; a label that names no emotion is none."""
+    if "label" in rows:
+        full = (words.translate(label) if label and not words.other(label) else "" for label in rows["label"])
+        rows["label"] = [chosen.canonical(label) if label else "" for label in full]
+    return rows
+
+
+def _labelled(rows: pd.DataFrame, emotions: EmotionSet, rule: str) -> pd.DataFrame:
+    """With the emotion that more than half of all voters chose as the label, where the table gives none."""
+    columns = [f"votes_{emotion}" for emotion in emotions]
+    if rule == "none" or "label" in rows or not set(columns) <= set(rows):
+        return rows
+    votes, other = (_numbers(rows, names) for names in (columns, _others(rows)))
+    fine = ~((votes < 0) | np.isinf(votes)).any(axis=1)  # others are refused later
+    majority = np.full(len(rows), -1)
+    ballots = other[fine] if other.shape[1] else None
+    majority[fine] = single_label(votes[fine], share=0.5, inclusive=False, other=ballots)
+    return rows.assign(label=[emotions[k] if k >= 0 else "" for k in majority])
+
+
+def _with_votes(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The rows without those whose voters all named no emotion."""
+    others = _others(rows)
+    if not others:
+        return rows, {}
+    votes = [str(name) for name in rows if str(name).startswith(("votes_", "soft_")) and name != "soft_from"]
+    label = rows["label"] != "" if "label" in rows else pd.Series(False, index=rows.index)
+    silent = (_numbers(rows, votes) == 0).all(axis=1) & (_numbers(rows, others).sum(axis=1) > 0) & ~label
+    if silent.any():
+        logger.warning("left out %d clips, as nobody named an emotion: %s", silent.sum(), listed(rows["id"][silent]))
+    return rows[~silent], {UNVOTED: int(silent.sum())}
+
+
+def _on_disk(rows: pd.DataFrame, folder: Path, root: Path) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The rows whose clips can be read, with path and kind, and how many others there are of each reason."""
+    named = "path" if "path" in rows else "id"
+    places = locate(rows[named], folder)
+    rows = rows.assign(path=places["path"], kind=places["kind"])
+    lost = places["reason"][places["reason"] != ""]
+    if len(lost) and len(lost) == len(rows):
+        reasons = listed(f"{reason}: {listed(rows[named][lost.index[lost == reason]])}" for reason in lost.unique())
+        raise DferError(
+            f"none of the {len(rows)} clips of {root} is in {folder} ({reasons}); say where they are: "
+            "--option clips=FOLDER"
+        )
+    for reason in lost.unique():
+        names = rows["id"][lost.index[lost == reason]]
+        logger.warning("left out %d clips that are not in %s, %s: %s", len(names), folder, reason, listed(names))
+    return rows.drop(index=lost.index), dict(Counter(lost.tolist()))
+
+
+def _others(rows: pd.DataFrame) -> list[str]:
+    return [str(name) for name in rows if str(name).startswith("other_")]
+
+
+def _numbers(rows: pd.DataFrame, names: Iterable[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Columns as numbers, 0 for what is none: what cannot be is refused later."""
+    columns = rows[list(names)].apply(pd.to_numeric, errors="coerce").fillna(0.0)
+    return np.asarray(columns.to_numpy(), dtype=np.float64)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    column, equals, value = (part.strip() for part in text.partition("="))
+    if not equals:
+        raise DferError(f"expected -O where=COLUMN=VALUE, got '{text}'")
+    return column, value
