@@ -95,3 +95,36 @@ def test_without_data_the_raters_are_shown_and_nothing_is_written(answers: Path,
 )
 def test_bad_input_is_one_line(answers: Path, options: tuple[str, ...], message: str) -> None:
     assert here("raters", answers, *options).is_refusal(message)
+
+
+def test_abbreviations_a_sheet_and_repeated_answers(tmp_path: Path) -> None:
+    """Two raters are asked four times of each of three faces; one of them by abbreviations of his own."""
+    said = {"a": ["ntr", "ntr", "hap", "ntr"], "b": ["hap"] * 4, "c": ["weg", "ntr", "hap", "ntr"]}
+    rows = [(clip, rater, word) for rater in ("r1", "r2") for clip, words in said.items() for word in words]
+    table = pd.DataFrame(rows, columns=["clip", "rater", "emotion"])
+    with pd.ExcelWriter(tmp_path / "t.xlsx") as book:
+        pd.DataFrame({"clip": ["x"], "rater": ["y"], "emotion": ["sad"]}).to_excel(
+            book, sheet_name="trial", index=False
+        )
+        table.to_excel(book, sheet_name="main", index=False)
+    command = ("raters", tmp_path / "t.xlsx", "--model", "majority", "-O", "sheet=main")
+    assert here(*command).is_refusal("in none at all: 'hap'.*'ntr'.*'weg'.*--map word=emotion")
+    mapped = (*command, "--map", "ntr=neutral,hap=happy,weg=unknown")
+    done = here(*mapped)
+    assert done.code == 0, done.err
+    assert "2 raters, 3 clips" in done.out and "several answers to one clip all count" in done.out
+    assert "left out 2: answer that names no emotion: unknown" in done.out
+    assert (
+        "left out" in here(*mapped, "--repeats", "last").out
+        and "earlier answer" in here(*mapped, "--repeats", "last").out
+    )
+    assert here(*command, "-O", "sheets=x").is_refusal(r"no option 'sheets' \(did you mean 'sheet'\?\)")
+    assert here(*mapped, "--repeats", "first").is_refusal("expected repeats to be last or all, got 'first'")
+
+
+@pytest.mark.slow
+def test_the_real_raters_of_fourteen_faces_are_judged(shared_data: Path) -> None:
+    own = "ntr=neutral,sup=surprise,hap=happy,ang=angry,dis=disgust,fea=fear"
+    done = here("raters", shared_data / "raters_faces/answers.csv", "--map", own, "--model", "distribution")
+    assert done.code == 0 and "94 raters, 14 clips" in done.out and "all count" in done.out
+    assert "careless: 0 of 94" in done.out and "left out" not in done.out

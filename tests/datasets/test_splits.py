@@ -270,3 +270,17 @@ def test_where_no_clip_has_a_label_the_most_voted_emotion_is_counted() -> None:
     manifest = people(10).select(np.arange(10) % 5 == 0)
     (part,) = overview(split_manifest(manifest, Plan(folds=2)))[:1]
     assert part.classes == {"happy": 0, "sad": 1, "neutral": 0}
+
+
+def test_one_person_under_two_names_is_in_one_part(caplog: pytest.LogCaptureFixture) -> None:
+    names = [name for person in range(1, 9) for name in (f"P{person}", f"p0{person}", f"P{person} ")]
+    rows = pd.DataFrame(
+        {"id": [f"c{k}" for k in range(24)], "path": "a", "kind": "video", "label": "sad", "group": names}
+    )
+    manifest = Manifest.build(rows, emotions=EmotionSet("one", ("sad",)), root=Path())
+    cut = split_manifest(manifest, Plan(folds=4)).table
+    assert cut["fold"].groupby(np.repeat(range(8), 3)).nunique().eq(1).all()
+    assert cut["group"].nunique() == 8
+    assert "taken for one: P1 and p01" in caplog.text
+    held = hold_out(names, ["sad"] * 24, 0.25, np.random.default_rng(0))
+    assert np.unique(held.reshape(8, 3), axis=1).shape == (8, 1)

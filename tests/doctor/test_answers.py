@@ -111,3 +111,12 @@ def test_distributions_that_are_no_votes_are_called_so() -> None:
     models = toy(THREE, label=["happy", "sad"], soft_from=["estimated: by models", ""], **columns)
     assert "none to people" in soft_labels(Case(models)).advice
     assert soft_labels(Case(toy(votes=FIVE))).verdict == "unchecked"
+
+
+def test_votes_that_sum_like_percentages_are_told() -> None:
+    found = panels(Case(toy(votes=[[60, 0, 40], [10, 80, 10], [33, 33, 33]])))
+    assert found.verdict == "note" and "every row sums to 99 to 100, as percentages do" in found.found
+    assert "-O voters=10" in found.advice and "-O values=shares" in found.advice
+    some = panels(Case(toy(votes=[[20, 0, 20], [50, 0, 0]], other_unknown=[60, 50])))
+    assert "every row sums to 100" in some.found
+    assert panels(Case(toy(votes=[[60, 0, 40], [10, 30, 10]]))).verdict == "ok"

@@ -11,7 +11,7 @@ from dfer.datasets.published import Published
 from dfer.doctor import Case
 from dfer.doctor.disk import OnDisk
 from dfer.doctor.duplicates import same
-from dfer.doctor.parts import classes_in_parts, doubles, groups, leaked, near_doubles, parts, validation
+from dfer.doctor.parts import classes_in_parts, doubles, groups, leaked, near_doubles, parts, spellings, validation
 from dfer.doctor.pictures import Look, Pictures
 
 from .toy import lying, toy
@@ -140,3 +140,13 @@ def test_validation_is_found_out_by_the_path_as_well() -> None:
     assert validation(case).verdict == "fault"
     assert validation(copied([-1, -1], label=["happy"] * 2, split=["train", "test"])).verdict == "unchecked"
     assert validation(Case(toy(split=["train", "val", "test"]))).verdict == "unchecked"
+
+
+def test_one_person_under_two_names_is_still_one_person() -> None:
+    manifest = toy(group=["P1", "P01", "ben", "Ben"], split=["train", "test", "test", "test"])
+    found = groups(Case(manifest))
+    assert (found.verdict, found.clips) == ("fault", ("c1",))
+    names = spellings(Case(manifest))
+    assert names.verdict == "note" and "groups with nearly the same name: P1 and P01; ben and Ben" in names.found
+    assert spellings(Case(toy(group=["P1", "P2", "", ""]))).verdict == "ok"
+    assert "clips with nearly the same name: 001.mp4 and 1" in spellings(Case(toy(id=["001.mp4", "1"]))).found

@@ -121,3 +121,9 @@ def test_without_votes_there_are_classes_only() -> None:
 @pytest.mark.parametrize("manifest", [toy(votes=VOTES[:1]), toy(label=["happy"]), toy(votes=[[1, 1, 1]])])
 def test_figures_are_ready_for_json(manifest: Manifest) -> None:
     assert json.loads(json.dumps(statistics(manifest), allow_nan=False))["clips"] == 1
+
+
+def test_a_majority_is_of_all_voters_those_without_an_emotion_too() -> None:
+    manifest = toy(votes=[[6, 4, 0], [6, 4, 0], [3, 1, 0]], other_unknown=[1, 2, 6])
+    figures = statistics(manifest)["votes"]
+    assert figures["majority"] == 1, "6 of 11, not 6 of 12, not 3 of 10"

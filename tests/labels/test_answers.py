@@ -69,3 +69,14 @@ def test_the_order_of_the_rows_and_the_types_of_names_play_no_part() -> None:
     )
     assert here.clips == there.clips == ("10", "9")
     assert all(np.array_equal(getattr(here, name), getattr(there, name)) for name in ("clip", "rater", "emotion"))
+
+
+def test_repeated_answers_are_all_kept_where_most_pairs_have_several() -> None:
+    rows = [("a", "x", "happy"), ("a", "x", "sad"), ("a", "y", "sad"), ("a", "y", "sad"), ("b", "x", "sad")]
+    kept = Answers.build(*zip(*rows, strict=True), TWO, repeats="")
+    assert kept.votes.tolist() == [[1, 3], [0, 1]] and kept.repeated and kept.left_out == {}
+    last = Answers.build(*zip(*rows, strict=True), TWO)
+    assert last.votes.tolist() == [[0, 2], [0, 1]] and not last.repeated
+    assert last.left_out == {"earlier answer of a rater to the same clip": 2}
+    few = Answers.build(*zip(*rows[1:], strict=True), TWO, repeats="")
+    assert few.votes.tolist() == [[0, 2], [0, 1]], "one of three pairs has two answers: people correct themselves"

@@ -94,3 +94,11 @@ def test_the_most_frequent_confusion_and_the_leaning_of_a_rater_are_told() -> No
     said[20:35, 3] = 2  # takes sad for neutral in 15 of 20
     row = consensus(from_table(said), "majority").raters.iloc[3]
     assert (row["takes"], row["leans_to"]) == ("sad for neutral, 15 of 20", "neutral +25")
+
+
+def test_a_rater_s_own_repeated_answers_are_no_others() -> None:
+    """x says happy three times; of the others, y says happy once and sad once: half of them agree."""
+    rows = [("a", "x", "happy")] * 3 + [("a", "y", "happy"), ("a", "y", "sad")]
+    answers = Answers.build(*zip(*rows, strict=True), EmotionSet("two", ("happy", "sad")), repeats="all")
+    observed = agreement_with_others(answers).observed
+    assert observed.tolist() == pytest.approx([1 / 2, (1 + 0) / 2])

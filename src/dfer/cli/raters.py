@@ -120,6 +120,11 @@ def _show(agreed: Consensus) -> None:
         table.add_row(escape(row["rater"]), str(row["answers"]), *shown, *map(escape, words))
     console.print(table)
     say("agreement: mean share of the others who said the same; kappa: beyond chance; skill: " + MODELS[agreed.model])
+    kappa = ordered["kappa"].dropna()
+    if len(kappa):
+        ends = f"{kappa.min():.2f} to {kappa.max():.2f}, median {kappa.median():.2f}"
+        best = listed(ordered.sort_values("kappa", ascending=False)["rater"], 3)
+        say(f"kappa of the raters: {ends}; most in line with the others: {best}")
     suspects = ordered[ordered["careless"] != ""]
     tried = judged(ordered["compared"])
     if tried.any():

@@ -181,7 +181,10 @@ def stratum_names(manifest: Manifest, column: str = "label") -> Names:
 
 def members_of(names: NDArray[Any]) -> Positions:
     """(N,) a number for each group, near spellings of one together, and one of its own for each clip of no group."""
-    _, members = np.unique(np.array([near(str(name)) for name in names], dtype=object).astype(str), return_inverse=True)
+    first: dict[str, str] = {}
+    for name in sorted({str(name) for name in names}):  # groups count in the order of their names, near ones or not
+        first.setdefault(near(name), name)
+    _, members = np.unique(np.array([first[near(str(name))] for name in names], dtype=str), return_inverse=True)
     return np.where(names != "", members, len(names) + np.arange(len(names)))
 
 

@@ -388,6 +388,20 @@ def test_a_hidden_row_is_read_and_it_is_said(folder: Path, caplog: pytest.LogCap
     book.save(folder / "t.xlsx")
     assert set(votes(read_source("table", folder / "t.xlsx"))) == {"001", "002"}
     assert "1 hidden or filtered rows are read like the others" in caplog.text
+    book.active.column_dimensions["C"].hidden = True
+    book.save(folder / "t.xlsx")
+    assert votes(read_source("table", folder / "t.xlsx"))["002"] == {"happy": 1, "sad": 8, "neutral": 1}
+    assert "hidden columns are read like the others: C" in caplog.text
+
+
+def test_a_header_of_two_rows_is_read_by_its_second(folder: Path) -> None:
+    rows = [["clip", "votes", None, None], [None, "happy", "sad", "neutral"], ["001", 6, 0, 4], ["002", 1, 8, 1]]
+    write_xlsx(folder / "t.xlsx", rows)
+    book = openpyxl.load_workbook(folder / "t.xlsx")
+    book.active.merge_cells("A1:A2")
+    book.active.merge_cells("B1:D1")
+    book.save(folder / "t.xlsx")
+    assert votes(read_source("table", folder / "t.xlsx"))["002"] == {"happy": 1, "sad": 8, "neutral": 1}
 
 
 def test_a_formula_with_a_value_is_its_value(folder: Path) -> None:
@@ -414,7 +428,7 @@ def test_a_formula_with_a_value_is_its_value(folder: Path) -> None:
         (b'{"a": 1}', r"is JSON, and not an export of Label Studio"),
         (b'[{"a": 1}', r"is damaged JSON"),
         (b"clip,happy,happy\n001,1,2\n", r"has columns of one name: happy; rename all but one"),
-        (b"clip,emotion,count\n001,happy,many\n", r"expected numbers from 0 in the column count; see row 2"),
+        (b"clip,emotion,count\n001,happy,3\n001,sad,many\n", r"expected numbers from 0 in the column count; see row 3"),
     ],
 )
 def test_files_of_other_kinds_are_refused_in_a_sentence(folder: Path, data: bytes, told: str) -> None:

@@ -52,13 +52,13 @@ class Grid:
 
 
 def header_score(cells: Sequence[str], own: Mapping[str, str] = USUAL) -> int:
-    """How many cells are names of columns that a reader knows; 0 unless one of them may name the clip."""
+    """How many different cells are names of columns that a reader knows; 0 unless one of them may name the clip."""
     names = [plain(cell) for cell in cells if cell]
     clip = {plain(own["clip"])} if "clip" in own else set(NAMES["id"])
     if len(names) < 2 or not clip & set(names):
         return 0
     read = {*WORDS, *map(plain, own.values())}
-    return sum(name in read or name.startswith(FAMILIES) or known(name) for name in names)
+    return sum(name in read or name.startswith(FAMILIES) or known(name) for name in set(names))
 
 
 def find_header(rows: Sequence[Sequence[str]], own: Mapping[str, str] = USUAL) -> int:

@@ -30,7 +30,9 @@ def read_workbook(path: Path, *, sheet: str = "", own: Mapping[str, str] = USUAL
     try:
         book = openpyxl.load_workbook(path)
     except Exception as error:  # openpyxl raises whatever a damaged archive makes it stumble over
-        raise DferError(f"{path} cannot be read as a table ({str(error) or repr(error):.200}); save it anew") from error
+        raise DferError(
+            f"{path} cannot be read as a table ({str(error) or repr(error):.200}); save it as .xlsx or .csv"
+        ) from error
     chosen = _choose(book, sheet, path, own)
     if any(cell.data_type == "f" for cell in _cells(chosen)):
         values = openpyxl.load_workbook(path, data_only=True)[chosen.title]
@@ -39,6 +41,9 @@ def read_workbook(path: Path, *, sheet: str = "", own: Mapping[str, str] = USUAL
     hidden = [number for number, row in chosen.row_dimensions.items() if row.hidden]
     if hidden:
         logger.warning("%s: %d hidden or filtered rows are read like the others", path.name, len(hidden))
+    columns = [letter for letter, column in chosen.column_dimensions.items() if column.hidden]
+    if columns:
+        logger.warning("%s: hidden columns are read like the others: %s", path.name, listed(columns))
     rows = [[_text(cell.value) for cell in row] for row in chosen.iter_rows()]
     merged = [_merged(area) for area in chosen.merged_cells.ranges]
     for area in merged:
