@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from dfer.datasets.sources.folder import kind_of
 from dfer.datasets.sources.on_disk import Disk
 from dfer.datasets.spelling import file_of
 from dfer.errors import DferError, listed
+
+logger = logging.getLogger(__name__)
 
 UNREADABLE = "not a kind of file that is read"
 ABSENT = "no clip on disk"
@@ -72,3 +76,21 @@ def _as_named(folder: Path, path: str) -> tuple[str, str, str]:
 def _exists(path: Path) -> bool:
     """Whether a file or folder is there; of a member of an archive, whether the archive is."""
     return path.exists() or any(parent.suffix.lower() == ".zip" and parent.is_file() for parent in path.parents)
+
+
+def keep_on_disk(rows: pd.DataFrame, folder: Path, root: Path) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The rows whose clips can be read, with path and kind, and how many others there are of each reason."""
+    named = "path" if "path" in rows else "id"
+    places = locate(rows[named], folder)
+    rows = rows.assign(path=places["path"], kind=places["kind"])
+    lost = places["reason"][places["reason"] != ""]
+    if len(lost) and len(lost) == len(rows):
+        reasons = listed(f"{reason}: {listed(rows[named][lost.index[lost == reason]])}" for reason in lost.unique())
+        raise DferError(
+            f"none of the {len(rows)} clips of {root} is in {folder} ({reasons}); say where they are: "
+            "--option clips=FOLDER"
+        )
+    for reason in lost.unique():
+        names = rows["id"][lost.index[lost == reason]]
+        logger.warning("left out %d clips that are not in %s, %s: %s", len(names), folder, reason, listed(names))
+    return rows.drop(index=lost.index), dict(Counter(lost.tolist()))

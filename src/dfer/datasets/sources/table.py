@@ -12,7 +12,6 @@ folder. Where there is no path the clip's name is the path, with a suffix or wit
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -21,38 +20,22 @@ import numpy as np
 import pandas as pd
 
 from dfer.datasets.manifest import Manifest
-from dfer.datasets.sources.answer_rows import clean, keep_where, one_clip, rejected_rows
-from dfer.datasets.sources.clip_places import locate, lying_at
+from dfer.datasets.sources.about_clips import Found, about_clips, canonical_labels, one_group
+from dfer.datasets.sources.answer_rows import clean, keep_where
+from dfer.datasets.sources.clip_places import keep_on_disk, lying_at
 from dfer.datasets.sources.column_names import NAMES, find_column
-from dfer.datasets.sources.count_rows import (
-    OWN_SHARES,
-    as_counts,
-    choose_columns,
-    number,
-    numeric,
-    other_columns,
-    spelt,
-    warn_of_columns,
-)
-from dfer.datasets.sources.folder import SPLIT_NAMES
+from dfer.datasets.sources.count_rows import EXPECTED, read_counts, spelt
 from dfer.datasets.sources.grids import rows_named
 from dfer.datasets.sources.label_space import Vocabulary, known, parse_map
 from dfer.datasets.sources.options import check_option
+from dfer.datasets.sources.shares import as_counts, numeric
 from dfer.datasets.sources.sheets import SUFFIXES, cell_text, open_table
-from dfer.datasets.spelling import joined, told
 from dfer.errors import DferError, listed
 from dfer.labels import EmotionSet, single_label
 
 logger = logging.getLogger(__name__)
 
-EXPECTED = (
-    "a .csv or .xlsx with a row a clip (counts of votes) or a row an answer (clip, rater, emotion), or an export of "
-    "Label Studio, Qualtrics, Mechanical Turk, CVAT or ELAN"
-)
-ABOUT = ("path", "group", "fold", "split", "label")
-"""What the rows of one clip must agree on."""
 UNVOTED = "clip without a vote for an emotion"
-Found = dict[str, Any]
 
 
 def recognise(root: Path) -> bool:
@@ -113,12 +96,12 @@ def read(
     lies_at = lying_at(folder) if found["path"] in (None, found["id"]) else lambda _: ""
     shape = _shape(table, found, words)
     if shape == "wide":
-        rows, chosen, fewer = _from_counts(table, found, words, lies_at)
+        rows, chosen, fewer = read_counts(table, found, words, lies_at)
     else:
         rows, chosen, fewer = _from_answers(table, found, words, lies_at, tally=shape == "tally")
-    rows = as_counts(_one_group(rows), table, values, voters)
+    rows = as_counts(one_group(rows), table, values, voters)
     rows, unvoted = _with_votes(_labelled(rows, chosen, label))
-    rows, lost = _on_disk(rows, folder, root)
+    rows, lost = keep_on_disk(rows, folder, root)
     left_out = {reason: count for reason, count in (left_out | fewer | unvoted | lost).items() if count}
     return Manifest.build(rows, emotions=chosen, root=folder, source="table", left_out=left_out)
 
@@ -153,10 +136,10 @@ def _from_answers(
     kind = rows["emotion"].radd("votes_").where(rows["other"] == "", rows["other"].radd("other_"))
     votes = pd.crosstab(rows["clip"], kind, values=weight, aggfunc="sum").reindex(columns=kinds).fillna(0.0)
     found = found | {"label": None} if found["label"] == found["emotion"] else found
-    about = _about(table.loc[rows.index], rows["clip"], found)
+    about = about_clips(table.loc[rows.index], rows["clip"], found)
     about = about.drop_duplicates("id").set_index("id")
     return (
-        _canonical(about.join(votes).reset_index(), words, answers.emotions),
+        canonical_labels(about.join(votes).reset_index(), words, answers.emotions),
         answers.emotions,
         dict(answers.left_out),
     )
@@ -178,95 +161,6 @@ def _warn_of_second_answers(rows: pd.DataFrame) -> None:
         logger.warning(
             "%d answers are a rater's second to a clip; all count: %s", len(twice), listed(dict.fromkeys(twice["clip"]))
         )
-
-
-def _from_counts(
-    table: pd.DataFrame, found: Found, words: Vocabulary, lies_at: Callable[[str], str]
-) -> tuple[pd.DataFrame, EmotionSet, dict[str, int]]:
-    """One row a clip as it stands, counts and distributions under their emotions' names, and what was left out."""
-    rejected = rejected_rows(table)
-    table = table.loc[~rejected]
-    ids = pd.Series(table[found["id"]]).map(cell_text)
-    _refuse_two_spellings(ids, one_clip(ids, lies_at))
-    rest = [name for name in table if name not in [found[what] for what in ("id", *ABOUT)]]
-    rows = _about(table, ids, found)
-    labels = sorted(set(rows["label"]) - {""}) if "label" in rows else []
-    columns = choose_columns(rest, [words.translate(label) for label in labels if not words.other(label)], words)
-    if columns is None:
-        raise DferError(f"expected {EXPECTED}; found neither counts nor labels in the columns {listed(rest, 12)}")
-    chosen, counted, shared = columns
-    others = other_columns([name for name in rest if name not in [*counted, *shared]], table, words)
-    own = {name: str(name) for name in rest} | others
-    own |= {name: f"votes_{chosen.canonical(spelt(name, words))}" for name in counted}
-    own |= {name: f"soft_{chosen.canonical(spelt(name, words))}" for name in shared}
-    taken = [*rows, *own.values()]
-    twice = [str(name) for name in rest if taken.count(own[name]) > 1]
-    if twice:
-        raise DferError(f"columns that mean the same: {listed(twice)}; keep one of them")
-    rows = _complete(
-        rows.join(table[rest].rename(columns=own)), chosen, [own[n] for n in counted], [own[n] for n in shared]
-    )
-    if counted:
-        warn_of_columns([name for name in rest if name not in [*counted, *shared, *others]], table, chosen, words)
-    return _canonical(rows, words, chosen), chosen, {"rejected by the source": int(rejected.sum())}
-
-
-def _complete(rows: pd.DataFrame, chosen: EmotionSet, counted: list[str], shared: list[str]) -> pd.DataFrame:
-    """With columns for emotions that nobody was offered, and with the origin of shares."""
-    for prefix, columns in (("votes", counted), ("soft", shared)):
-        if columns:  # a clip without any number stays without
-            offered = rows[columns].notna().any(axis=1)
-            missing = [f"{prefix}_{emotion}" for emotion in chosen if f"{prefix}_{emotion}" not in rows]
-            rows = rows.assign(**{name: np.where(offered, 0.0, np.nan) for name in missing})
-    if shared:
-        rows = rows.assign(**{name: rows[name].map(number) for name in shared})
-        if "soft_from" not in rows:
-            rows["soft_from"] = np.where(rows[shared].notna().any(axis=1), OWN_SHARES, "")
-    return rows
-
-
-def _refuse_two_spellings(ids: pd.Series[str], stands: pd.Series[str]) -> None:
-    """Raises when a table of counts has a clip in several rows under different names."""
-    twice = stands.duplicated(keep=False) & (ids.groupby(stands).transform("nunique") > 1)
-    if twice.any():
-        same = twice & (stands == stands[twice].iloc[0])
-        raise DferError(
-            f"{listed(map(repr, ids[same]))} are one clip, in {rows_named(ids.index[same].tolist())}; keep one row "
-            "of each clip"
-        )
-
-
-def _about(table: pd.DataFrame, ids: pd.Series[str], found: Found) -> pd.DataFrame:
-    """The columns id, path, group, fold, split and label, as far as they are there; rows of one clip must agree."""
-    rows = pd.DataFrame({"id": ids})
-    for what in ABOUT:
-        if found[what] is not None and not (what == "path" and found["path"] == found["id"]):
-            rows[what] = table[found[what]].map(cell_text)
-    if "split" in rows:
-        rows["split"] = rows["split"].map(lambda name: SPLIT_NAMES.get(name.lower(), name))
-    differing = rows.groupby("id", sort=False).nunique().gt(1)
-    for what in differing.columns[differing.any()]:
-        wrong = differing.index[differing[what]]
-        raise DferError(f"rows of one clip differ in their {what}, in {len(wrong)} clips: {listed(wrong)}")
-    return rows
-
-
-def _one_group(rows: pd.DataFrame) -> pd.DataFrame:
-    """With groups in one spelling each, lest one person be in two parts."""
-    if "group" not in rows:
-        return rows
-    names, groups = joined(rows["group"].tolist())
-    if groups:
-        logger.warning("groups whose names are nearly the same are taken for one: %s", told(groups))
-    return rows.assign(group=names)
-
-
-def _canonical(rows: pd.DataFrame, words: Vocabulary, chosen: EmotionSet) -> pd.DataFrame:
-    """With labels under the set's own names; a label that names no emotion is none."""
-    if "label" in rows:
-        full = (words.translate(label) if label and not words.other(label) else "" for label in rows["label"])
-        rows["label"] = [chosen.canonical(label) if label else "" for label in full]
-    return rows
 
 
 def _labelled(rows: pd.DataFrame, emotions: EmotionSet, rule: str) -> pd.DataFrame:
@@ -293,24 +187,6 @@ def _with_votes(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
     if silent.any():
         logger.warning("left out %d clips, as nobody named an emotion: %s", silent.sum(), listed(rows["id"][silent]))
     return rows[~silent], {UNVOTED: int(silent.sum())}
-
-
-def _on_disk(rows: pd.DataFrame, folder: Path, root: Path) -> tuple[pd.DataFrame, dict[str, int]]:
-    """The rows whose clips can be read, with path and kind, and how many others there are of each reason."""
-    named = "path" if "path" in rows else "id"
-    places = locate(rows[named], folder)
-    rows = rows.assign(path=places["path"], kind=places["kind"])
-    lost = places["reason"][places["reason"] != ""]
-    if len(lost) and len(lost) == len(rows):
-        reasons = listed(f"{reason}: {listed(rows[named][lost.index[lost == reason]])}" for reason in lost.unique())
-        raise DferError(
-            f"none of the {len(rows)} clips of {root} is in {folder} ({reasons}); say where they are: "
-            "--option clips=FOLDER"
-        )
-    for reason in lost.unique():
-        names = rows["id"][lost.index[lost == reason]]
-        logger.warning("left out %d clips that are not in %s, %s: %s", len(names), folder, reason, listed(names))
-    return rows.drop(index=lost.index), dict(Counter(lost.tolist()))
 
 
 def _others(rows: pd.DataFrame) -> list[str]:
