@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from dfer.errors import DferError, listed
 from dfer.video.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
-SUFFIXES = (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES, ".npy", ".mts", ".m2ts", ".3gp", ".ogv", ".vob")
+SUFFIXES = (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES, ".npy")
 """What a name may end in without being another name."""
 PADDING = re.compile(r"(?<![.\d])0+(?=\d)")
 """Zeros before a number; those behind a point are decimals."""

@@ -375,10 +375,10 @@ def test_the_classes_are_those_of_the_table(folder: Path) -> None:
 
 def test_a_file_that_lies_there_and_is_no_film_has_a_reason_that_is_true(folder: Path) -> None:
     (folder / "c.xyz").touch()
-    with pytest.raises(DferError, match=r"none of the 1 clips .*\(not a kind of file that is read: c\.xyz\)"):
+    with pytest.raises(DferError, match=r"none of the 1 clips .*\(neither video nor image: c\.xyz\)"):
         csv(folder, "clip,happy,sad\nc.xyz,1,5\n")
     found = csv(folder, "clip,happy,sad\nc.xyz,1,5\n001,3,1\ngone,1,1\n")
-    assert found.left_out == {"not a kind of file that is read": 1, "no clip on disk": 1}
+    assert found.left_out == {"neither video nor image": 1, "no clip on disk": 1}
 
 
 def test_a_hidden_row_is_read_and_it_is_said(folder: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from dfer.datasets.sources.folder import kind_of
 from dfer.datasets.sources.on_disk import Disk
 from dfer.datasets.spelling import file_of
 from dfer.errors import DferError, listed
+from dfer.video.folders import EMPTY, NEITHER, kind_of
 
 logger = logging.getLogger(__name__)
 
-UNREADABLE = "not a kind of file that is read"
 ABSENT = "no clip on disk"
 
 
@@ -70,7 +69,7 @@ def _as_named(folder: Path, path: str) -> tuple[str, str, str]:
     if not _exists(whole):
         return path, "", ABSENT
     kind = kind_of(whole)
-    return path, kind, "" if kind else UNREADABLE
+    return path, kind, "" if kind else EMPTY if whole.is_dir() else NEITHER
 
 
 def _exists(path: Path) -> bool:
