@@ -99,7 +99,7 @@ def choose_emotions(wanted: str, names: Iterable[str], *, allowed: Iterable[str]
         DferError: no such set, or a name that no known set has; the message gives the nearest ones.
 
     >>> list(choose_emotions("", ["Neutral", "joy", "sad"]))
-    ['happy', 'sad', 'neutral']
+    ['happy', 'neutral', 'sad']
     """
     parts = tuple(part.strip() for part in wanted.split(",") if part.strip())
     if parts:
