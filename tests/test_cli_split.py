@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from dfer import Manifest
+from dfer.evaluation import calibration
 from dfer.labels import EmotionSet
 
 from .test_cli import here
@@ -97,7 +98,10 @@ def test_a_split_that_cannot_be_is_one_line(
 # -- estimate -----------------------------------------------------------------------------------------------------
 
 
-def test_labels_become_estimates_that_can_be_trained_on(data: Path, tmp_path: Path) -> None:
+def test_labels_become_estimates_that_can_be_trained_on(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibration, "FEWEST_FOR_TEMPERATURE", 1)
     out, runs = tmp_path / "out.csv", tmp_path / "runs"
     command = ("estimate", "demo", "--data", data, "-o", out, "--folds", 2, "--fold", 1, "--runs", runs, *QUICK)
     done = here(*command)
