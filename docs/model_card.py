@@ -1,7 +1,8 @@
 """Measures the model that ships and writes docs/model_card.md: `python docs/model_card.py data/fer.csv CREMA_D/`.
 
 data/fer.csv is `dfer prepare ferplus`, whose test part no training read; CREMA_D/ holds the vote table and some clips.
-Numbers go to docs/results/model_card.json, what the model says of each image to docs/results/shipped.parquet.
+Numbers go to docs/results/shipped/model_card.json, what the model says of each image to shipped.parquet beside it, from
+which all scores on images are computed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
+from results.keep import keep
 from ship import PLACE, tempered
 
 from dfer import Manifest, Predictions, Predictor, evaluation
@@ -32,7 +34,8 @@ HERE = Path(__file__).parent
 SCORES = ("war", "uar", "kl", "js", "ece", "vote_ece")
 DRAWS = 2_000
 SEVEN = EmotionSet("seven", tuple(emotion for emotion in FERPLUS if emotion != "contempt"))
-PEER = HERE / "results" / "peer_fer.parquet"
+KEPT = HERE / "results" / "shipped"
+PEER = KEPT / "peer_fer.parquet"
 """What PyPI's fer says of the same pictures; `benchmarks/peers.py` writes it."""
 PEERS = (
     ("npm @vladmandic/face-api 1.7.15", 64.5, 63.4, 2.29, 0.265, 45.7, "0.33"),
@@ -154,8 +157,8 @@ def on_video(folder: Path) -> list[dict[str, Any]]:
 
 def measured(manifest: Manifest, crema_d: Path, card: Card) -> dict[str, Any]:
     """All numbers of the page."""
-    raw = predict(manifest)
-    raw.write(HERE / "results" / "shipped.parquet")
+    keep(predict(manifest), KEPT / "shipped.parquet")
+    raw = Predictions.read(KEPT / "shipped.parquet")
     after = tempered(raw, card.calibration["temperature"])
     train, test = manifest.partition()
     groups = manifest.table["group"].to_numpy()[test]
@@ -202,7 +205,7 @@ def main(data: Path, crema_d: Path) -> None:
     _, card = load_checkpoint(PLACE)
     numbers = jsonable(measured(Manifest.read(data), crema_d, card))
     text = json.dumps(numbers, indent=1, ensure_ascii=False) + "\n"
-    (HERE / "results" / "model_card.json").write_text(text, encoding="utf-8")
+    (KEPT / "model_card.json").write_text(text, encoding="utf-8")
     pages = Environment(loader=FileSystemLoader(HERE), undefined=StrictUndefined, keep_trailing_newline=True,
                         trim_blocks=True, lstrip_blocks=True)  # fmt: skip
     page = pages.get_template("model_card.md.jinja").render(

@@ -1,6 +1,7 @@
-"""The tables of docs/results: `python docs/results/table.py docs/results/NAME.json`.
+"""The tables of docs/results: `python docs/results/table.py docs/results/NAME/compare.json`.
 
-NAME.json is a report, a comparison, or what `dfer robustness` wrote.
+The JSON is a report, a comparison, or what `dfer robustness` wrote. Where a `cells.json` beside it keeps "before", the
+intervals and p values of an earlier test, they stand below the new ones.
 """
 
 from __future__ import annotations
@@ -43,20 +44,32 @@ def of_report(report: dict[str, Any]) -> Iterator[str]:
             scores.append(number(key, cell[key], None) + folds)
         training = cell["training"]
         yield line(cell["name"], cell["n"], *scores, training["epochs"], f"{training['seconds'] / 60:.0f}")
+    for row in report.get("constants") or []:
+        yield line(row["name"], report["cells"][0]["n"], *constant(row), "–", "–")
 
 
-def of_comparison(comparison: dict[str, Any]) -> Iterator[str]:
-    """One row a cell: the mean over seeds, ± their deviation; then what each differs by from the first."""
+def of_comparison(comparison: dict[str, Any], before: dict[str, Any] | None = None) -> Iterator[str]:
+    """One row a cell: the mean over seeds, ± their deviation; then what each differs by from the first, and `before`.
+
+    Args:
+        comparison: of `dfer.evaluation.compare`.
+        before: {cell: {score: "interval" and "holm"}} of an earlier test.
+    """
     yield from head("cell", "seeds", *SCORES.values(), "minutes a run")
     for cell in comparison["cells"]:
         scores = [number(key, cell["scores"][key]["value"], cell["scores"][key]["deviation"]) for key in SCORES]
         minutes = f"{cell['cost']['seconds'] / 60 / cell['cost']['runs']:.0f}" if "cost" in cell else "–"
         yield line(cell["name"], cell["seeds"], *scores, minutes)
+    for row in comparison.get("constants") or []:
+        yield line(row["name"], "–", *constant(row), "–")
     yield ""
     tested = [key for key in SCORES if "holm" in comparison["comparisons"][0]["scores"][key]]
     yield from head(f"less {comparison['baseline']}", *(SCORES[key] for key in tested))
     for pair in comparison["comparisons"]:
         yield line(pair["name"], *(difference(key, pair["scores"][key]) for key in tested))
+        old = (before or {}).get(pair["name"])
+        if old:
+            yield line("↳ before", *(certainty(key, old[key]) for key in tested))
 
 
 def of_robustness(told: dict[str, Any]) -> Iterator[str]:
@@ -69,18 +82,38 @@ def of_robustness(told: dict[str, Any]) -> Iterator[str]:
             yield line(run["name"], SCORES[key], *values)
 
 
+def constant(row: dict[str, Any]) -> list[str]:
+    """The scores of an answer that looks at no clip."""
+    return ["–" if row[key] is None else number(key, row[key], None) for key in SCORES]
+
+
 def difference(key: str, test: dict[str, Any]) -> str:
-    """What a cell gains or loses, its interval, and its corrected p value."""
+    """What a cell gains or loses, and how certain that is."""
+    return f"{number(key, test['difference'], None, sign='+')} {certainty(key, test)}"
+
+
+def certainty(key: str, test: dict[str, Any]) -> str:
+    """The interval, the corrected p value, and over the seeds that of Welch's test where there are several."""
     low, high = ("–" if end is None else number(key, end, None, sign="+") for end in test["interval"] or (None, None))
-    p = "p < .001" if test["holm"] < 0.001 else f"p = {test['holm']:.3f}".replace("0.", ".")
-    return f"{number(key, test['difference'], None, sign='+')} ({low} to {high}; {p})"
+    seeds = "" if test.get("welch") is None else f"; seeds {probability(test['welch'])}"
+    return f"({low} to {high}; p {probability(test['holm'])}{seeds})"
+
+
+def probability(p: float) -> str:
+    """A p value to three digits."""
+    return "< .001" if p < 0.001 else f"= {p:.3f}".replace("0.", ".")
 
 
 def main(path: Path) -> None:
     """Print the tables as Markdown."""
     told = json.loads(path.read_text(encoding="utf-8"))
-    tables = of_comparison if "comparisons" in told else of_robustness if "severities" in told else of_report
-    print("\n".join(tables(told)))
+    if "comparisons" in told:
+        cells = path.with_name("cells.json")
+        known = json.loads(cells.read_text(encoding="utf-8")) if cells.exists() and path.stem == "compare" else {}
+        tables = of_comparison(told, known.get("before"))
+    else:
+        tables = of_robustness(told) if "severities" in told else of_report(told)
+    print("\n".join(tables))
 
 
 if __name__ == "__main__":

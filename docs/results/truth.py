@@ -1,7 +1,8 @@
 """How close networks trained on ten votes come to the long-run distribution of the panel, on the made-up set.
 
-`python docs/results/truth.py SIM_DFEW/truth.csv docs/results/sim_*.parquet` prints the tables of docs/results. The
-true distributions stand where the votes stood, and everything else is `dfer compare`, by identity.
+`python docs/results/truth.py SIM_DFEW/truth.csv docs/results/sim/*.parquet` prints the tables of docs/results. The true
+distributions stand where the votes stood, and everything else is `dfer compare`, by identity. The constant answers are
+those of each fold's training part, beside the tables.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from table import of_comparison
 
 from dfer import Predictions
 from dfer.evaluation import compare
+from dfer.evaluation.constant import read_constants
 
 RATERS = 2000
 """Who voted on each clip in the long run."""
@@ -31,7 +33,9 @@ def main(truth: Path, tables: list[Path]) -> None:
     known = pd.read_csv(truth)
     known.index = pd.Index([f"{clip:05d}" for clip in known["clip"]])
     runs = {path.stem: [judged_by_truth(Predictions.read(path), known)] for path in tables}
-    told = compare(runs, groups=dict(zip(known.index, known["identity"].astype(str), strict=True)))
+    persons = dict(zip(known.index, known["identity"].astype(str), strict=True))
+    constants = read_constants(tables[0].parent, next(iter(runs.values()))[0].emotions)
+    told = compare(runs, groups=persons, constants=constants)
     print("\n".join(of_comparison(told)))
 
 

@@ -144,6 +144,14 @@ def test_values_that_cannot_be_are_refused_by_clip(columns: dict[str, Any], mess
         toy(**columns)
 
 
+def test_a_table_may_lack_the_frames(tmp_path: Path) -> None:
+    toy().write(tmp_path / "all.csv")
+    table = pd.read_csv(tmp_path / "all.csv", dtype=str, keep_default_na=False)
+    table.drop(columns="frames").to_csv(tmp_path / "few.csv", index=False)
+    found = Predictions.read(tmp_path / "few.csv")
+    assert found.frames == [""] * 3 and found.probs.tolist() == toy().probs.tolist()
+
+
 def test_rows_may_miss_one_by_what_printing_costs() -> None:
     rounded = np.array([[0.3333, 0.3333, 0.3333]] * 3)
     assert toy(probs=rounded).probs[0].tolist() == [0.3333] * 3
@@ -152,7 +160,7 @@ def test_rows_may_miss_one_by_what_printing_costs() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.drop(columns=["votes_sad", "frames"]), "missing: votes_sad, frames"),
+        (lambda t: t.drop(columns=["votes_sad", "label"]), "missing: label, votes_sad"),
         (lambda t: t.filter(regex="^(?!prob_)"), "columns prob_<emotion>, found none"),
         (lambda t: t.assign(label=["happy", "angry", "sad"]), r"unknown: clips NA \('angry'\)"),
         (lambda t: t.assign(fold=["1", "1.5", ""]), "whole numbers in 'fold'.*clips NA, clip"),

@@ -29,7 +29,7 @@ SAMPLE = 400
 @pytest.fixture(scope="module")
 def at_temperature() -> Predictions:
     """What the model said of every test picture, from the table in the documentation."""
-    raw = Predictions.read(DOCS / "results" / "shipped.parquet")
+    raw = Predictions.read(DOCS / "results" / "shipped" / "shipped.parquet")
     _, card = load_checkpoint(model_folder("default"))
     probs = apply_temperature(np.log(raw.probs), card.calibration["temperature"])
     return Predictions(raw.ids, raw.fold, raw.labels, probs, raw.votes, raw.frames, raw.emotions)

@@ -3,7 +3,8 @@
     id, fold, label, prob_<emotion> ..., votes_<emotion> ..., frames
 
 The order of the prob_ columns is the order of the emotions. `label` is a name, empty where the clip has no
-single label; votes are empty where there are none; `frames` lists the indices that the model saw ("0 4 9").
+single label; votes are empty where there are none; `frames` lists the indices that the model saw ("0 4 9"), and a table
+may lack that column.
 Fold 0 stands for the test part of a split. CSV, or Parquet by suffix.
 """
 
@@ -224,7 +225,7 @@ def _from_table(table: pd.DataFrame) -> Predictions:
     if not names:
         raise DferError("expected columns prob_<emotion>, found none; is this a predictions table?")
     emotions = EmotionSet("predictions", tuple(names))
-    wanted = ["id", "fold", "label", *(f"votes_{name}" for name in names), "frames"]
+    wanted = ["id", "fold", "label", *(f"votes_{name}" for name in names)]
     missing = [column for column in wanted if column not in table]
     if missing:
         raise DferError(f"expected a column for each of {listed(wanted, 30)}; missing: {listed(missing, 30)}")
@@ -238,7 +239,7 @@ def _from_table(table: pd.DataFrame) -> Predictions:
         labels=_positions(table, emotions),
         probs=_numbers(table, [f"prob_{name}" for name in names]),
         votes=_numbers(table, [f"votes_{name}" for name in names]),
-        frames=table["frames"].fillna("").tolist(),
+        frames=table["frames"].fillna("").tolist() if "frames" in table else [""] * len(table),
         emotions=emotions,
     )
 
