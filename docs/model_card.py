@@ -21,6 +21,7 @@ from ship import PLACE, tempered
 
 from dfer import Manifest, Predictions, Predictor, evaluation
 from dfer.datasets import read_source
+from dfer.evaluation.constant import CONSTANT, Constant, constants_of, references, write_constant
 from dfer.evaluation.paired import judge
 from dfer.evaluation.protocol import jsonable, measure
 from dfer.evaluation.verdict import interval as wilson
@@ -73,6 +74,15 @@ def with_intervals(predictions: Predictions, groups: NDArray[Any]) -> dict[str, 
     return {"n": scores["n"], "n_votes": scores["n_votes"]} | {
         key: {"value": scores[key], "interval": between[key]} for key in SCORES
     }
+
+
+def constant_rows(predictions: Predictions, constant: Constant) -> list[dict[str, Any]]:
+    """The scores of the training part's mean vote and most frequent label, the latter without probabilities."""
+    return [
+        reference.row()
+        | {"vote_ece": measure(reference.predictions, ("vote_ece",))["vote_ece"] if reference.key == "kl" else None}
+        for reference in references(predictions, {0: constant})
+    ]
 
 
 def by_emotion(predictions: Predictions) -> list[dict[str, Any]]:
@@ -163,8 +173,8 @@ def measured(manifest: Manifest, crema_d: Path, card: Card) -> dict[str, Any]:
     train, test = manifest.partition()
     groups = manifest.table["group"].to_numpy()[test]
     judged, voted = after.select(after.labelled), after.select(after.voted)
-    shown = manifest.votes[train & (manifest.votes.sum(axis=1) > 0)]
-    prior = (shown / shown.sum(axis=1, keepdims=True)).mean(axis=0)
+    (constant,) = constants_of(manifest.votes, manifest.labels, {0: train}).values()
+    write_constant(KEPT / CONSTANT, constant, fold=0, emotions=manifest.emotions)
     other = card.calibration["temperature_labels"]
     return {
         "card": {"model": card.model, "options": card.options, "data": card.data, "recipe": card.recipe},
@@ -177,7 +187,8 @@ def measured(manifest: Manifest, crema_d: Path, card: Card) -> dict[str, Any]:
         "by_stratum": by_stratum(after),
         "reliability": [asdict(part) for part in evaluation.reliability(judged.probs, judged.labels)],
         "vote_reliability": [asdict(part) for part in evaluation.vote_reliability(voted.probs, voted.shares)],
-        "seven": on_seven(after, prior),
+        "constants": constant_rows(after, constant),
+        "seven": on_seven(after, np.array(constant.mean_vote)),
         "crema_d": on_video(crema_d),
     }
 
