@@ -61,7 +61,7 @@ def test_it_is_far_ahead_of_other_packages_and_as_sure_as_people_agree(at_temper
 
 
 def test_the_page_shows_the_figures_of_the_numbers() -> None:
-    numbers = json.loads((DOCS / "results" / "model_card.json").read_text(encoding="utf-8"))
+    numbers = json.loads((DOCS / "results" / "shipped" / "model_card.json").read_text(encoding="utf-8"))
     page = (DOCS / "model_card.md").read_text(encoding="utf-8")
     _, card = load_checkpoint(model_folder("default"))
     assert numbers["temperature"] == card.calibration["temperature"]
