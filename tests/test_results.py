@@ -89,7 +89,7 @@ def test_judging_the_saved_predictions_anew_gives_the_comparison(tmp_path: Path,
     ("folder", "runs"),
     [
         ("sim", ("soft", "soft_midas")),
-        ("sim_grid", ("before_soft_midas", "before_hard", "before_hard_midas", "before_soft")),
+        ("sim_grid", ("soft_midas", "hard", "hard_midas", "soft")),
     ],
 )
 def test_the_table_against_the_truth_is_that_of_the_saved_predictions(
