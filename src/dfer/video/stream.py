@@ -98,7 +98,7 @@ def stream(
     if rotate not in TURNS or (fps is not None and not 0 < fps < math.inf):
         raise DferError(f"expected to rotate by {listed(TURNS)} degrees and a rate above 0, got {rotate} and {fps}")
     if isinstance(source, int):
-        return _turned(_live(_camera(source), span), rotate)
+        return _turned(live(_camera(source), span), rotate)
     if is_address(str(source)):
         raise DferError(f"{source}: expected a file; nothing is fetched from a network, download the film first")
     path = Path(source)
@@ -200,7 +200,7 @@ class _Visible(Protocol):
 Visible = TypeVar("Visible", bound=_Visible)
 
 
-def _live(frames: Iterator[TimedFrame], span: Span) -> Iterator[TimedFrame]:
+def live(frames: Iterator[TimedFrame], span: Span) -> Iterator[TimedFrame]:
     """The frames of a span as they come: each is taken to last as long as the one before it did."""
     former_s = None
     for frame in _thinned(frames, span):
