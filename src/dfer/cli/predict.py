@@ -184,7 +184,7 @@ def _show(timeline: Timeline) -> None:
     """Who showed what, when."""
     longest = sorted(timeline.people, key=lambda person: -int(person.seen.sum()))
     for person in sorted(longest[:MOST_PEOPLE], key=lambda person: person.id):
-        say(f"\nperson {person.id}, {_spans(person)}")
+        say(f"\n{person.label}, {_spans(person)}")
         console.print(_bars(timeline.emotions.emotions, person.overall.tolist()))
         for segment in person.segments[:MOST_SEGMENTS]:
             say(
