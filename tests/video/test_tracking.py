@@ -275,3 +275,15 @@ def test_pairs_cost_as_little_as_the_best_of_all_ways_to_pair(rows: int, columns
     )
     pairs = module._cheapest_pairs(table)
     assert sum(table[pair] for pair in pairs) == pytest.approx(least) and len(pairs) == len(small)
+
+
+def test_someone_whose_look_changes_while_flow_holds_stays_the_same_person() -> None:
+    """A mouth wide open, a head that turns: what flow follows without a break is one face."""
+
+    def fickle(frame: Frames, landmarks: list[Points]) -> list[np.ndarray]:
+        fickle.calls += 1  # type: ignore[attr-defined]
+        return [np.eye(3, dtype=np.float32)[fickle.calls // 2 % 3]] * len(landmarks)  # type: ignore[attr-defined]
+
+    fickle.calls = 0  # type: ignore[attr-defined]
+    seen = follow([{"red": (20 + k, 40)} for k in range(100)], Tracker(ColourDetector(), embed=fickle))
+    assert [list(one) for one in seen] == [[0]] * 100 and fickle.calls > 5  # type: ignore[attr-defined]

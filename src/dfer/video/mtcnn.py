@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dfer.errors import DferError
-from dfer.video.detection import INSIDE, Face, Frames, Points, distinct
+from dfer.video.detection import INSIDE, Face, Frames, Points, distinct, is_one_face
 
 Boxes = npt.NDArray[np.float64]
 Output = npt.NDArray[np.float32]
@@ -76,7 +76,8 @@ class Mtcnn:
         smallest = self.smallest * (1.0 if thorough else max(1.0, max(frame.shape[:2]) / LONG_SIDE))
         squares = self._proposals(halves, FIELD / smallest)
         within = _within(squares, _squares(_corners([face.box for face in known])))
-        return self._judged(halves, squares[within <= INSIDE])
+        found = self._judged(halves, squares[within <= INSIDE])
+        return [face for face in found if not any(is_one_face(face.box, one.box) for one in known)]
 
     def _proposals(self, halves: _Halves, scale: float) -> Boxes:
         """(n, 4) squares that may hold a face, left, top, right, bottom; the smallest are `FIELD` pixels at `scale`."""

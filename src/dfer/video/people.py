@@ -46,6 +46,7 @@ class Person:
         behind: landmarks (5, 2) and box (4,) of the last detection minus the followed ones.
         gallery: looks of the face.
         looked_s: when the last one was taken.
+        settled: since the last look that was theirs, flow held, and nobody came so near as to be taken for them.
         doubts: looks since then that were someone else's.
         sighting: the last detection.
     """
@@ -63,6 +64,7 @@ class Person:
     behind: tuple[Points, Points] = field(default_factory=lambda: (np.zeros((5, 2)), np.zeros(4)))
     gallery: Gallery = field(default_factory=Gallery)
     looked_s: float = -np.inf
+    settled: bool = True
     doubts: int = 0
     sighting: Sighting | None = None
 

@@ -18,6 +18,7 @@ from dfer.video.alignment import moved
 from dfer.video.detection import Detector, Face, Frames, Points, QuickDetector, covered, distinct, is_one_face, overlap
 from dfer.video.identity import OTHER, SAME, Embed, Embedder, Look
 from dfer.video.people import Person, Sighting, sighting
+from dfer.video.quality import pose
 
 DETECT_EVERY_S = 0.2
 """Faces are detected this often, and in every frame where flow is unsure, someone is new or was just lost."""
@@ -27,7 +28,8 @@ that are there already, or large. In a picture of 640 pixels the two are the sam
 LOOK_EVERY_S = 0.5
 """A person's looks are taken this far apart, and further with every look that is there already."""
 DOUBTS = 2
-"""So many looks in a row must be someone else's before a face that is followed is taken for that of someone else."""
+"""So many looks in a row must be someone else's before a face that flow lost, or that met another one, and that is
+followed again is taken for that of someone else."""
 CORRECTION = 0.5
 """The part of the way to what was detected that a followed face is drawn until the next detection."""
 FAR_OFF = 0.25
@@ -44,6 +46,8 @@ SURE_SCORE = 0.95
 """Below it a new person is shown only when detected a second time, but for the very first frame; 0..1."""
 OVERLAP = 0.3
 """The smallest intersection over union of a followed face and its detection."""
+TURNED = 0.5
+"""A face that is turned further, see `dfer.video.quality.pose`, may look like nobody's: it contradicts nothing."""
 COVERED = 0.2
 """A face of which more than this share lies in the box of another one does not tell whose it is, 0..1."""
 ALIKE = 0.8
@@ -124,7 +128,9 @@ class Tracker:
         part = CORRECTION * min(1.0, elapsed_s / DETECT_EVERY_S)
         for person, motion in zip(self.followed, motions, strict=True):
             person.detected, person.certain = False, motion is not None
-            if motion is not None:
+            if motion is None:
+                person.settled = False
+            else:
                 person.landmarks = moved(motion, person.landmarks) + part * person.behind[0]
                 person.box = flow.moved_box(motion, person.box) + part * person.behind[1]
 
@@ -141,7 +147,10 @@ class Tracker:
         if quick is None:
             return self.detector(frame), self.followed
         if not due:
-            return quick.near(frame, [person.box for person in unsure + missed]), unsure
+            near = quick.near(frame, [person.box for person in unsure + missed])
+            if len(near) < len(unsure):
+                near = distinct(near + quick.others(frame, near, thorough=False))
+            return near, unsure
         thorough = time_s - self._searched_s > SEARCH_EVERY_S - 0.001
         self._searched_s = time_s if thorough else self._searched_s
         near = quick.near(frame, [person.box for person in self.followed + missed])
@@ -184,6 +193,9 @@ class Tracker:
         held = [person for person in self.followed if not person.detected and self._holds(person, sought, seen, time_s)]
         self.followed = seen + held
         self.lost = [person for person in known if person.confirmed and person not in self.followed]
+        for person in self.followed:
+            others = [other.box for other in self.followed if other is not person]
+            person.settled = person.settled and covered(person.box, others) <= COVERED
         self._admit([one for one in free if not _is_anyones(one, self.followed)], time_s)
         self._look_again(frame, sightings, time_s)
 
@@ -235,14 +247,16 @@ class Tracker:
         due = [one for one in due if time_s - one.looked_s >= LOOK_EVERY_S * max(1, len(one.gallery.looks))]
         self._learn(frame, [one.sighting for one in due if one.sighting is not None], sightings)
         for person in due:
-            look = person.sighting.look if person.sighting is not None else None
-            if person.gallery.distance(look) > OTHER:
+            assert person.sighting is not None
+            look, differs = person.sighting.look, person.gallery.distance(person.sighting.look) > OTHER
+            if differs and not person.settled and _differ(person, person.sighting):
                 person.doubts += 1
                 if person.doubts == DOUBTS:
                     self._replace(person, time_s)
                 continue
             person.doubts, person.looked_s = 0, time_s
-            if look is not None:
+            if look is not None and not differs:
+                person.settled = True
                 person.gallery.add(look)
                 self._remember(person, look)
 
@@ -334,8 +348,8 @@ def _memory_costs(person: Person, one: Sighting) -> float:
 
 
 def _differ(person: Person, one: Sighting) -> bool:
-    """Whether a face is surely not a person's; False where it cannot be told."""
-    return person.gallery.distance(one.look) > OTHER
+    """Whether a face is surely not a person's; False where it cannot be told, or is turned away."""
+    return person.gallery.distance(one.look) > OTHER and abs(pose(one.landmarks)[0]) < TURNED
 
 
 def _is_anyones(one: Sighting, people: list[Person]) -> bool:
