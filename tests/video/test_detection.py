@@ -12,7 +12,7 @@ import pytest
 from dfer.errors import DferError
 from dfer.video import mtcnn as module
 from dfer.video import open_clip
-from dfer.video.detection import Face, YuNet, overlap, shrunk
+from dfer.video.detection import Face, YuNet, overlaps, shrunk
 from dfer.video.mtcnn import Mtcnn
 
 from .films import noise
@@ -125,7 +125,7 @@ def test_what_is_known_is_not_searched_again_and_nothing_inside_it(shared_data: 
     every = detector(frame)
     for face in every:
         others = detector.others(frame, [face], thorough=True)
-        assert len(others) == 2 and all(overlap(face.box, other.box) < 0.1 for other in others)
+        assert len(others) == 2 and overlaps([face.box], [other.box for other in others]).max() < 0.1
     assert detector.others(frame, every, thorough=False) == []
 
 

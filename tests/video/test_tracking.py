@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from dfer.video import tracking as module
 from dfer.video.alignment import landmarks_in
-from dfer.video.detection import Face, Frames, Points, distinct, overlap
+from dfer.video.detection import Face, Frames, Points, distinct, overlaps
 from dfer.video.flow import colours
 from dfer.video.people import Person, Sighting
-from dfer.video.tracking import FORGET_S, HOLD_S, MOST_GONE, NEVER, Tracker, _memory_costs
+from dfer.video.tracking import FORGET_S, HOLD_S, MOST_GONE, NEVER, Tracker, _memory_cost
 
 from .people import ColourDetector, colour_looks, picture
 
@@ -242,7 +242,7 @@ def test_someone_lost_is_found_far_away_only_when_very_alike() -> None:
     for sides, found in ((0, True), (3, True), (4, False), (10, False)):
         x = 40.0 + 60 * sides
         sighting = Sighting(np.array([x, 60.0, 60.0, 60.0]), landmarks_in(np.array([x, 60.0, 60.0, 60.0])), 0.99, alike)
-        assert (_memory_costs(person, sighting) < NEVER) == found, f"0.9 - 0.03 x {sides} against 0.8"
+        assert (_memory_cost(person, sighting) < NEVER) == found, f"0.9 - 0.03 x {sides} against 0.8"
 
 
 def test_colours_of_one_picture_are_fully_alike_and_of_different_colours_not_at_all() -> None:
@@ -260,7 +260,7 @@ def test_the_overlap_of_boxes_is_that_of_their_pixels() -> None:
             mask = np.zeros((40, 40), bool)
             mask[y : y + height, x : x + width] = True
             masks.append(mask)
-        assert overlap(one.astype(float), other.astype(float)) == pytest.approx(
+        assert overlaps([one], [other])[0, 0] == pytest.approx(
             (masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum()
         )
 

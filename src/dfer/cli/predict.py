@@ -107,7 +107,7 @@ def predict(
 def export(
     model: Annotated[Path, typer.Argument(help="The folder of a checkpoint or of a run.")],
 ) -> None:
-    """Write a model as ONNX beside its weights, proved against torch; predict then uses it where it is faster."""
+    """Write a model as ONNX beside its weights, proved against torch; predict then uses it on a CPU."""
     from dfer.inference.export import export_onnx
     from dfer.inference.predictor import model_folder
 

@@ -12,7 +12,7 @@ from dfer.errors import DferError, listed
 from dfer.inference import flaws as quality_flaws
 from dfer.inference.segments import find_segments, overall
 from dfer.inference.timeline import Person, Timeline
-from dfer.video.detection import is_one_face
+from dfer.video.detection import one_face
 
 Floats = npt.NDArray[np.float64]
 APART_S = 5e-5
@@ -100,7 +100,7 @@ def _check_places(one: Person, other: Person) -> None:
         match = int(np.searchsorted(one.times, other.times[row] - APART_S))
         if match == len(one.times) or abs(one.times[match] - other.times[row]) > APART_S or not one.seen[match]:
             continue
-        if not is_one_face(one.boxes[match], other.boxes[row], most=TWICE):
+        if not one_face([one.boxes[match]], [other.boxes[row]], most=TWICE).any():
             raise DferError(
                 f"{one.label} and {other.label} cannot be merged: at {other.times[row]:.2f} s both are seen, in "
                 "different places"

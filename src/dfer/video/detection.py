@@ -122,44 +122,52 @@ class YuNet:
 
 def distinct(faces: list[Face]) -> list[Face]:
     """The faces without those that show the same face as a surer one, the surest first."""
-    kept: list[Face] = []
-    for face in sorted(faces, key=lambda face: -face.score):
-        if not any(is_one_face(face.box, other.box) for other in kept):
-            kept.append(face)
-    return kept
+    faces = sorted(faces, key=lambda face: -face.score)
+    boxes = [face.box for face in faces]
+    same, kept = one_face(boxes, boxes), list[int]()
+    for index in range(len(faces)):
+        if not same[index, kept].any():
+            kept.append(index)
+    return [faces[index] for index in kept]
 
 
-def is_one_face(one: Points, other: Points, *, most: float = OVERLAP) -> bool:
-    """Whether two boxes (x, y, width, height) share so much that they show one face.
+def one_face(boxes: list[Points], others: list[Points], *, most: float = OVERLAP) -> npt.NDArray[np.bool_]:
+    """(n, m) whether two boxes (x, y, width, height) share so much that they show one face.
 
     Args:
-        one: a box.
-        other: another one.
+        boxes: n of them.
+        others: m.
         most: how much of their union the boxes of two faces may share, 0..1.
     """
-    shared = _shared(one, other)
-    areas = float(one[2] * one[3]), float(other[2] * other[3])
-    return shared > most * (sum(areas) - shared) or shared > INSIDE * min(areas)
+    shared, areas, other_areas = _shared(boxes, others)
+    together = areas[:, None] + other_areas - shared
+    return np.asarray((shared > most * together) | (shared > INSIDE * np.minimum(areas[:, None], other_areas)))
 
 
-def covered(box: Points, others: list[Points]) -> float:
-    """The largest share of a box's area that lies in one of some others, 0..1."""
-    return max((_shared(box, other) for other in others), default=0.0) / float(box[2] * box[3])
+def covered(boxes: list[Points]) -> Points:
+    """(n,) the largest share of each box's area that lies in one of the others, 0..1."""
+    shared, areas, _ = _shared(boxes, boxes)
+    np.fill_diagonal(shared, 0)
+    return np.asarray(shared.max(axis=1, initial=0) / areas)
 
 
-def overlap(one: Points, other: Points) -> float:
-    """Intersection over union of two boxes (x, y, width, height).
+def overlaps(boxes: list[Points], others: list[Points]) -> Points:
+    """(n, m) intersections over unions of boxes (x, y, width, height).
 
-    >>> round(overlap(np.array([0, 0, 2, 2]), np.array([1, 0, 2, 2])), 3)
-    0.333
+    >>> overlaps([np.array([0, 0, 2, 2])], [np.array([1, 0, 2, 2])]).round(3).tolist()
+    [[0.333]]
     """
-    shared = _shared(one, other)
-    return shared / float(one[2] * one[3] + other[2] * other[3] - shared)
+    shared, areas, other_areas = _shared(boxes, others)
+    return np.asarray(shared / (areas[:, None] + other_areas - shared))
 
 
-def _shared(one: Points, other: Points) -> float:
-    low, high = np.maximum(one[:2], other[:2]), np.minimum(one[:2] + one[2:], other[:2] + other[2:])
-    return float(np.prod(np.maximum(high - low, 0)))
+def _shared(boxes: list[Points], others: list[Points]) -> tuple[Points, Points, Points]:
+    """The areas (n, m) that boxes share, and those (n,) and (m,) of the boxes themselves."""
+    one, other = (np.array(each, dtype=np.float64).reshape(-1, 4) for each in (boxes, others))
+    low = np.maximum(one[:, None, :2], other[:, :2])
+    high = np.minimum((one[:, :2] + one[:, 2:])[:, None], other[:, :2] + other[:, 2:])
+    areas, other_areas = one[:, 2:].prod(axis=1), other[:, 2:].prod(axis=1)
+    return np.maximum(high - low, 0).prod(axis=2), areas, other_areas
 
 
 def shrunk(frame: Frames, long_side: int) -> tuple[Frames, float]:

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dfer.errors import DferError
-from dfer.video.detection import INSIDE, Face, Frames, Points, distinct, is_one_face
+from dfer.video.detection import INSIDE, Face, Frames, Points, distinct, one_face
 
 Boxes = npt.NDArray[np.float64]
 Output = npt.NDArray[np.float32]
@@ -77,7 +77,8 @@ class Mtcnn:
         squares = self._proposals(halves, FIELD / smallest)
         within = _within(squares, _squares(_corners([face.box for face in known])))
         found = self._judged(halves, squares[within <= INSIDE])
-        return [face for face in found if not any(is_one_face(face.box, one.box) for one in known)]
+        again = one_face([face.box for face in found], [face.box for face in known])
+        return [face for face, matches in zip(found, again, strict=True) if not matches.any()]
 
     def _proposals(self, halves: _Halves, scale: float) -> Boxes:
         """(n, 4) squares that may hold a face, left, top, right, bottom; the smallest are `FIELD` pixels at `scale`."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from dfer.video import flow
 from dfer.video.alignment import moved
-from dfer.video.detection import Detector, Face, Frames, Points, QuickDetector, covered, distinct, is_one_face, overlap
+from dfer.video.detection import Detector, Face, Frames, Points, QuickDetector, covered, distinct, one_face, overlaps
 from dfer.video.identity import OTHER, SAME, Embed, Embedder, Look
 from dfer.video.people import Person, Sighting, sighting
 from dfer.video.quality import pose
@@ -57,7 +57,8 @@ DISTANCE_COST = 0.03
 NEVER = 1e3
 """The cost of a pair that cannot be; larger than that of all others together."""
 
-Costs = Callable[[Person, Sighting], float]
+Costs = Callable[[list[Person], list[Sighting]], Points]
+"""People and sightings -> what it costs, (n, m), that the one is the other."""
 
 
 class Tracker:
@@ -193,19 +194,17 @@ class Tracker:
         held = [person for person in self.followed if not person.detected and self._holds(person, sought, seen, time_s)]
         self.followed = seen + held
         self.lost = [person for person in known if person.confirmed and person not in self.followed]
-        for person in self.followed:
-            others = [other.box for other in self.followed if other is not person]
-            person.settled = person.settled and covered(person.box, others) <= COVERED
-        self._admit([one for one in free if not _is_anyones(one, self.followed)], time_s)
+        for person, share in zip(self.followed, covered([one.box for one in self.followed]), strict=True):
+            person.settled = person.settled and bool(share <= COVERED)
+        anyones = one_face([one.box for one in free], [person.box for person in self.followed])
+        self._admit([one for one, matches in zip(free, anyones, strict=True) if not matches.any()], time_s)
         self._look_again(frame, sightings, time_s)
 
     def _learn(self, frame: Frames, sightings: list[Sighting], others: list[Sighting]) -> None:
         """Take the looks of faces that are not half covered by others."""
-        whole = [
-            one
-            for one in sightings
-            if covered(one.box, [other.box for other in others if other is not one]) <= COVERED and one.look is None
-        ]
+        hidden = covered([one.box for one in others]) > COVERED
+        whole = [one for one, is_hidden in zip(others, hidden, strict=True) if one in sightings and not is_hidden]
+        whole = [one for one in whole if one.look is None]
         looks = self.embed(frame, [one.landmarks for one in whole]) if whole else []
         for one, look in zip(whole, looks, strict=True):
             one.look = look
@@ -215,7 +214,7 @@ class Tracker:
         if person not in sought:
             return True
         recent = person.confirmed and person.certain and time_s - person.seen_s < HOLD_S
-        return recent and not any(is_one_face(person.box, other.box, most=OVERLAP) for other in seen)
+        return recent and not one_face([person.box], [other.box for other in seen], most=OVERLAP).any()
 
     def _watch_for_cut(self, away: list[Person], free: list[Sighting]) -> None:
         """Where flow lost everybody and someone else is in a place, there was a cut that the pictures did not tell."""
@@ -223,7 +222,7 @@ class Tracker:
         if followed and len(followed) == len(self.followed) and not any(person.detected for person in followed):
             pairs = ((person, one) for person in followed if person in away for one in free)
             self.cut = self.cut or any(
-                is_one_face(person.box, one.box, most=OVERLAP) and _differ(person, one) for person, one in pairs
+                one_face([person.box], [one.box], most=OVERLAP).any() and _differ(person, one) for person, one in pairs
             )
 
     def _admit(self, free: list[Sighting], time_s: float) -> None:
@@ -298,7 +297,7 @@ def _pairs(people: list[Person], sightings: list[Sighting], costs: Costs) -> lis
     """Which sighting, by its position, is whose."""
     if not people or not sightings:
         return []
-    table = np.array([[costs(person, one) for one in sightings] for person in people])
+    table = costs(people, sightings)
     return [(column, people[row]) for row, column in _cheapest_pairs(table) if table[row, column] < NEVER]
 
 
@@ -325,19 +324,28 @@ def update(person: Person, one: Sighting, time_s: float, *, smoothly: bool = Fal
     person.detected = person.confirmed = person.certain = True
 
 
-def _overlap_costs(person: Person, one: Sighting) -> float:
-    """Of someone who was followed to near the place of a sighting."""
-    shared = overlap(person.box, one.box)
-    return 2 - shared - float(person.colours @ one.colours) if shared >= OVERLAP else NEVER
+def _overlap_costs(people: list[Person], sightings: list[Sighting]) -> Points:
+    """Of people who were followed to near the places of sightings."""
+    shared = overlaps([person.box for person in people], [one.box for one in sightings])
+    table = np.full(shared.shape, NEVER)
+    for row, column in np.argwhere(shared >= OVERLAP).tolist():
+        alike = float(people[row].colours @ sightings[column].colours)
+        table[row, column] = 2 - shared[row, column] - alike
+    return table
 
 
-def _face_costs(person: Person, one: Sighting) -> float:
-    """Of someone who was here before, by the face alone."""
-    apart = person.gallery.distance(one.look)
-    return apart if apart < SAME else NEVER
+def _face_costs(people: list[Person], sightings: list[Sighting]) -> Points:
+    """Of people who were here before, by the face alone."""
+    table = np.array([[person.gallery.distance(one.look) for one in sightings] for person in people])
+    return np.where(table < SAME, table, NEVER)
 
 
-def _memory_costs(person: Person, one: Sighting) -> float:
+def _memory_costs(people: list[Person], sightings: list[Sighting]) -> Points:
+    """Of people who were here some seconds ago."""
+    return np.array([[_memory_cost(person, one) for one in sightings] for person in people])
+
+
+def _memory_cost(person: Person, one: Sighting) -> float:
     """Of someone who was here some seconds ago: by the face if it is clear, else by place and colours."""
     apart = person.gallery.distance(one.look)
     if apart < SAME:
@@ -350,8 +358,3 @@ def _memory_costs(person: Person, one: Sighting) -> float:
 def _differ(person: Person, one: Sighting) -> bool:
     """Whether a face is surely not a person's; False where it cannot be told, or is turned away."""
     return person.gallery.distance(one.look) > OTHER and abs(pose(one.landmarks)[0]) < TURNED
-
-
-def _is_anyones(one: Sighting, people: list[Person]) -> bool:
-    """Whether a sighting shows the face of someone who is followed."""
-    return any(is_one_face(one.box, person.box) for person in people)
