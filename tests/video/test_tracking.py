@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfer.video import tracking as module
 from dfer.video.alignment import landmarks_in
 from dfer.video.detection import Face, Frames, Points, distinct, overlaps
 from dfer.video.flow import colours
+from dfer.video.matching import NEVER, cheapest_pairs, memory_cost
 from dfer.video.people import Person, Sighting
-from dfer.video.tracking import FORGET_S, HOLD_S, MOST_GONE, NEVER, Tracker, _memory_cost
+from dfer.video.tracking import FORGET_S, HOLD_S, MOST_GONE, Tracker
 
 from .people import ColourDetector, colour_looks, picture
 
@@ -242,7 +242,7 @@ def test_someone_lost_is_found_far_away_only_when_very_alike() -> None:
     for sides, found in ((0, True), (3, True), (4, False), (10, False)):
         x = 40.0 + 60 * sides
         sighting = Sighting(np.array([x, 60.0, 60.0, 60.0]), landmarks_in(np.array([x, 60.0, 60.0, 60.0])), 0.99, alike)
-        assert (_memory_cost(person, sighting) < NEVER) == found, f"0.9 - 0.03 x {sides} against 0.8"
+        assert (memory_cost(person, sighting) < NEVER) == found, f"0.9 - 0.03 x {sides} against 0.8"
 
 
 def test_colours_of_one_picture_are_fully_alike_and_of_different_colours_not_at_all() -> None:
@@ -273,7 +273,7 @@ def test_pairs_cost_as_little_as_the_best_of_all_ways_to_pair(rows: int, columns
         sum(small[row, column] for row, column in enumerate(order))
         for order in itertools.permutations(range(small.shape[1]), len(small))
     )
-    pairs = module._cheapest_pairs(table)
+    pairs = cheapest_pairs(table)
     assert sum(table[pair] for pair in pairs) == pytest.approx(least) and len(pairs) == len(small)
 
 

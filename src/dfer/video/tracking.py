@@ -9,16 +9,14 @@ whose face is not clear, or is half covered by another one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from dfer.video import flow
 from dfer.video.alignment import moved
-from dfer.video.detection import Detector, Face, Frames, Points, QuickDetector, covered, distinct, one_face, overlaps
+from dfer.video.detection import Detector, Face, Frames, QuickDetector, covered, distinct, one_face
 from dfer.video.identity import OTHER, SAME, Embed, Embedder, Look
+from dfer.video.matching import OVERLAP, assign, differ, face_costs, memory_costs, overlap_costs, pairs, update
 from dfer.video.people import Person, Sighting, sighting
-from dfer.video.quality import pose
 
 DETECT_EVERY_S = 0.2
 """Faces are detected this often, and in every frame where flow is unsure, someone is new or was just lost."""
@@ -32,8 +30,6 @@ DOUBTS = 2
 followed again is taken for that of someone else."""
 CORRECTION = 0.5
 """The part of the way to what was detected that a followed face is drawn until the next detection."""
-FAR_OFF = 0.25
-"""A followed face further from what was detected than this, shares of its side, goes there at once."""
 HOLD_S = 0.5
 """A face that flow follows but that is not detected is lost after so long: it has turned away."""
 FORGET_S = 5.0
@@ -44,21 +40,8 @@ NEW_SCORE = 0.9
 """How sure the detector must be of a person who is new, 0..1."""
 SURE_SCORE = 0.95
 """Below it a new person is shown only when detected a second time, but for the very first frame; 0..1."""
-OVERLAP = 0.3
-"""The smallest intersection over union of a followed face and its detection."""
-TURNED = 0.5
-"""A face that is turned further, see `dfer.video.quality.pose`, may look like nobody's: it contradicts nothing."""
 COVERED = 0.2
 """A face of which more than this share lies in the box of another one does not tell whose it is, 0..1."""
-ALIKE = 0.8
-"""How alike the colours must be to find a lost person in the same place, 0..1 ..."""
-DISTANCE_COST = 0.03
-"""... and how much more for every side of the face that lies between the two places."""
-NEVER = 1e3
-"""The cost of a pair that cannot be; larger than that of all others together."""
-
-Costs = Callable[[list[Person], list[Sighting]], Points]
-"""People and sightings -> what it costs, (n, m), that the one is the other."""
 
 
 class Tracker:
@@ -184,10 +167,10 @@ class Tracker:
         """
         sightings = [sighting(frame, face) for face in faces]
         smoothly = time_s - self._time_s < DETECT_EVERY_S
-        free = assign(settled, sightings, _overlap_costs, time_s, smoothly=smoothly)
+        free = assign(settled, sightings, overlap_costs, time_s, smoothly=smoothly)
         away = [person for person in self.followed if not person.detected and person in sought] + self.lost
         self._learn(frame, free, sightings)
-        free = assign(away, free, _memory_costs, time_s)
+        free = assign(away, free, memory_costs, time_s)
         self._watch_for_cut(away, free)
         known = self.followed + self.lost
         seen = [person for person in known if person.detected]
@@ -220,14 +203,14 @@ class Tracker:
         """Where flow lost everybody and someone else is in a place, there was a cut that the pictures did not tell."""
         followed = [person for person in self.followed if not person.certain]
         if followed and len(followed) == len(self.followed) and not any(person.detected for person in followed):
-            pairs = ((person, one) for person in followed if person in away for one in free)
+            both = ((person, one) for person in followed if person in away for one in free)
             self.cut = self.cut or any(
-                one_face([person.box], [one.box], most=OVERLAP).any() and _differ(person, one) for person, one in pairs
+                one_face([person.box], [one.box], most=OVERLAP).any() and differ(person, one) for person, one in both
             )
 
     def _admit(self, free: list[Sighting], time_s: float) -> None:
         """Those who come back, and those who are new, the largest faces first while there are places."""
-        back = dict(_pairs(self.gone, free, _face_costs))
+        back = dict(pairs(self.gone, free, face_costs))
         for index, one in sorted(enumerate(free), key=lambda item: -item[1].box[2] * item[1].box[3]):
             if one.score < NEW_SCORE or (self.people is not None and len(self.followed + self.lost) >= self.people):
                 continue
@@ -248,7 +231,7 @@ class Tracker:
         for person in due:
             assert person.sighting is not None
             look, differs = person.sighting.look, person.gallery.distance(person.sighting.look) > OTHER
-            if differs and not person.settled and _differ(person, person.sighting):
+            if differs and not person.settled and differ(person, person.sighting):
                 person.doubts += 1
                 if person.doubts == DOUBTS:
                     self._replace(person, time_s)
@@ -280,81 +263,3 @@ class Tracker:
         person.id, person.first_s = nearest.id, nearest.first_s
         for known in nearest.gallery.looks:
             person.gallery.add(known)
-
-
-def assign(
-    people: list[Person], sightings: list[Sighting], costs: Costs, time_s: float, *, smoothly: bool = False
-) -> list[Sighting]:
-    """Give people the sightings that cost least in all; returns the sightings that are nobody's."""
-    pairs = _pairs(people, sightings, costs)
-    for index, person in pairs:
-        update(person, sightings[index], time_s, smoothly=smoothly)
-    taken = {index for index, _ in pairs}
-    return [one for index, one in enumerate(sightings) if index not in taken]
-
-
-def _pairs(people: list[Person], sightings: list[Sighting], costs: Costs) -> list[tuple[int, Person]]:
-    """Which sighting, by its position, is whose."""
-    if not people or not sightings:
-        return []
-    table = costs(people, sightings)
-    return [(column, people[row]) for row, column in _cheapest_pairs(table) if table[row, column] < NEVER]
-
-
-def _cheapest_pairs(table: Points) -> list[tuple[int, int]]:
-    """Rows and columns of the pairs, each row and column in one at most, that cost least in all."""
-    possible = table < NEVER
-    if max(possible.sum(axis=0).max(), possible.sum(axis=1).max()) <= 1:  # no choice, most often, and SciPy takes
-        return [(row, column) for row, column in np.argwhere(possible).tolist()]  # a third of a second to import
-    from scipy.optimize import linear_sum_assignment
-
-    rows, columns = linear_sum_assignment(table)
-    return list(zip(rows.tolist(), columns.tolist(), strict=True))
-
-
-def update(person: Person, one: Sighting, time_s: float, *, smoothly: bool = False) -> None:
-    """A person was seen: go there, by steps if the way is short."""
-    behind = (one.landmarks - person.landmarks, one.box - person.box)
-    far = np.abs(behind[0]).mean() > FAR_OFF * np.sqrt(one.box[2] * one.box[3])
-    if far or not smoothly:
-        person.landmarks, person.box = one.landmarks, one.box
-        behind = (np.zeros((5, 2)), np.zeros(4))
-    person.behind, person.score, person.colours, person.seen_s = behind, one.score, one.colours, time_s
-    person.sighting = one
-    person.detected = person.confirmed = person.certain = True
-
-
-def _overlap_costs(people: list[Person], sightings: list[Sighting]) -> Points:
-    """Of people who were followed to near the places of sightings."""
-    shared = overlaps([person.box for person in people], [one.box for one in sightings])
-    table = np.full(shared.shape, NEVER)
-    for row, column in np.argwhere(shared >= OVERLAP).tolist():
-        alike = float(people[row].colours @ sightings[column].colours)
-        table[row, column] = 2 - shared[row, column] - alike
-    return table
-
-
-def _face_costs(people: list[Person], sightings: list[Sighting]) -> Points:
-    """Of people who were here before, by the face alone."""
-    table = np.array([[person.gallery.distance(one.look) for one in sightings] for person in people])
-    return np.where(table < SAME, table, NEVER)
-
-
-def _memory_costs(people: list[Person], sightings: list[Sighting]) -> Points:
-    """Of people who were here some seconds ago."""
-    return np.array([[_memory_cost(person, one) for one in sightings] for person in people])
-
-
-def _memory_cost(person: Person, one: Sighting) -> float:
-    """Of someone who was here some seconds ago: by the face if it is clear, else by place and colours."""
-    apart = person.gallery.distance(one.look)
-    if apart < SAME:
-        return apart
-    sides = float(np.hypot(*(person.middle - one.middle)) / np.sqrt(person.box[2] * person.box[3]))
-    likeness = float(person.colours @ one.colours) - DISTANCE_COST * sides
-    return NEVER if likeness < ALIKE or _differ(person, one) else 2 - likeness
-
-
-def _differ(person: Person, one: Sighting) -> bool:
-    """Whether a face is surely not a person's; False where it cannot be told, or is turned away."""
-    return person.gallery.distance(one.look) > OTHER and abs(pose(one.landmarks)[0]) < TURNED
