@@ -39,6 +39,8 @@ from dfer.video.stream import stream
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIP = ROOT / "examples" / "crema_d" / "1001_DFA_HAP_XX.flv"
+CROWD_S = 5
+"""Length of the videos of 4K and of many faces, seconds."""
 NOTED = 600
 """Memory is noted every so many frames."""
 FIRST_RESULT = """
@@ -160,7 +162,7 @@ def crowd(video: Path, folder: Path, model: str) -> None:
     for name, made in scenes().items():
         with av.open(str(folder / "scene.mp4"), "w") as container:
             out = None
-            for shown in stream(looped(shrunk(video, folder), 10, folder / "short.mp4")):
+            for shown in stream(looped(shrunk(video, folder), CROWD_S, folder / "short.mp4")):
                 frame = av.VideoFrame.from_ndarray(made(shown.pixels), format="rgb24")
                 if out is None:
                     out = container.add_stream("libx264", rate=FPS, options={"preset": "veryfast"})
