@@ -72,7 +72,7 @@ def test_any_timeline_comes_back(seed: int, count: int, people: int) -> None:
         return Person(id_, np.cumsum(0.01 + generator.random(count)), probs, boxes, flaws, (), np.full(3, np.nan))
 
     folk = tuple(person(id_) for id_ in range(people))
-    written = Timeline("ünï 中.mp4", 1.0, EMOTIONS, folk, (0.25, 0.5)).to_dict()
+    written = Timeline("ünï 中.mp4", 1.0, EMOTIONS, folk, cuts_s=(0.25, 0.5)).to_dict()
     assert Timeline.from_dict(json.loads(json.dumps(written))).to_dict() == written
 
 
