@@ -22,11 +22,11 @@ test: $(READY)
 	@OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n auto
 
 check: $(READY)
-	@$(RUN)/ruff check src tests benchmarks examples docs
-	@$(RUN)/ruff format --check src tests benchmarks examples docs
+	@$(RUN)/ruff check src tests benchmarks examples docs tools
+	@$(RUN)/ruff format --check src tests benchmarks examples docs tools
 	@$(RUN)/mypy
 	@$(RUN)/lint-imports --no-cache
-	@$(RUN)/codespell src tests docs configs benchmarks examples README.md CHANGELOG.md CONTRIBUTING.md
+	@$(RUN)/codespell src tests docs configs benchmarks examples tools README.md CHANGELOG.md CONTRIBUTING.md
 
 bench: $(READY)
 	@for script in $(BENCHMARKS:%=benchmarks/%.py); do echo "== $$script"; $(RUN)/python $$script || exit 1; done

@@ -25,8 +25,8 @@ import typer
 from dfer import DferError, Manifest, __version__, cli
 
 VERBS = (
-    "predict", "export", "synth", "prepare", "doctor", "raters", "split", "estimate", "train", "evaluate", "robustness",
-    "demo", "compare", "ablate",
+    "predict", "export", "people", "synth", "prepare", "doctor", "raters", "split", "estimate", "train", "evaluate",
+    "robustness", "demo", "compare", "ablate",
 )  # fmt: skip
 QUICK = tuple(
     word

@@ -7,6 +7,7 @@ import os
 import pickle
 import struct
 import threading
+import time
 import wave
 import weakref
 from collections.abc import Iterator
@@ -31,8 +32,8 @@ from dfer.video import Preprocessing
 from dfer.video.stream import Span, TimedFrame
 
 from ..video.films import noise, write_video
-from ..video.people import picture
-from .toy import EMOTIONS, film, toy_predictor
+from ..video.people import colour_looks, picture
+from .toy import EMOTIONS, colour_network, film, toy_predictor
 
 RED, BLUE = {"red": (20.0, 40.0)}, {"blue": (200.0, 80.0)}
 NOBODY: dict[str, tuple[float, float]] = {}
@@ -159,7 +160,7 @@ def test_few_frames_are_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
             most = max(most, len(alive))
             yield TimedFrame(index / 25, pixels)
 
-    monkeypatch.setattr(module, "stream", frames)
+    monkeypatch.setattr(module, "open_source", frames)
     assert len(list(toy_predictor().stream("a film of 8K"))) == 60
     assert most <= 4, "one of 7680 x 4320 pixels takes 100 MB"
 
@@ -358,3 +359,102 @@ def test_crops_become_what_the_preprocessing_makes_of_frames(size: int) -> None:
     grey = Preprocessing(size=size, grey=True)
     want = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
     assert np.array_equal(module.picture(crop, grey)[..., 0], cv2.cvtColor(want, cv2.COLOR_RGB2GRAY))
+
+
+# --- what a program has in memory; cuts; and a predictor that is sent elsewhere
+
+
+def test_frames_in_memory_are_read_as_their_file_is(tmp_path: Path) -> None:
+    places = [RED | moved(BLUE, -k) for k in range(12)]
+    frames = np.stack([picture(place) for place in places])
+    expected = toy_predictor()(film(tmp_path / "a.mkv", places)).to_dict()
+    for source in (frames, list(frames), iter(frames), torch.from_numpy(frames), (tmp_path / "a.mkv").read_bytes()):
+        found = toy_predictor()(source).to_dict()
+        assert found["people"] == expected["people"] and found["video"] in ("frames", "bytes")
+    (one,) = toy_predictor()(frames[0], people=1).people
+    assert one.times.tolist() == [0]
+    slow = toy_predictor()(frames, fps=5).people[0].times
+    assert slow == pytest.approx(np.arange(12) / 5)
+    assert toy_predictor()(frames, times=np.arange(12) ** 2).people[0].times == pytest.approx(np.arange(12) ** 2)
+
+
+def test_results_come_while_an_iterator_that_never_ends_still_waits() -> None:
+    more, asked = threading.Event(), threading.Event()
+
+    def endless() -> Iterator[np.ndarray]:
+        for _ in range(5):
+            yield picture(RED)
+        asked.set()
+        more.wait(30)
+        yield picture(RED)
+
+    moments = toy_predictor().stream(endless())
+    first = [next(moments) for _ in range(5)]
+    assert [moment.faces[0].id for moment in first] == [0] * 5 and asked.wait(30) and not more.is_set()
+    begin = time.monotonic()
+    moments.close()
+    assert time.monotonic() - begin < 25, "nobody waits for the next frame"
+    more.set()
+    while not no_thread_stays() and time.monotonic() - begin < 60:
+        time.sleep(0.05)
+    assert no_thread_stays()
+
+
+def test_what_is_no_source_is_one_sentence() -> None:
+    for source in (None, True, {"a": 1}, [["no picture"]]):
+        with pytest.raises(DferError, match="expected a"):
+            toy_predictor()(source)
+    assert no_thread_stays()
+
+
+def test_a_cut_is_told_and_the_person_keeps_the_number_over_it() -> None:
+    frames = [picture(RED)] * 10 + [picture(BLUE, seed=7)] * 10 + [picture(moved(RED, 90), seed=3)] * 10
+    timeline = toy_predictor()(frames, fps=10)
+    red, blue = timeline.people
+    assert timeline.cuts_s == pytest.approx((1.0, 2.0))
+    assert red.times[red.seen] == pytest.approx([*np.arange(10) / 10, *np.arange(20, 30) / 10])
+    assert blue.times[blue.seen] == pytest.approx(np.arange(10, 20) / 10)
+    table = timeline.to_dataframe()
+    assert table[table["person"] == 0].groupby("shot")["time_s"].min().to_dict() == {0: 0.0, 1: 1.0, 2: 2.0}
+
+
+def test_someone_recognised_late_has_one_number_in_the_timeline() -> None:
+    clear = threading.Event()
+
+    def looks(frame: np.ndarray, landmarks: list[np.ndarray]) -> list[np.ndarray | None]:
+        return colour_looks(frame, landmarks) if clear.is_set() else [None] * len(landmarks)
+
+    def frames() -> Iterator[np.ndarray]:
+        for index in range(60):
+            (clear.clear if 20 <= index < 35 else clear.set)()
+            yield picture(RED if index < 20 else moved(RED, 90), seed=int(index >= 20))
+
+    predictor = toy_predictor()
+    predictor.embed = looks
+    (red,) = predictor(frames(), fps=10).people
+    assert red.id == 0 and red.times[red.seen] == pytest.approx(np.arange(60) / 10)
+
+
+def test_a_predictor_that_is_pickled_is_loaded_again_from_its_folder(tmp_path: Path) -> None:
+    card = Card("tiny3d", {}, DFEW, Preprocessing(frames=4, size=32).to_dict())
+    save_checkpoint(tmp_path / "model", create_model("tiny3d", num_classes=7), card)
+    predictor = Predictor.from_pretrained(tmp_path, device="cpu", runtime="torch", smoothing_s=0.3)
+    data = pickle.dumps(predictor)
+    assert len(data) < 10_000, "the folder, not the weights"
+    again = pickle.loads(data)
+    pictures = noise(4, 32, 32)[None]
+    assert np.array_equal(again.network(pictures), predictor.network(pictures)) and again.smoothing_s == 0.3
+    toy = pickle.loads(pickle.dumps(toy_predictor(smoothing_s=0.2)))
+    assert toy.smoothing_s == 0.2 and toy.embed is colour_looks and toy.network is colour_network
+
+
+@pytest.mark.slow
+def test_a_pool_of_processes_gives_the_same_timeline(tmp_path: Path) -> None:
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    clip = Path(__file__).resolve().parents[2] / "examples" / "crema_d" / "1001_DFA_HAP_XX.flv"
+    predictor, span = Predictor.from_pretrained(device="cpu"), Span(end_s=0.4)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        theirs = pool.submit(predictor, clip, span=span).result()
+    assert theirs.to_dict() == predictor(clip, span=span).to_dict() and len(theirs.people) == 1

@@ -24,6 +24,7 @@ AS_DOCUMENTED = {
     "format": "dfer.timeline/1",
     "video": "clip.mp4",
     "duration_s": 0.4,
+    "cuts_s": [],
     "emotions": ["angry", "disgust", "sad"],
     "people": [
         {
@@ -70,7 +71,8 @@ def test_any_timeline_comes_back(seed: int, count: int, people: int) -> None:
         flaws = np.where(away, 0, generator.integers(0, 16, count)).astype(np.uint8)
         return Person(id_, np.cumsum(0.01 + generator.random(count)), probs, boxes, flaws, (), np.full(3, np.nan))
 
-    written = Timeline("ünï 中.mp4", 1.0, EMOTIONS, tuple(person(id_) for id_ in range(people))).to_dict()
+    folk = tuple(person(id_) for id_ in range(people))
+    written = Timeline("ünï 中.mp4", 1.0, EMOTIONS, folk, cuts_s=(0.25, 0.5)).to_dict()
     assert Timeline.from_dict(json.loads(json.dumps(written))).to_dict() == written
 
 
@@ -144,7 +146,7 @@ def test_the_table_has_a_row_for_each_person_and_time(tmp_path: Path) -> None:
     timeline = toy_timeline(toy_person(0), toy_person(3))
     timeline.save(tmp_path / "out.csv")
     table = pd.read_csv(tmp_path / "out.csv", keep_default_na=True)
-    head = ["person", "time_s", "angry", "disgust", "sad", "entropy", "x", "y", "width", "height", "flaws"]
+    head = ["person", "time_s", "angry", "disgust", "sad", "entropy", "x", "y", "width", "height", "flaws", "shot"]
     assert list(table.columns) == head == list(timeline.to_dataframe().columns)
     assert table["person"].tolist() == [0] * 4 + [3] * 4 and table["angry"].isna().sum() == 2
     by_hand = -(0.5 * math.log(0.5) + 2 * 0.25 * math.log(0.25)) / math.log(3)

@@ -13,7 +13,7 @@ from dfer.models import Card
 from dfer.video import Preprocessing
 
 from ..video.films import write_video
-from ..video.people import ColourDetector, picture
+from ..video.people import ColourDetector, colour_looks, picture
 
 EMOTIONS = EmotionSet("toy", ("angry", "disgust", "sad"))
 """Red, green and blue."""
@@ -28,7 +28,7 @@ def colour_network(pictures: np.ndarray) -> np.ndarray:
 
 def toy_predictor(frames: int = 1, **options: object) -> Predictor:
     card = Card("tiny3d", {}, EMOTIONS, Preprocessing(frames=frames, size=48).to_dict())
-    return Predictor(colour_network, card, detector=ColourDetector(), **options)
+    return Predictor(colour_network, card, detector=ColourDetector(), embed=colour_looks, **options)
 
 
 def film(path: Path, places: Sequence[dict[str, tuple[float, float]]], times: Sequence[float] | None = None) -> Path:

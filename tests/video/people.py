@@ -1,4 +1,4 @@
-"""Made-up people whose places are known: patches of coloured noise on grey noise, and a detector of colours."""
+"""Made-up people whose places are known: patches of coloured noise on grey noise; a detector, and looks, of colours."""
 
 from __future__ import annotations
 
@@ -56,3 +56,14 @@ class ColourDetector:
             corner = np.array([columns[0], rows[0]]) + self.generator.normal(0, 1, 2) * self.tremble
             faces.append(Face(np.array([*corner, np.ptp(columns) + 1, np.ptp(rows) + 1]), self.score))
         return faces
+
+
+def colour_looks(frame: Frames, landmarks: list[np.ndarray]) -> list[np.ndarray | None]:
+    """Looks that tell red, green and blue patches apart: they lie 1.4 from each other, one of its own at most 0.2."""
+    looks: list[np.ndarray | None] = []
+    for points in landmarks:
+        x, y = np.rint(points.mean(axis=0)).astype(int)
+        patch = frame[max(y - 8, 0) : y + 9, max(x - 8, 0) : x + 9].reshape(-1, 3)
+        mean = patch.mean(axis=0) if len(patch) else np.zeros(3)
+        looks.append((mean / np.linalg.norm(mean)).astype(np.float32) if mean.max() - mean.min() > 50 else None)
+    return looks

@@ -12,7 +12,7 @@ import pytest
 from dfer.errors import DferError
 from dfer.video import mtcnn as module
 from dfer.video import open_clip
-from dfer.video.detection import Face, YuNet, shrunk
+from dfer.video.detection import Face, YuNet, overlaps, shrunk
 from dfer.video.mtcnn import Mtcnn
 
 from .films import noise
@@ -55,9 +55,10 @@ def test_faces_and_landmarks_are_those_that_the_package_finds(shared_data: Path,
 def test_boxes_and_landmarks_of_a_large_picture_are_in_its_own_pixels(shared_data: Path) -> None:
     (frame,) = some_frames(shared_data / "videos/single_face.mp4", 1)
     (face,) = Mtcnn()(frame)
-    (large,) = Mtcnn()(cv2.resize(frame, None, fx=6, fy=6, interpolation=cv2.INTER_CUBIC))
-    assert large.box / 6 == pytest.approx(face.box, abs=6)
-    assert large.landmarks / 6 == pytest.approx(face.landmarks, abs=4)
+    times = module.PYRAMID**-5  # the sizes at which the picture is searched are the same but for five more
+    (large,) = Mtcnn()(cv2.resize(frame, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC))
+    assert large.box / times == pytest.approx(face.box, abs=0.05 * face.box[3])
+    assert large.landmarks / times == pytest.approx(face.landmarks, abs=0.02 * face.box[3])
 
 
 def test_a_face_at_the_edge_is_found_and_may_reach_beyond(shared_data: Path) -> None:
@@ -75,6 +76,57 @@ def test_pictures_without_a_face_have_none_whatever_their_size(shape: tuple[int,
     for value in (0, 128, 255):
         assert detector(np.full(shape, value, np.uint8)) == []
     assert detector(noise(1, shape[0], shape[1])[0]) == []
+
+
+def around(frame: np.ndarray, pixels: float) -> np.ndarray:
+    """The head in a picture of one face, at a size in which the face's box has a side of so many pixels."""
+    (face,) = Mtcnn()(frame)
+    scale = pixels / np.sqrt(face.box[2] * face.box[3])
+    small = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    x, y = np.rint((face.box[:2] + face.box[2:] / 2) * scale).astype(int)
+    reach = round(1.2 * pixels)
+    return small[max(y - reach, 0) : y + reach, max(x - reach, 0) : x + reach]
+
+
+@pytest.mark.parametrize("pixels", [34, 60, 120])
+def test_the_same_pixels_are_found_in_a_picture_of_any_size(shared_data: Path, pixels: int) -> None:
+    names = ("videos/single_face.mp4", "crema_d/VideoFlash/1001_DFA_HAP_XX.flv", "annotated_videos/d18.mp4")
+    detector = Mtcnn()
+    for name in names:
+        head = around(some_frames(shared_data / name, 1)[0], pixels)
+        found = []
+        for height, width in ((360, 640), (1080, 1920), (2160, 3840)):
+            frame = np.full((height, width, 3), 110, np.uint8)
+            frame[40 : 40 + head.shape[0], width - 330 : width - 330 + head.shape[1]] = head
+            (face,) = detector(frame)
+            found.append(face.box - [width - 330, 40, 0, 0])
+            (near,) = detector.near(frame, [face.box + np.array([3, -3, 2, -2])])
+            assert near.box == pytest.approx(face.box, abs=0.15 * pixels)
+        assert np.ptp(found, axis=0).max() < 0.15 * pixels
+
+
+def test_two_hundred_faces_are_found_and_none_twice(shared_data: Path) -> None:
+    heads = [
+        cv2.resize(around(frame, 90)[:200, :200], (90, 90), interpolation=cv2.INTER_AREA)
+        for name in ("videos/single_face.mp4", "annotated_videos/d18.mp4", "annotated_videos/d10.mp4")
+        for frame in some_frames(shared_data / name, 4)
+    ]
+    rows = [np.hstack([heads[(20 * row + column) % 12] for column in range(20)]) for row in range(10)]
+    faces = Mtcnn()(np.vstack(rows))
+    places = {
+        (int((face.box[0] + face.box[2] / 2) // 90), int((face.box[1] + face.box[3] / 2) // 90)) for face in faces
+    }
+    assert len(faces) == len(places) == 200
+
+
+def test_what_is_known_is_not_searched_again_and_nothing_inside_it(shared_data: Path) -> None:
+    (frame,) = some_frames(shared_data / "videos/face-demographics-walking-and-pause.gif", 1)
+    detector = Mtcnn()
+    every = detector(frame)
+    for face in every:
+        others = detector.others(frame, [face], thorough=True)
+        assert len(others) == 2 and overlaps([face.box], [other.box for other in others]).max() < 0.1
+    assert detector.others(frame, every, thorough=False) == []
 
 
 def test_detection_is_the_same_every_time(shared_data: Path) -> None:

@@ -16,7 +16,7 @@ from dfer.video.mtcnn import Mtcnn
 from dfer.video.stream import TimedFrame
 
 from .films import noise, write_video
-from .people import ColourDetector, picture
+from .people import ColourDetector, colour_looks, picture
 
 SIX = [f"1001_DFA_{emotion}_XX.flv" for emotion in ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")]
 
@@ -34,7 +34,7 @@ def made_up(frames: int = 20) -> list[TimedFrame]:
 
 def test_every_frame_is_given_with_its_time_and_its_faces() -> None:
     shown = made_up()
-    found = list(find_faces(shown, detector=ColourDetector(), size=64))
+    found = list(find_faces(shown, detector=ColourDetector(), embed=colour_looks, size=64))
     assert [frame.index for frame in found] == list(range(20)) and ids_of(found) == [[0]] * 20
     assert [frame.time_s for frame in found] == [frame.time_s for frame in shown]
     assert all(one.frame is other.pixels for one, other in zip(found, shown, strict=True))
@@ -42,7 +42,7 @@ def test_every_frame_is_given_with_its_time_and_its_faces() -> None:
 
 
 def test_a_crop_shows_the_face_where_the_template_has_it() -> None:
-    (frame,) = find_faces(made_up(1), detector=ColourDetector(), size=64)
+    (frame,) = find_faces(made_up(1), detector=ColourDetector(), embed=colour_looks, size=64)
     (face,) = frame.faces
     assert face.crop.shape == (64, 64, 3) and face.quality.size == pytest.approx(60, abs=1)
     inside = face.crop[20:45, 20:45].astype(int)
@@ -57,13 +57,13 @@ def test_faces_come_one_by_one_as_the_frames_do() -> None:
             asked.append(index)
             yield frame
 
-    found = find_faces(frames(), detector=ColourDetector())  # type: ignore[arg-type]
+    found = find_faces(frames(), detector=ColourDetector(), embed=colour_looks)  # type: ignore[arg-type]
     next(found)
     assert asked == [0]
 
 
 def test_what_was_given_does_not_change_later() -> None:
-    found = find_faces(made_up(), detector=ColourDetector())
+    found = find_faces(made_up(), detector=ColourDetector(), embed=colour_looks)
     first = next(found)
     before = first.faces[0].box.copy(), first.faces[0].landmarks.copy(), first.faces[0].crop.copy()
     list(found)
@@ -89,7 +89,8 @@ def test_a_missing_file_is_told_before_anything_is_read(tmp_path: Path) -> None:
 
 def test_frames_of_different_sizes_are_different_scenes() -> None:
     small, large = made_up(2), [TimedFrame(1.0, picture({"red": (40, 60)}, height=240))]
-    assert ids_of(list(find_faces(small + large, detector=ColourDetector()))) == [[0], [0], [1]]
+    found = list(find_faces(small + large, detector=ColourDetector(), embed=colour_looks))
+    assert ids_of(found) == [[0]] * 3 and [frame.cut for frame in found] == [False, False, True]
 
 
 # --- real people
@@ -179,7 +180,7 @@ def test_thirty_faces_are_thirty_people(shared_data: Path) -> None:
     small = [cv2.resize(head, (160, 160), interpolation=cv2.INTER_AREA) for head in heads]
     mosaic = np.vstack([np.hstack(small[row : row + 6]) for row in range(0, 30, 6)])
     frames = [TimedFrame(k / 25, np.roll(mosaic, k, axis=1)) for k in range(12)]
-    found = ids_of(list(find_faces(frames, detector=Mtcnn(long_side=960))))
+    found = ids_of(list(find_faces(frames, detector=Mtcnn())))
     assert found == [list(range(30))] * 12
 
 

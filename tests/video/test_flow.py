@@ -28,7 +28,7 @@ def warped(frame: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 def test_a_motion_is_the_one_that_was_drawn(angle: float, scale: float, x: float, y: float) -> None:
     matrix = np.array([[0, 0, x], [0, 0, y]]) + cv2.getRotationMatrix2D((260, 195), angle, scale)
     one = scene()
-    (found,) = motions(Grey.of(one), Grey.of(warped(one, matrix)), [BOX])
+    (found,) = motions(Grey(one), Grey(warped(one, matrix)), [BOX])
     corners = np.array([[200, 120], [320, 120], [320, 270], [200, 270], [260, 195]], float)
     assert found is not None
     assert corners @ found[:, :2].T + found[:, 2] == pytest.approx(corners @ matrix[:, :2].T + matrix[:, 2], abs=0.5)
@@ -39,7 +39,7 @@ def test_each_face_has_its_own_motion() -> None:
     other = one.copy()
     other[103:253, 45:165], other[200:350, 395:515] = one[100:250, 40:160], one[200:350, 400:520]
     boxes = [np.array([40.0, 100, 120, 150]), np.array([400.0, 200, 120, 150])]
-    first, second = motions(Grey.of(one), Grey.of(other), boxes)
+    first, second = motions(Grey(one), Grey(other), boxes)
     assert first is not None and second is not None
     assert moved_box(first, boxes[0])[:2] == pytest.approx([45, 103], abs=0.5)
     assert moved_box(second, boxes[1])[:2] == pytest.approx([395, 200], abs=0.5)
@@ -48,9 +48,9 @@ def test_each_face_has_its_own_motion() -> None:
 def test_a_face_that_is_not_there_any_more_is_lost() -> None:
     one, other = scene(), scene(5)
     outside = np.array([590.0, 380.0, 120.0, 150.0])
-    assert motions(Grey.of(one), Grey.of(other), [BOX]) == [None]
-    assert motions(Grey.of(one), Grey.of(one), [outside]) == [None]
-    assert motions(Grey.of(one), Grey.of(one), []) == []
+    assert motions(Grey(one), Grey(other), [BOX]) == [None]
+    assert motions(Grey(one), Grey(one), [outside]) == [None]
+    assert motions(Grey(one), Grey(one), []) == []
 
 
 def test_a_face_is_followed_while_most_of_it_is_seen_and_lost_when_most_is_covered() -> None:
@@ -58,7 +58,7 @@ def test_a_face_is_followed_while_most_of_it_is_seen_and_lost_when_most_is_cover
     for covered, followed in ((0.25, True), (0.75, False)):
         other = one.copy()
         other[:, : round(200 + 120 * covered)] = cover[:, : round(200 + 120 * covered)]
-        (found,) = motions(Grey.of(one), Grey.of(other), [BOX])
+        (found,) = motions(Grey(one), Grey(other), [BOX])
         assert (found is not None) == followed
 
 
@@ -74,7 +74,7 @@ def coarse(seed: int = 0) -> np.ndarray:
 
 
 def cut(one: np.ndarray, other: np.ndarray) -> bool:
-    return is_cut(Grey.of(one), Grey.of(other))
+    return is_cut(Grey(one), Grey(other))
 
 
 def test_another_scene_is_a_cut_in_both_directions() -> None:

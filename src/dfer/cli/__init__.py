@@ -8,7 +8,7 @@ from __future__ import annotations
 
 # isort: off
 from dfer.cli.app import app, main
-from dfer.cli import predict, data, doctor, raters, split, estimate, training, ablating, comparing
+from dfer.cli import predict, people, data, doctor, raters, split, estimate, training, ablating, comparing
 # isort: on
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "doctor",
     "estimate",
     "main",
+    "people",
     "predict",
     "raters",
     "split",

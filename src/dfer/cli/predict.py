@@ -107,7 +107,7 @@ def predict(
 def export(
     model: Annotated[Path, typer.Argument(help="The folder of a checkpoint or of a run.")],
 ) -> None:
-    """Write a model as ONNX beside its weights, proved against torch; predict then uses it where it is faster."""
+    """Write a model as ONNX beside its weights, proved against torch; predict then uses it on a CPU."""
     from dfer.inference.export import export_onnx
     from dfer.inference.predictor import model_folder
 
@@ -184,7 +184,7 @@ def _show(timeline: Timeline) -> None:
     """Who showed what, when."""
     longest = sorted(timeline.people, key=lambda person: -int(person.seen.sum()))
     for person in sorted(longest[:MOST_PEOPLE], key=lambda person: person.id):
-        say(f"\nperson {person.id}, {_spans(person)}")
+        say(f"\n{person.label}, {_spans(person)}")
         console.print(_bars(timeline.emotions.emotions, person.overall.tolist()))
         for segment in person.segments[:MOST_SEGMENTS]:
             say(

@@ -17,12 +17,16 @@ THREAD = "dfer-ahead"
 PATIENCE_S = 0.05
 """How soon a thread that waits for room notices that nobody wants the rest."""
 
+LEAVE_S = 2.0
+"""A thread that is kept waiting for an item is not waited for any longer than this, seconds."""
+
 
 class Ahead(Generic[Item]):
     """Makes the items of an iterable in a thread, at most `depth` of them in advance.
 
     Iterating gives lists of what is ready: one item or more, in order. An error of the iterable comes where its next
-    item would have come. To be used as a context: at its end the thread has ended, too.
+    item would have come. To be used as a context: at its end the thread has ended, too, unless the iterable keeps it
+    waiting for an item that does not come; then it ends with the process at the latest.
     """
 
     def __init__(self, items: Iterable[Item], depth: int) -> None:
@@ -37,13 +41,15 @@ class Ahead(Generic[Item]):
 
     def __exit__(self, *_: object) -> None:
         self._unwanted.set()
-        self._thread.join()
+        self._thread.join(LEAVE_S)
 
     def __iter__(self) -> Iterator[list[Item]]:
         end = None
         while end is None:
             ready: list[Item] = []
-            first: Item | _End | None = self._queue.get()
+            first: Item | _End | None = self._next()
+            if first is None:
+                return
             while first is not None:
                 if isinstance(first, _End):
                     end = first
@@ -57,6 +63,15 @@ class Ahead(Generic[Item]):
                 yield ready
         if end.error is not None:
             raise end.error
+
+    def _next(self) -> Item | _End | None:
+        """The next one as soon as it is there; None when nobody wants it any more."""
+        while not self._unwanted.is_set():
+            try:
+                return self._queue.get(timeout=PATIENCE_S)
+            except Empty:
+                continue
+        return None
 
     def _work(self) -> None:
         error: BaseException | None = None

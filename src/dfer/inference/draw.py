@@ -41,6 +41,8 @@ WIDTH, LEFT, RIGHT, TOP, BOTTOM = 8.0, 1.15, 0.32, 0.66, 0.5
 """Of the figure and its margins, inches."""
 BAND, FACE, GAP = 1.0, 0.62, 0.3
 """Heights of a row's bands and of its thumbnails, and the distance between rows, inches."""
+LETTERS = 13
+"""Of a name that is written beside a row."""
 STEPS_S = (15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 """Between the marks of the time axis of a longer video."""
 MOST_TICKS = 9
@@ -140,6 +142,7 @@ def _bands(axes: Any, person: Person, timeline: Timeline) -> None:
             linewidth=0,
             antialiased=False,
         )
+    axes.vlines(timeline.cuts_s, 0, 1, colors=INK, linewidth=0.6, linestyles="dashed")
     axes.set(ylim=(0, 1), yticks=[0, 0.5, 1])
     axes.set_yticklabels(["0", "", "1"], color=SOFT)
     axes.tick_params(length=2, width=0.6, color=SOFT)
@@ -148,9 +151,23 @@ def _bands(axes: Any, person: Person, timeline: Timeline) -> None:
     if not np.isnan(person.overall).any():
         top = int(person.overall.argmax())
         name = timeline.emotions[top]
-        axes.text(-0.045, 0.72, f"person {person.id}", transform=axes.transAxes, ha="right", color=INK, weight="bold")
+        axes.text(
+            -0.045,
+            0.72,
+            _short(person.label),
+            transform=axes.transAxes,
+            ha="right",
+            color=INK,
+            weight="bold",
+            parse_math=False,
+        )
         axes.text(-0.045, 0.5, name, transform=axes.transAxes, ha="right", color=shade[name])
         axes.text(-0.045, 0.28, f"{person.overall[top]:.0%}", transform=axes.transAxes, ha="right", color=SOFT)
+
+
+def _short(name: str) -> str:
+    """A name that fits beside its row."""
+    return name if len(name) <= LETTERS else name[: LETTERS - 1] + "…"
 
 
 def _time_axis(axes: Any, duration_s: float, *, last: bool) -> None:

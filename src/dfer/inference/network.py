@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import statistics
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,8 +27,6 @@ Network = Callable[[Frames], Floats]
 
 ONNX_FILE = "model.onnx"
 """In the folder of a checkpoint, beside model.safetensors; `dfer.inference.export` writes it."""
-TRIALS = 5
-"""How often each runtime is tried to see which is faster."""
 
 
 class PicturesToProbs(nn.Module):
@@ -135,31 +131,18 @@ def has_onnxruntime() -> bool:
 
 
 def choose_network(folder: Path, model: nn.Module, card: Card, *, device: str, runtime: str) -> Network:
-    """The network of a checkpoint in the runtime that is asked for; "auto" is the faster one here, where there are two.
+    """The network of a checkpoint in the runtime that is asked for.
+
+    "auto" is ONNX Runtime, the faster one, where it is installed, a file was exported for it, and no other device than
+    the CPU is asked for or there; else torch. What is chosen depends on nothing else, so that a result can be repeated.
 
     Raises:
         DferError: an unknown runtime, or one that is not there.
     """
     if runtime not in ("auto", "torch", "onnx"):
         raise DferError(f"expected the runtime auto, torch or onnx, got {runtime!r}")
-    if runtime == "onnx":
-        return onnx_network(folder / ONNX_FILE)
-    ours = torch_network(model, card, device)
     on_cpu = device == "cpu" or (device == "auto" and not torch.cuda.is_available())
-    if runtime == "torch" or not on_cpu or not (folder / ONNX_FILE).is_file() or not has_onnxruntime():
-        return ours
-    return min((onnx_network(folder / ONNX_FILE), ours), key=lambda network: _seconds(network, card))
-
-
-def _seconds(network: Network, card: Card) -> float:
-    """The median time of one window, after a first one."""
-    preprocessing = Preprocessing.from_card(card.preprocessing)
-    side = preprocessing.size
-    pictures = np.zeros((1, preprocessing.frames, side, side, preprocessing.channels), np.uint8)
-    network(pictures)
-    times = []
-    for _ in range(TRIALS):
-        begin = time.perf_counter()
-        network(pictures)
-        times.append(time.perf_counter() - begin)
-    return statistics.median(times)
+    exported = on_cpu and (folder / ONNX_FILE).is_file() and has_onnxruntime()
+    if runtime == "onnx" or (runtime == "auto" and exported):
+        return onnx_network(folder / ONNX_FILE)
+    return torch_network(model, card, device)

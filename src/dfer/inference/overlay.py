@@ -132,14 +132,15 @@ def draw_faces(picture: Frames, faces: list[Shown], timeline: Timeline) -> None:
     unit = max(0.5, picture.shape[0] / UNIT)
     emotions = timeline.emotions.emotions
     shade = [rgb(colour) for colour in colours(emotions).values()]
-    several = len(timeline.people) > 1
+    known = {person.id: person.name or str(person.id) for person in timeline.people}
+    several = len(known) > 1 or any(person.name for person in timeline.people)
     taken = [face.box for face in faces]
     for face in faces:
         top = int(face.probs.argmax())
         line = max(1, round(1.6 * unit))
         corners = (face.box.left, face.box.top), (face.box.right, face.box.bottom)
         cv2.rectangle(picture, *corners, shade[top], line, cv2.LINE_AA)
-        words = f"{face.id}  " * several + f"{emotions[top]} {face.probs[top]:.0%}"
+        words = f"{known[face.id]}  " * several + f"{emotions[top]} {face.probs[top]:.0%}"
         _tag(picture, words, face.box, unit, shade[top])
     for face in faces:
         panel = _room(face.box, taken, picture, unit, len(emotions))

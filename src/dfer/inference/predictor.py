@@ -2,16 +2,20 @@
 
 predictor = Predictor.from_pretrained()
 timeline = predictor("clip.mp4")
+
+It can be pickled: what is kept is the model's folder, the device and the runtime, and it is loaded anew from there.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,10 +32,12 @@ from dfer.labels import EmotionSet
 from dfer.models import Card, load_checkpoint
 from dfer.video.detection import Detector
 from dfer.video.faces import TrackedFace, find_faces
+from dfer.video.identity import Embed
 from dfer.video.mtcnn import Mtcnn
 from dfer.video.orientation import upright_turn
 from dfer.video.preprocessing import Preprocessing, resize_square, to_grey
-from dfer.video.stream import FPS, Span, stream
+from dfer.video.sources import Source, name_of, open_source
+from dfer.video.stream import FPS, Span
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +65,8 @@ class _Crops:
     faces: tuple[TrackedFace, ...]
     end_s: float
     name: str
+    cut: bool = False
+    renamed: Mapping[int, int] = field(default_factory=dict)
 
 
 class Predictor:
@@ -68,15 +76,19 @@ class Predictor:
         network: pictures (B, T, H, W, C) uint8 -> probs (B, K).
         card: of its checkpoint.
         detector: finds faces in one picture; None: the default one.
+        embed: tells whose they are; None: the default one.
         smoothing_s: of timelines, see `dfer.inference.segments.smooth`.
     """
 
     def __init__(
-        self, network: Network, card: Card, *, detector: Detector | None = None, smoothing_s: float = SMOOTHING_S
-    ) -> None:
+        self, network: Network, card: Card, *, detector: Detector | None = None, embed: Embed | None = None,
+        smoothing_s: float = SMOOTHING_S,
+    ) -> None:  # fmt: skip
         if not 0 <= smoothing_s < np.inf:
             raise DferError(f"expected a smoothing of 0 seconds or more, got {smoothing_s}")
-        self.network, self.card, self.detector, self.smoothing_s = network, card, detector, smoothing_s
+        self.network, self.card, self.smoothing_s = network, card, smoothing_s
+        self.detector, self.embed = detector, embed
+        self._origin: tuple[str, str, str] | None = None
         self.preprocessing = Preprocessing.from_card(card.preprocessing)
 
     @classmethod
@@ -89,7 +101,8 @@ class Predictor:
         Args:
             model: "default", or the folder of a checkpoint (or of a run of `dfer train` that has one in `model`).
             device: as torch names it, or "auto": a GPU where there is one.
-            runtime: "torch", "onnx", or "auto": the faster one, if the checkpoint has an exported file.
+            runtime: "torch", "onnx", or "auto": ONNX Runtime on a CPU where it is installed and the checkpoint has an
+                exported file, else torch.
             detector: see `Predictor`.
             smoothing_s: likewise.
 
@@ -99,7 +112,20 @@ class Predictor:
         folder = model_folder(model)
         network, card = load_checkpoint(folder)
         run = choose_network(folder, network, card, device=device, runtime=runtime)
-        return cls(run, card, detector=detector, smoothing_s=smoothing_s)
+        predictor = cls(run, card, detector=detector, smoothing_s=smoothing_s)
+        # By name where it comes with dfer, so that another machine finds its own.
+        name = str(model) if str(model) in SHIPPED else str(folder.resolve())
+        predictor._origin = (name, device, runtime)
+        return predictor
+
+    def __reduce__(self) -> tuple[object, ...]:
+        rest: dict[str, Any] = {"detector": self.detector, "smoothing_s": self.smoothing_s}
+        if self._origin is None:
+            made = partial(type(self), self.network, self.card, **rest)
+        else:
+            model, device, runtime = self._origin
+            made = partial(type(self).from_pretrained, model, device=device, runtime=runtime, **rest)
+        return made, (), {"embed": self.embed}
 
     @property
     def emotions(self) -> EmotionSet:
@@ -107,17 +133,19 @@ class Predictor:
         return self.card.emotions
 
     def __call__(
-        self, source: str | Path | int, *, span: Span | None = None, people: int | None = None,
-        fps: float | None = None, rotate: int | None = None,
+        self, source: Source, *, span: Span | None = None, people: int | None = None, fps: float | None = None,
+        times: Iterable[float] | None = None, rotate: int | None = None,
     ) -> Timeline:  # fmt: skip
-        """Emotions over time in a video, an image, a folder of frames or a camera (an int), until it ends.
+        """Emotions over time in a video, an image, a folder of frames, a camera, or frames in memory, until it ends.
 
         Args:
-            source: see `dfer.video.stream.stream`.
+            source: a path; the number of a camera; the bytes of a video or image file, or a file object opened for
+                reading bytes; a picture (H, W, 3) or frames (T, H, W, 3), as NumPy array, torch tensor or PIL image,
+                RGB, uint8 or float from 0 to 1; a list or an iterator of pictures. See `dfer.video.sources`.
             span: which part, and how densely; None: all frames.
             people: how many people at most are followed; None: all.
-            fps: frames a second of a source without a clock, such as a folder of frames; see
-                `dfer.video.stream.stream`.
+            fps: frames a second of a source without a clock, such as a folder of frames; None: 25.
+            times: of each frame in memory, seconds, increasing, instead of `fps`.
             rotate: degrees by which the pictures are turned clockwise; None: see `upright_turn`.
 
         Raises:
@@ -125,21 +153,20 @@ class Predictor:
         """
         turn = self.upright_turn(source, span=span, fps=fps) if rotate is None else rotate
         recording = self.recording(source, fps=fps, rotate=turn)
-        for moment in self.stream(source, span=span, people=people, fps=fps, rotate=turn):
+        for moment in self.stream(source, span=span, people=people, fps=fps, times=times, rotate=turn):
             recording.add(moment)
         return recording.timeline()
 
-    def recording(self, source: str | Path | int, *, fps: float | None = None, rotate: int = 0) -> Recording:
+    def recording(self, source: Source, *, fps: float | None = None, rotate: int = 0) -> Recording:
         """An empty recording for the moments of a source, to be filled from `stream` with the same values."""
-        name = f"camera {source}" if isinstance(source, int) else str(source)
-        return Recording(name, self.emotions, smoothing_s=self.smoothing_s, fps=fps, rotate=rotate)
+        return Recording(name_of(source), self.emotions, smoothing_s=self.smoothing_s, fps=fps, rotate=rotate)
 
-    def upright_turn(self, source: str | Path | int, *, span: Span | None = None, fps: float | None = None) -> int:
+    def upright_turn(self, source: Source, *, span: Span | None = None, fps: float | None = None) -> int:
         """Degrees clockwise by which a source is turned, for its faces are clearly upright only then; 0 for most.
 
-        A few frames are looked at. Of a camera, and where it is not clear, it is 0. Another value is told.
+        A few frames are looked at. Of what is no path, and where it is not clear, it is 0. Another value is told.
         """
-        if isinstance(source, int) or not Path(source).exists():
+        if not isinstance(source, str | Path) or not Path(source).exists():
             return 0
         # a rate that is assumed is told of when the film is read
         turn = upright_turn(Path(source), self.detector or Mtcnn(), span=span or Span(), fps=fps or FPS)
@@ -149,20 +176,23 @@ class Predictor:
         return turn
 
     def stream(
-        self, source: str | Path | int, *, span: Span | None = None, people: int | None = None,
-        fps: float | None = None, rotate: int | None = None,
+        self, source: Source, *, span: Span | None = None, people: int | None = None,
+        fps: float | None = None, times: Iterable[float] | None = None, rotate: int | None = None,
     ) -> Generator[Moment, None, None]:  # fmt: skip
-        """As calling, one frame at a time while the video is read: memory does not grow with its length.
+        """As calling, one frame at a time while the source is read, which may never end: memory does not grow.
 
         A network of more than one frame speaks of a frame when the last window over it is complete.
         """
         turn = self.upright_turn(source, span=span, fps=fps) if rotate is None else rotate
         size = self.preprocessing.size
         crop = size * -(-SHARPEST // size)
-        with Ahead(stream(source, span=span, fps=fps, rotate=turn), FRAMES_AHEAD) as frames:
+        opened = open_source(source, span=span, fps=fps, times=times, rotate=turn)
+        with Ahead(opened, FRAMES_AHEAD) as frames:
             shown = (frame for ready in frames for frame in ready)
-            faces = find_faces(shown, detector=self.detector, size=crop, people=people)
-            crops = (_Crops(each.index, each.time_s, each.faces, each.end_s, each.name) for each in faces)
+            faces = find_faces(shown, detector=self.detector, embed=self.embed, size=crop, people=people)
+            crops = (
+                _Crops(one.index, one.time_s, one.faces, one.end_s, one.name, one.cut, one.renamed) for one in faces
+            )
             with Ahead(crops, FACES_AHEAD) as followed:
                 yield from self._moments(followed)
 
@@ -223,6 +253,8 @@ class _Reader:
                 ),
                 frame.end_s,
                 frame.name,
+                frame.cut,
+                frame.renamed,
             )
 
 

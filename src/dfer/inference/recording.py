@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from array import array
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -49,12 +50,17 @@ class Moment:
         faces: in the order of their ids; nobody where no face is seen.
         end_s: when the next frame that is looked at is shown, or the film ends, seconds; NaN: unknown.
         name: of the file that the frame is from, in a folder of frames.
+        cut: whether another scene begins with this frame.
+        renamed: new id -> old id, of people of whom it turned out in this frame that they were there before; they have
+            the old id from this frame on, and in a recording from the beginning.
     """
 
     time_s: float
     faces: tuple[Reading, ...]
     end_s: float = math.nan
     name: str = ""
+    cut: bool = False
+    renamed: Mapping[int, int] = field(default_factory=dict)
 
 
 class Recording:
@@ -73,13 +79,17 @@ class Recording:
     ) -> None:  # fmt: skip
         self.video, self.emotions, self.smoothing_s = video, emotions, smoothing_s
         self.fps, self.rotate = fps, rotate
-        self._times = array("d")
+        self._times, self._cuts = array("d"), array("d")
         self._end_s = math.nan
         self._names: list[str] = []
         self._rows: defaultdict[int, array[float]] = defaultdict(lambda: array("d"))
 
     def add(self, moment: Moment) -> None:
         """The next frame."""
+        for new, old in moment.renamed.items():
+            self._rows[old].extend(self._rows.pop(new, array("d")))
+        if moment.cut:
+            self._cuts.append(moment.time_s)
         for face in moment.faces:
             self._rows[face.id].extend([len(self._times), face.flaws, *face.box.tolist(), *face.probs.tolist()])
         self._times.append(moment.time_s)
@@ -95,11 +105,14 @@ class Recording:
             end_s = float(2 * times[-1] - times[-2]) if len(times) > 1 else float(times[0])
         people = tuple(self._person(id_, times, end_s) for id_ in sorted(self._rows))
         duration_s = end_s if len(times) else 0.0
-        return Timeline(self.video, duration_s, self.emotions, people, fps=self.fps, rotate=self.rotate)
+        cuts_s = tuple(self._cuts)
+        return Timeline(self.video, duration_s, self.emotions, people, fps=self.fps, rotate=self.rotate, cuts_s=cuts_s)
 
     def _person(self, id_: int, times: Floats, end_s: float) -> Person:
         table = np.array(self._rows[id_]).reshape(-1, 6 + len(self.emotions))
-        frames = table[:, 0].astype(np.int64)
+        # Someone who was renamed may have been followed under both numbers for a moment.
+        frames, first = np.unique(table[:, 0].astype(np.int64), return_index=True)
+        table = table[first]
         kept = with_absences(frames, len(times))
         rows = np.full((len(kept), table.shape[1] - 1), np.nan)
         rows[np.searchsorted(kept, frames)] = table[:, 1:]

@@ -10,11 +10,11 @@ from dfer.inference.timeline import Timeline
 def to_srt(timeline: Timeline) -> str:
     """One subtitle for each stretch of time in which the same segments last; a line a person and emotion.
 
-    People are told apart by number where there is more than one.
+    People are told apart by name or number where there is more than one.
     """
-    several = len(timeline.people) > 1
+    several = len(timeline.people) > 1 or any(person.name for person in timeline.people)
     lines = [
-        (segment.start_s, segment.end_s, f"person {person.id}: " * several + f"{segment.emotion} {segment.score:.0%}")
+        (segment.start_s, segment.end_s, f"{person.label}: " * several + f"{segment.emotion} {segment.score:.0%}")
         for person in timeline.people
         for segment in person.segments
     ]

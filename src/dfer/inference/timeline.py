@@ -43,7 +43,7 @@ class Person:
     """One person's face over time.
 
     Attributes:
-        id: 0, 1, ... in the order of appearance.
+        id: 0, 1, ... in the order of appearance, from left to right.
         times: (T,) seconds, increasing.
         probs: (T, K) smoothed; rows sum to one, or are NaN where there is no face.
         boxes: (T, 4) x, y, width, height, pixels; NaN likewise.
@@ -51,6 +51,7 @@ class Person:
         segments: in the order of their onsets.
         overall: (K,) the mean over time, rows with flaws counting for less.
         files: the names of the rows' files, in a folder of frames; else empty.
+        name: what a user calls them; "" for none.
     """
 
     id: int
@@ -61,6 +62,12 @@ class Person:
     segments: tuple[Segment, ...]
     overall: Floats
     files: tuple[str, ...] = ()
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name, or else the number, for people to read."""
+        return self.name or f"person {self.id}"
 
     @property
     def seen(self) -> npt.NDArray[np.bool_]:
@@ -84,6 +91,7 @@ class Timeline:
         people: in the order of their ids; nobody where no face was found.
         fps: frames a second that were given for a folder of frames; None: it has a clock, or a rate was assumed.
         rotate: degrees by which the pictures were turned clockwise before they were read.
+        cuts_s: when a scene ended and another one began, seconds.
     """
 
     video: str
@@ -92,6 +100,7 @@ class Timeline:
     people: tuple[Person, ...]
     fps: float | None = None
     rotate: int = 0
+    cuts_s: tuple[float, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values of the format `dfer.timeline/1`; probabilities to 4 decimals, boxes to a tenth of a pixel."""
@@ -101,6 +110,7 @@ class Timeline:
             "duration_s": round(self.duration_s, 4),
             **({"fps": self.fps} if self.fps else {}),
             **({"rotate": self.rotate} if self.rotate else {}),
+            "cuts_s": [round(cut_s, 4) for cut_s in self.cuts_s],
             "emotions": list(self.emotions),
             "people": [_to_plain(person) for person in self.people],
         }
@@ -126,7 +136,10 @@ class Timeline:
             raise DferError(f"{source} is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
         emotions = EmotionSet("timeline", tuple(plain.emotions))
         people = tuple(_from_plain(person, emotions, source) for person in plain.people)
-        return cls(plain.video, plain.duration_s, emotions, people, fps=plain.fps, rotate=plain.rotate)
+        return cls(
+            plain.video, plain.duration_s, emotions, people,
+            fps=plain.fps, rotate=plain.rotate, cuts_s=tuple(plain.cuts_s),
+        )  # fmt: skip
 
     @classmethod
     def load(cls, path: str | Path) -> Timeline:
@@ -170,23 +183,27 @@ class Timeline:
         return to_srt(self)
 
     def to_dataframe(self) -> pd.DataFrame:
-        """One row a person and time: person, time_s, the K emotions, entropy, x, y, width, height, flaws (names).
+        """One row a person and time: person, time_s, the K emotions, entropy, x, y, width, height, flaws (names), shot.
 
-        Of a folder of frames there is also the column file.
+        A shot is what lies between two cuts: 0, 1, ... Of a folder of frames there is also the column file, and the
+        column name if anybody has one.
         """
         import pandas as pd
 
-        tables = []
+        tables, named = [], any(person.name for person in self.people)
         for person in self.people:
             table = pd.DataFrame({"person": person.id, "time_s": person.times.round(4)})
             table[list(self.emotions)] = person.probs.round(4)
             table["entropy"] = person.entropy.round(4)
             table[list(BOX)] = person.boxes.round(1)
             table["flaws"] = [quality_flaws.names(flaw) for flaw in person.flaws.tolist()]
+            table["shot"] = np.searchsorted(self.cuts_s, person.times, side="right")
             if person.files:
                 table["file"] = person.files
+            if named:
+                table["name"] = person.name
             tables.append(table)
-        columns = ["person", "time_s", *self.emotions, "entropy", *BOX, "flaws"]
+        columns = ["person", "time_s", *self.emotions, "entropy", *BOX, "flaws", "shot"]
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
     def plot(self) -> Figure:
@@ -210,11 +227,13 @@ class _PlainPerson(BaseModel):
     segments: list[Segment]
     overall: list[float] | None
     files: list[str] = []
+    name: str = ""
 
 
 class _PlainTimeline(BaseModel):
     video: str
     duration_s: float
+    cuts_s: list[float] = []
     emotions: list[str]
     people: list[_PlainPerson]
     fps: float | None = Field(None, gt=0, allow_inf_nan=False)
@@ -227,6 +246,7 @@ def _to_plain(person: Person) -> dict[str, Any]:
     overall = person.overall.round(4).tolist()
     return {
         "id": person.id,
+        **({"name": person.name} if person.name else {}),
         "times_s": person.times.round(4).tolist(),
         "probs": _rows(person.probs.round(4), seen),
         "boxes": _rows(person.boxes.round(1), seen),
@@ -274,7 +294,7 @@ def _from_plain(plain: _PlainPerson, emotions: EmotionSet, source: str) -> Perso
         bits = np.array([quality_flaws.bits(flag or "") for flag in flags], dtype=np.uint8)
     except KeyError as error:
         raise DferError(f"{where}: unknown flaw {error}; known: {listed(quality_flaws.FLAWS)}") from error
-    return Person(plain.id, times, probs, boxes, bits, tuple(plain.segments), overall, tuple(plain.files))
+    return Person(plain.id, times, probs, boxes, bits, tuple(plain.segments), overall, tuple(plain.files), plain.name)
 
 
 def _table(rows: list[list[float] | None], width: int, where: str) -> Floats:

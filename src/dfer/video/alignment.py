@@ -45,15 +45,16 @@ def landmarks_in(box: Points) -> Points:
     return np.asarray(box[:2] + TEMPLATE_IN_BOX * box[2:])
 
 
-def align(frame: Frames, landmarks: Points, size: int) -> Frames:
+def align(frame: Frames, landmarks: Points, size: int, *, template: Points = TEMPLATE) -> Frames:
     """The crop of a face, (size, size, 3); beyond the picture's edge its border is drawn on.
 
     Args:
         frame: (H, W, 3) uint8.
         landmarks: (5, 2) pixels of the frame.
         size: height and width of the crop, pixels.
+        template: (5, 2) where the landmarks come to lie in the crop, shares of its side.
     """
-    matrix = similarity(landmarks, TEMPLATE * size)
+    matrix = similarity(landmarks, template * size)
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     if scale < 0.5:  # bilinear interpolation would skip pixels
         frame, matrix = _shrunk(frame, matrix, size)

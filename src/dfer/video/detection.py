@@ -6,8 +6,9 @@ The default one is `dfer.video.mtcnn.Mtcnn`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -17,6 +18,11 @@ from dfer.errors import DferError
 
 Frames = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
+
+OVERLAP = 0.5
+"""Two boxes that share more of their union than this show one face ..."""
+INSIDE = 0.6
+"""... and so do two of which one shares more of its own area than this: there is no second face inside a face."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +69,27 @@ class Detector(Protocol):
         """The faces of one (H, W, 3) uint8 RGB picture."""
 
 
+@runtime_checkable
+class QuickDetector(Detector, Protocol):
+    """A detector that can make use of where faces were a moment ago; what it is for is its speed."""
+
+    def near(self, frame: Frames, boxes: list[Points]) -> list[Face]:
+        """The faces, of any size, that are about where faces were before, boxes (x, y, width, height)."""
+
+    def others(self, frame: Frames, known: list[Face], *, thorough: bool) -> list[Face]:
+        """The faces beside those that are known already.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB.
+            known: faces that need not be found again.
+            thorough: faces of every size, else, in less time, those that are large for the picture.
+        """
+
+
 class YuNet:
     """OpenCV's face detector YuNet, with a model file that the user has (face_detection_yunet_*.onnx).
+
+    A picture is shrunk to `long_side` before it is searched: the smallest face that is found grows with the picture.
 
     Reference: Wu, Peng and Yu, YuNet: A Tiny Millisecond-level Face Detector, Machine Intelligence Research 20, 2023.
 
@@ -79,7 +104,12 @@ class YuNet:
             self._network = cv2.FaceDetectorYN.create(str(model), "", (320, 320), score)
         except cv2.error as error:
             raise DferError(f"{model}: not a model that OpenCV's FaceDetectorYN takes: {error.err}") from error
-        self.long_side = long_side
+        self.model, self.score, self.long_side = model, score, long_side
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return partial(
+            YuNet, self.model, score=self.score, long_side=self.long_side
+        ), ()  # the network cannot be pickled
 
     def __call__(self, frame: Frames) -> list[Face]:
         """See `Detector`."""
@@ -88,6 +118,56 @@ class YuNet:
         _, rows = self._network.detect(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         found = np.empty((0, 15)) if rows is None else np.asarray(rows, dtype=np.float64)
         return [Face(row[:4] / shrink, float(row[14]), row[4:14].reshape(5, 2) / shrink) for row in found]
+
+
+def distinct(faces: list[Face]) -> list[Face]:
+    """The faces without those that show the same face as a surer one, the surest first."""
+    faces = sorted(faces, key=lambda face: -face.score)
+    boxes = [face.box for face in faces]
+    same, kept = one_face(boxes, boxes), list[int]()
+    for index in range(len(faces)):
+        if not same[index, kept].any():
+            kept.append(index)
+    return [faces[index] for index in kept]
+
+
+def one_face(boxes: list[Points], others: list[Points], *, most: float = OVERLAP) -> npt.NDArray[np.bool_]:
+    """(n, m) whether two boxes (x, y, width, height) share so much that they show one face.
+
+    Args:
+        boxes: n of them.
+        others: m.
+        most: how much of their union the boxes of two faces may share, 0..1.
+    """
+    shared, areas, other_areas = _shared(boxes, others)
+    together = areas[:, None] + other_areas - shared
+    return np.asarray((shared > most * together) | (shared > INSIDE * np.minimum(areas[:, None], other_areas)))
+
+
+def covered(boxes: list[Points]) -> Points:
+    """(n,) the largest share of each box's area that lies in one of the others, 0..1."""
+    shared, areas, _ = _shared(boxes, boxes)
+    np.fill_diagonal(shared, 0)
+    return np.asarray(shared.max(axis=1, initial=0) / areas)
+
+
+def overlaps(boxes: list[Points], others: list[Points]) -> Points:
+    """(n, m) intersections over unions of boxes (x, y, width, height).
+
+    >>> overlaps([np.array([0, 0, 2, 2])], [np.array([1, 0, 2, 2])]).round(3).tolist()
+    [[0.333]]
+    """
+    shared, areas, other_areas = _shared(boxes, others)
+    return np.asarray(shared / (areas[:, None] + other_areas - shared))
+
+
+def _shared(boxes: list[Points], others: list[Points]) -> tuple[Points, Points, Points]:
+    """The areas (n, m) that boxes share, and those (n,) and (m,) of the boxes themselves."""
+    one, other = (np.array(each, dtype=np.float64).reshape(-1, 4) for each in (boxes, others))
+    low = np.maximum(one[:, None, :2], other[:, :2])
+    high = np.minimum((one[:, :2] + one[:, 2:])[:, None], other[:, :2] + other[:, 2:])
+    areas, other_areas = one[:, 2:].prod(axis=1), other[:, 2:].prod(axis=1)
+    return np.maximum(high - low, 0).prod(axis=2), areas, other_areas
 
 
 def shrunk(frame: Frames, long_side: int) -> tuple[Frames, float]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dfer.errors import DferError
 from dfer.video.alignment import align
 from dfer.video.detection import Detector, Frames, Points
+from dfer.video.identity import Embed
 from dfer.video.mtcnn import Mtcnn
 from dfer.video.quality import Quality, measure
 from dfer.video.stream import Span, TimedFrame, stream
@@ -21,7 +22,8 @@ class TrackedFace:
     """One person's face in one frame.
 
     Attributes:
-        id: the person, 0, 1, ... in the order of appearance; the same one over the whole video.
+        id: the person, 0, 1, ... in the order of appearance, from left to right; the same one over the whole video,
+            also after a cut or an absence, where the face is clear enough to tell.
         box: (4,) x, y, width, height, pixels of the frame, smoothed over time; may reach beyond its edge.
         landmarks: (5, 2) as `dfer.video.detection.Face`, smoothed over time.
         score: how sure the last detection was, 0..1.
@@ -49,6 +51,9 @@ class FaceFrame:
         frame: (H, W, 3) uint8 RGB.
         faces: in the order of their ids.
         end_s, name: see `dfer.video.stream.TimedFrame`.
+        cut: whether another scene begins with this frame.
+        renamed: new id -> old id, of people of whom it turned out in this frame that they were there before; they have
+            the old id from this frame on.
     """
 
     index: int
@@ -57,6 +62,8 @@ class FaceFrame:
     faces: tuple[TrackedFace, ...]
     end_s: float = math.nan
     name: str = ""
+    cut: bool = False
+    renamed: Mapping[int, int] = field(default_factory=dict)
 
 
 def open_faces(
@@ -71,7 +78,7 @@ def open_faces(
 
     Args:
         source: see `dfer.video.stream.stream`.
-        detector: finds faces in one picture; None: `dfer.video.detection.Mtcnn`.
+        detector: finds faces in one picture; None: `dfer.video.mtcnn.Mtcnn`.
         size: height and width of the crops, pixels.
         people: how many people at most are followed, the largest faces first; None: all.
         span: which part of the video, and how densely; None: all of it.
@@ -86,12 +93,21 @@ def open_faces(
 
 
 def find_faces(
-    frames: Iterable[TimedFrame], *, detector: Detector | None = None, size: int = 112, people: int | None = None
-) -> Iterator[FaceFrame]:
-    """As `open_faces`, of any frames with increasing times."""
+    frames: Iterable[TimedFrame], *, detector: Detector | None = None, embed: Embed | None = None, size: int = 112,
+    people: int | None = None,
+) -> Iterator[FaceFrame]:  # fmt: skip
+    """As `open_faces`, of any frames with increasing times.
+
+    Args:
+        frames: in the order of time.
+        detector: see `open_faces`.
+        embed: tells whose a face is; None: `dfer.video.identity.Embedder`.
+        size: see `open_faces`.
+        people: likewise.
+    """
     if size < 8 or (people is not None and people < 1):
         raise DferError(f"expected crops of at least 8 pixels and at least one person, got {size} and {people}")
-    tracker = Tracker(detector or Mtcnn(), people=people)
+    tracker = Tracker(detector or Mtcnn(), embed=embed, people=people)
     return (_face_frame(index, shown, tracker, size) for index, shown in enumerate(frames))
 
 
@@ -105,4 +121,6 @@ def _face_frame(index: int, shown: TimedFrame, tracker: Tracker, size: int) -> F
                 person.id, person.box.copy(), person.landmarks.copy(), person.score, person.detected, crop, quality
             )
         )
-    return FaceFrame(index, shown.time_s, shown.pixels, tuple(faces), shown.end_s, shown.name)
+    return FaceFrame(
+        index, shown.time_s, shown.pixels, tuple(faces), shown.end_s, shown.name, tracker.cut, tracker.renamed
+    )

@@ -98,19 +98,20 @@ def stream(
     if rotate not in TURNS or (fps is not None and not 0 < fps < math.inf):
         raise DferError(f"expected to rotate by {listed(TURNS)} degrees and a rate above 0, got {rotate} and {fps}")
     if isinstance(source, int):
-        return _turned(_live(_camera(source), span), rotate)
+        return turn(live(_camera(source), span), rotate)
     if is_address(str(source)):
         raise DferError(f"{source}: expected a file; nothing is fetched from a network, download the film first")
     path = Path(source)
     if path.is_dir():
-        return _turned(_folder(path, span, fps), rotate)
+        return turn(_folder(path, span, fps), rotate)
     if path.suffix.lower() in IMAGE_SUFFIXES and not is_video(path):
-        return _turned(iter([TimedFrame(0.0, read_image(path), 0.0, path.name)]), rotate)
+        return turn(iter([TimedFrame(0.0, read_image(path), 0.0, path.name)]), rotate)
     check_file(path)
-    return _turned(_video(path, span, fps), rotate)
+    return turn(_video(path, span, fps), rotate)
 
 
-def _turned(frames: Iterator[TimedFrame], rotate: int) -> Iterator[TimedFrame]:
+def turn(frames: Iterator[TimedFrame], rotate: int) -> Iterator[TimedFrame]:
+    """The frames turned clockwise by `rotate` degrees."""
     if not rotate:
         return frames
     return (replace(frame, pixels=turned(frame.pixels, rotate)) for frame in frames)
@@ -200,7 +201,7 @@ class _Visible(Protocol):
 Visible = TypeVar("Visible", bound=_Visible)
 
 
-def _live(frames: Iterator[TimedFrame], span: Span) -> Iterator[TimedFrame]:
+def live(frames: Iterator[TimedFrame], span: Span) -> Iterator[TimedFrame]:
     """The frames of a span as they come: each is taken to last as long as the one before it did."""
     former_s = None
     for frame in _thinned(frames, span):

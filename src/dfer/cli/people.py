@@ -1,0 +1,78 @@
+"""The verb on the people of a timeline: `dfer people`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dfer.cli.app import app
+from dfer.cli.terminal import say
+from dfer.errors import DferError
+
+if TYPE_CHECKING:
+    from dfer.inference import Timeline
+
+
+@app.command()
+def people(
+    timeline: Annotated[Path, typer.Argument(help="A file .json that predict wrote.")],
+    name: Annotated[list[str] | None, typer.Option(help="ID=NAME, such as 0=Anna. May be repeated.")] = None,
+    merge: Annotated[
+        list[str] | None, typer.Option(help="IDS of one person, such as 2,3. May be repeated; comes before names.")
+    ] = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option("--out", "-o", help="Files .json .csv .srt .mp4 .png .svg .pdf; default: the timeline itself."),
+    ] = None,
+) -> None:
+    """Show who is in a timeline; give people names; make one of two."""
+    from dfer.inference import Timeline
+    from dfer.inference.people import merged, named
+
+    found = Timeline.load(timeline)
+    for text in merge or []:
+        found = merged(found, [number(part, text) for part in text.split(",")])
+    if name:
+        found = named(found, dict(pair(text) for text in name))
+    written = out or ([timeline] if name or merge else [])
+    for path in written:
+        found.save(path)
+    _show(found)
+    if written:
+        say(f"-> {', '.join(map(str, written))}")
+
+
+def pair(text: str) -> tuple[int, str]:
+    """The id and the name of "0=Anna".
+
+    >>> pair("0=Anna")
+    (0, 'Anna')
+    """
+    id_, sign, called = text.partition("=")
+    if not sign:
+        raise DferError(f"expected --name as ID=NAME, such as 0=Anna, got {text!r}")
+    return number(id_, text), called
+
+
+def number(part: str, text: str) -> int:
+    """An id as the command line gives it."""
+    if not part.strip().isdecimal():
+        raise DferError(f"expected the number of a person, got {part!r} in {text!r}")
+    return int(part)
+
+
+def _show(timeline: Timeline) -> None:
+    """A line a person."""
+    for person in timeline.people:
+        called = f"{person.id}  {person.name}".rstrip()
+        if not person.seen.any():
+            say(f"{called}: never seen")
+            continue
+        times = person.times[person.seen]
+        top = int(person.overall.argmax())
+        mostly = f"{timeline.emotions[top]} {person.overall[top]:.0%}"
+        say(f"{called}: seen from {times[0]:.1f} to {times[-1]:.1f} s, {mostly}")
+    if not timeline.people:
+        say("nobody is in this timeline")

@@ -1,0 +1,107 @@
+"""Names for the people of a timeline, and two numbers of one person made one, by somebody who knows better."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from dfer.errors import DferError, listed
+from dfer.inference import flaws as quality_flaws
+from dfer.inference.segments import find_segments, overall
+from dfer.inference.timeline import Person, Timeline
+from dfer.video.detection import one_face
+
+Floats = npt.NDArray[np.float64]
+APART_S = 5e-5
+"""Times that differ by less are one time: they are written to four decimals."""
+TWICE = 0.3
+"""Boxes of one time that share more of their union than this show one face, which was followed twice."""
+
+
+def named(timeline: Timeline, names: Mapping[int, str]) -> Timeline:
+    """The timeline with names for some of its people, by id; "" takes a name away.
+
+    Raises:
+        DferError: nobody has such an id.
+    """
+    for id_ in names:
+        _find(timeline, id_)
+    people = tuple(replace(person, name=names.get(person.id, person.name).strip()) for person in timeline.people)
+    return replace(timeline, people=people)
+
+
+def merged(timeline: Timeline, ids: Sequence[int]) -> Timeline:
+    """The timeline in which several people are one, under the lowest of their ids.
+
+    Segments and the answer for the whole are found anew. The name is that of the one who has any.
+
+    Raises:
+        DferError: nobody has such an id, or they are seen in different places at the same time.
+    """
+    if len(set(ids)) < 2:
+        raise DferError(f"expected two people or more to merge, such as 2,3, got {listed(ids)}")
+    chosen = [_find(timeline, id_) for id_ in sorted(set(ids))]
+    one = chosen[0]
+    for other in chosen[1:]:
+        one = _joined(one, other, timeline)
+    people = [one if person is chosen[0] else person for person in timeline.people if person not in chosen[1:]]
+    return replace(timeline, people=tuple(people))
+
+
+def _find(timeline: Timeline, id_: int) -> Person:
+    for person in timeline.people:
+        if person.id == id_:
+            return person
+    known = listed((person.id for person in timeline.people), 12) or "nobody"
+    raise DferError(f"{timeline.video}: there is no person {id_}; there are {known}")
+
+
+def _joined(one: Person, other: Person, timeline: Timeline) -> Person:
+    """Two people as one, under the first one's id; where both are seen in one place, the first one's rows count."""
+    _check_places(one, other)
+    times = np.concatenate([one.times, other.times])
+    seen = np.concatenate([one.seen, other.seen])
+    # By time; at one time a row with a face before a row without, and the first person's before the other one's.
+    order = np.lexsort((np.arange(len(times)), ~seen, np.rint(times / APART_S)))
+    order = order[np.diff(times[order], prepend=-np.inf) > APART_S]
+    order = order[_told(seen[order])]
+    probs = np.concatenate([one.probs, other.probs])[order]
+    flaws = np.concatenate([one.flaws, other.flaws])[order]
+    names = one.files + other.files
+    return Person(
+        id=one.id,
+        times=times[order],
+        probs=probs,
+        boxes=np.concatenate([one.boxes, other.boxes])[order],
+        flaws=flaws,
+        segments=find_segments(times[order], probs, timeline.emotions.emotions, end_s=timeline.duration_s),
+        overall=overall(times[order], probs, quality_flaws.weights(flaws), end_s=timeline.duration_s),
+        files=tuple(names[row] for row in order) if len(names) == len(times) else (),
+        name=one.name or other.name,
+    )
+
+
+def _told(seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Which rows are kept: those with a face, and the first and the last of each stretch without.
+
+    >>> _told(np.array([True, False, False, False, True, False])).tolist()
+    [True, True, False, True, True, True]
+    """
+    before, after = np.append(True, seen[:-1]), np.append(seen[1:], True)
+    return np.asarray(seen | before | after)
+
+
+def _check_places(one: Person, other: Person) -> None:
+    """Nobody is in two places at once."""
+    for row in np.flatnonzero(other.seen):
+        match = int(np.searchsorted(one.times, other.times[row] - APART_S))
+        if match == len(one.times) or abs(one.times[match] - other.times[row]) > APART_S or not one.seen[match]:
+            continue
+        if not one_face([one.boxes[match]], [other.boxes[row]], most=TWICE).any():
+            raise DferError(
+                f"{one.label} and {other.label} cannot be merged: at {other.times[row]:.2f} s both are seen, in "
+                "different places"
+            )
