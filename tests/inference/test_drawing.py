@@ -11,14 +11,16 @@ import pytest
 from matplotlib.figure import Figure
 
 from dfer import DferError
-from dfer.inference import Segment, Timeline
+from dfer.inference import Segment, Timeline, overlay
 from dfer.inference.colours import colours, rgb
 from dfer.inference.draw import clock, pieces
 from dfer.inference.lettering import mask, write
-from dfer.inference.overlay import Rectangle, faces_at
+from dfer.inference.overlay import Rectangle, Shown, draw_faces, faces_at
 from dfer.inference.thumbnails import choose_peaks, thumbnails
+from dfer.labels import EmotionSet
 
-from .toy import film, toy_person, toy_predictor, toy_timeline
+from ..video.test_sound import beep, heard
+from .toy import EMOTIONS, film, toy_person, toy_predictor, toy_timeline
 
 RED, BLUE = {"red": (20.0, 60.0)}, {"blue": (200.0, 80.0)}
 
@@ -91,18 +93,38 @@ def test_an_hour_is_thinned_to_means() -> None:
     assert drawn[1] == pytest.approx(probs[:60].mean(axis=0))
 
 
+def test_every_band_that_can_be_seen_is_named_and_axes_have_labels() -> None:
+    probs = np.tile([0.98, 0.006, 0.014], (4, 1))
+    said = texts(toy_timeline(toy_person(probs=probs, segments=())).plot())
+    assert {"angry", "disgust", "sad", "probability", "time, s"} <= set(said)
+    hidden = np.tile([0.998, 0.001, 0.001], (4, 1))
+    assert "disgust" not in texts(toy_timeline(toy_person(probs=hidden, segments=())).plot())
+
+
 def test_bands_break_where_there_is_no_face() -> None:
     found = pieces(toy_person(), 0.4)
     assert [times[[0, -1]].round(3).tolist() for times, _ in found] == [[0.0, 0.2], [0.3, 0.4]]
 
 
-def test_peaks_are_the_surest_that_lie_apart_and_neutral_comes_last() -> None:
+def test_peaks_are_one_of_each_emotion_then_the_surest_that_lie_apart_and_neutral_comes_last() -> None:
     segments = (
         Segment(0, 1.0, 2, "neutral", 0.99), Segment(0, 1.2, 2, "happy", 0.6), Segment(2, 5, 6, "sad", 0.7),
         Segment(2, 5.1, 6, "angry", 0.8), Segment(7, 9.5, 10, "neutral", 0.6),
     )  # fmt: skip
-    chosen = choose_peaks(toy_person(segments=segments), 10.0, 5)
-    assert [(peak.apex_s, peak.emotion) for peak in chosen] == [(1.2, "happy"), (5.1, "angry"), (9.5, "neutral")]
+    more = (*segments, Segment(4, 4.2, 5, "angry", 0.75), Segment(7, 7.5, 8, "happy", 0.55))
+    chosen = choose_peaks(toy_person(segments=more), EMOTIONS, 10.0, 5)
+    assert [(peak.apex_s, peak.emotion) for peak in chosen] == [
+        (1.2, "happy"), (5, "sad"), (5.1, "angry"), (7.5, "happy"), (9.5, "neutral"),
+    ]  # fmt: skip
+    assert [peak.apex_s for peak in choose_peaks(toy_person(segments=segments), EMOTIONS, 10.0, 2)] == [5, 5.1]
+
+
+def test_an_emotion_that_leads_for_a_while_has_a_peak_without_a_segment() -> None:
+    probs = np.array([[0.5, 0.2, 0.3]] * 4 + [[0.3, 0.25, 0.45]] * 4 + [[0.3, 0.4, 0.3]])
+    times = np.arange(9) / 10
+    person = toy_person(times=times, probs=probs, segments=(Segment(0.0, 0.0, 0.4, "angry", 0.5),))
+    found = [(peak.apex_s, peak.emotion) for peak in choose_peaks(person, EMOTIONS, 0.9, 9)]
+    assert found == [(0.0, "angry"), (0.4, "sad")], "disgust leads for a tenth of a second only"
 
 
 def test_without_the_video_there_are_no_thumbnails(filmed: Timeline) -> None:
@@ -158,6 +180,62 @@ def test_between_rows_boxes_move_evenly_and_absences_are_left_out() -> None:
 
     assert at(0.0) == [Rectangle(10, 20, 310, 420)] and at(0.05) == [Rectangle(15, 20, 315, 420)]
     assert at(0.15) == [] and at(0.2) == [] and at(0.25) == [] and at(0.3) == [Rectangle(30, 20, 330, 420)]
+
+
+PLACES = {
+    "tiny": (120, 160, [(40, 20, 80, 70)]),
+    "portrait": (1280, 720, [(150, 400, 570, 900)]),
+    "4K portrait": (3840, 2160, [(500, 800, 1700, 2400)]),
+    "a strip": (1920, 300, [(20, 300, 280, 600)]),
+    "a face that fills the picture": (500, 500, [(5, 5, 495, 495)]),
+    "a face beyond the edges": (360, 640, [(-50, -60, 250, 200)]),
+    "nine": (
+        1080,
+        1920,
+        [(60 + 600 * x, 40 + 350 * y, 150 + 600 * x, 160 + 350 * y) for x in range(3) for y in range(3)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize("emotions", [3, 11])
+def test_every_face_has_words_and_bars_within_the_picture(
+    name: str, emotions: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    height, width, boxes = PLACES[name]
+    names = ("happy", "sad", "neutral", "helplessness", "disappointment", *"abcdef")[:emotions]
+    picture, scale = overlay._sized(np.full((height, width, 3), 120, np.uint8))
+    people = tuple(toy_person(id_) for id_ in range(len(boxes)))
+    timeline = Timeline("a.mp4", 0.4, EmotionSet("some", names), people)
+    faces = [
+        Shown(id_, Rectangle(*(round(value * scale) for value in box)), np.eye(emotions)[-1])
+        for id_, box in enumerate(boxes)
+    ]
+    drawn: list[Rectangle] = []
+    bars, tag = overlay._bars, overlay._tag
+    monkeypatch.setattr(overlay, "_bars", lambda *given: (drawn.append(given[1]), bars(*given)))
+    tags: list[Rectangle] = []
+    monkeypatch.setattr(overlay, "_tag", lambda *given: tags.append(tag(*given)) or tags[-1])
+    draw_faces(picture, faces, timeline)
+    assert len(drawn) == len(tags) == len(boxes), "everybody has both"
+    for place in drawn + tags:
+        assert 0 <= place.left < place.right <= picture.shape[1] and 0 <= place.top < place.bottom <= picture.shape[0]
+    if name != "a face that fills the picture":
+        assert not any(panel.meets(face.box) for panel in drawn for face in faces), "bars hide no face"
+    assert not any(one.meets(other) for place, one in enumerate(drawn) for other in drawn[:place])
+
+
+def test_letters_have_one_size_in_films_that_lie_and_stand() -> None:
+    wide, tall = (np.zeros(size, np.uint8) for size in ((720, 1280, 3), (1280, 720, 3)))
+    assert overlay._unit(wide, 7) == overlay._unit(tall, 7) == 2.0
+
+
+def test_an_overlay_keeps_the_sound_of_its_film(tmp_path: Path) -> None:
+    path = beep("aac", tmp_path / "a.mp4")
+    timeline = Timeline(str(path), 2.0, EMOTIONS, ())
+    timeline.save(tmp_path / "out.mp4")
+    before, after = (np.flatnonzero(heard(each)[0] > 8000) for each in (path, tmp_path / "out.mp4"))
+    assert before.tolist() == after.tolist()
 
 
 def test_an_overlay_without_its_video_is_refused(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import pytest
 from dfer import DferError, Predictor, Timeline
 from dfer.inference import Person
 from dfer.inference.batch import find_videos
+from dfer.inference.subtitles import to_srt
 from dfer.video.orientation import upright_turn
 from dfer.video.stream import Span, stream
 
@@ -95,7 +96,7 @@ def test_stills_of_ten_seconds_are_segments_of_ten_seconds(predictor: Predictor)
         ("neutral", 0, 10), ("happy", 10, 20),
     ]  # fmt: skip
     assert only_person(timeline).overall[timeline.emotions.index("happy")] == pytest.approx(0.5, abs=0.03)
-    assert timeline._text(".srt").count("-->") == 2 and "00:00:10,000 --> 00:00:20,000\nhappy" in timeline._text(".srt")
+    assert to_srt(timeline).count("-->") == 2 and "00:00:10,000 --> 00:00:20,000\nhappy" in to_srt(timeline)
     seldom = predictor(CASES / "base.mp4", span=Span(every_s=0.5))
     assert seldom.duration_s == pytest.approx(2.4, abs=0.002)
     paused = predictor(CASES / "19-frames-that-stay-long" / "pause.gif")
@@ -139,15 +140,18 @@ def test_json_csv_srt_and_overlay_of_a_film_tell_the_same_times(
 ) -> None:
     timeline = predictor(CASES / name)
     person = only_person(timeline)
-    rows = list(csv.DictReader(io.StringIO(timeline._text(".csv"))))
+    timeline.save(tmp_path / "a.csv")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "a.csv").read_text())))
     assert [float(row["time_s"]) for row in rows] == pytest.approx(person.times, abs=1e-4)
-    cues = re.findall(r"(\d+):(\d+):(\d+),(\d+)", timeline._text(".srt"))
-    told = {int(h) * 3600 + int(m) * 60 + int(s) + int(ms) / 1000 for h, m, s, ms in cues}
-    ends = {time for one in person.segments for time in (one.start_s, one.end_s)}
-    assert sorted(told) == pytest.approx(sorted(ends), abs=1e-3)
+    cues = re.findall(r"(\d+):(\d+):(\d+),(\d+)", to_srt(timeline))
+    told = [int(h) * 3600 + int(m) * 60 + int(s) + int(ms) / 1000 for h, m, s, ms in cues]
+    assert told[0] == pytest.approx(person.segments[0].start_s, abs=1e-3)
+    assert told[-1] == pytest.approx(person.segments[-1].end_s, abs=1e-3)
+    assert all(np.abs(person.times - time_s).min() < 1e-3 for time_s in told[:-1]), "cues change where frames do"
     timeline.save(tmp_path / "a.mp4")
     with av.open(str(tmp_path / "a.mp4")) as container:
-        assert container.duration / av.time_base == pytest.approx(timeline.duration_s, abs=0.002)
+        shown = container.streams.video[0]
+        assert float(shown.duration * shown.time_base) == pytest.approx(timeline.duration_s, abs=0.002)
         assert [float(frame.time) for frame in container.decode(video=0)] == pytest.approx(person.times, abs=1e-3)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from dfer import DferError, Timeline
-from dfer.inference import Person
+from dfer.inference import Person, Segment
 from dfer.inference.people import merged, named
 from dfer.inference.recording import Moment, Reading, Recording
 
@@ -65,14 +65,17 @@ def test_people_in_two_places_at_once_are_two() -> None:
 
 
 def test_names_are_kept_in_every_file(tmp_path: Path) -> None:
-    timeline = named(toy_timeline(toy_person(0), toy_person(3)), {3: " Anna "})
+    anna = toy_person(3, segments=(Segment(0.0, 0.1, 0.4, "angry", 0.7),))
+    timeline = named(toy_timeline(toy_person(0), anna), {3: " Anna "})
     assert [person.label for person in timeline.people] == ["person 0", "Anna"]
-    for suffix in ("json", "csv", "srt", "png"):
+    for suffix in ("json", "csv", "parquet", "srt", "html", "png"):
         timeline.save(tmp_path / f"out.{suffix}")
     again = Timeline.load(tmp_path / "out.json")
+    assert Timeline.load(tmp_path / "out.parquet").to_dict() == again.to_dict()
     assert again.to_dict() == timeline.to_dict() and again.people[1].name == "Anna"
     assert pd.read_csv(tmp_path / "out.csv", keep_default_na=False)["name"].tolist() == [""] * 4 + ["Anna"] * 4
-    assert "Anna: angry 70%" in (tmp_path / "out.srt").read_text(encoding="utf-8")
+    assert ">Anna<" in (tmp_path / "out.html").read_text(encoding="utf-8")
+    assert "Anna: angry " in (tmp_path / "out.srt").read_text(encoding="utf-8")
     assert named(again, {3: ""}).people[1].name == ""
 
 

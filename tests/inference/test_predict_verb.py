@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 import cv2
+import pandas as pd
 import pytest
 
 from dfer import DferError, Predictor, Timeline
@@ -54,7 +55,7 @@ def test_without_an_output_the_answer_is_on_the_terminal() -> None:
 
 def test_every_kind_of_output_is_written_in_one_go() -> None:
     film(Path("a.mkv"), [RED] * 20)
-    names = [f"out/x.{suffix}" for suffix in ("json", "csv", "srt", "png", "svg", "pdf", "mp4")]
+    names = [f"out/x.{suffix}" for suffix in ("json", "csv", "parquet", "srt", "html", "png", "svg", "pdf", "mp4")]
     done = predict("a.mkv", *(word for name in names for word in ("-o", name)))
     assert done.code == 0 and all(Path(name).stat().st_size for name in names)
     assert done.out.splitlines()[0].endswith("-> " + ", ".join(names)) and len(done.out.splitlines()) == 1
@@ -69,6 +70,62 @@ def test_a_bad_file_among_many_is_named_and_the_rest_goes_on() -> None:
     assert done.code == 1 and sorted(path.name for path in Path("out").iterdir()) == ["a.csv", "c.csv"]
     told, count = done.err.splitlines()
     assert told.startswith("error: b.mkv: decoding failed") and count == "1 of 3 videos could not be read"
+
+
+def test_of_several_videos_a_table_has_a_row_a_video_and_person() -> None:
+    Path("day").mkdir()
+    film(Path("day/a.mkv"), [RED | BLUE] * 25)
+    film(Path("day/c.mkv"), [{}] * 3)
+    Path("day/b.mkv").write_bytes(b"\x1aE\xdf\xa3 no more than a head")
+    done = predict("day", "-o", "sum.csv", "-o", "sum.xlsx", "-o", "all", "--csv-sep", ";", "--csv-decimal", ",")
+    table = pd.read_csv("sum.csv", sep=";", decimal=",")
+    assert done.code == 0 or done.code == 1
+    of_a = table[table["video"] == "day/a.mkv"]
+    assert of_a["person"].tolist() == [0, 1] and of_a["strongest"].tolist() == ["angry", "sad"]
+    assert of_a["seen_s"].tolist() == [1.0, 1.0] and of_a["share_angry"].tolist() == [1.0, 0.0]
+    assert table.set_index("video")["note"]["day/c.mkv"] == "no face was found"
+    assert pd.read_excel("sum.xlsx")["video"].tolist() == table["video"].tolist()
+    lines = done.out.splitlines()
+    assert lines[0].startswith("1 of ") and "day/a.mkv: 1.0 s, 2 people, person 0 angry " in lines[0]
+    assert "all/a.json" in lines[0] and "2 people seen for 2.0 s" in done.out
+    assert "share of time (segments): angry 50% (1), sad 50% (1)" in done.out
+    assert done.out.rstrip().endswith("-> sum.csv, sum.xlsx")
+
+
+def test_one_video_of_a_folder_has_a_summary_and_a_file_by_its_name_has_not() -> None:
+    Path("day").mkdir()
+    film(Path("day/a.mkv"), [RED] * 5)
+    assert predict("day", "-o", "sum.csv").code == predict("day/a.mkv", "-o", "rows.csv").code == 0
+    assert "share_angry" in pd.read_csv("sum.csv").columns and len(pd.read_csv("rows.csv")) == 5
+    assert predict("day/a.mkv", "-o", "sum.xlsx").code == 0 and len(pd.read_excel("sum.xlsx")) == 1
+
+
+def test_what_could_not_be_read_has_a_row_of_its_own() -> None:
+    film(Path("a.mkv"), [RED] * 5)
+    done = predict("a.mkv", "gone.mkv", "-o", "sum.csv")
+    notes = pd.read_csv("sum.csv").set_index("video")["note"]
+    assert done.code == 1 and "found nothing" in notes["gone.mkv"] and "1 could not be read" in done.out
+
+
+def test_a_summary_that_cannot_be_written_is_refused_before_anything_is_read() -> None:
+    film(Path("a.mkv"), [RED] * 5)
+    Path("file").write_text("")
+    done = predict("a.mkv", "a2.mkv", "-o", "file/sum.csv")
+    assert done.is_refusal("cannot write file/sum.csv") and not done.out
+
+
+@pytest.mark.parametrize(("name", "option"), [("me.mp4", ()), ("out", ("--format", "mp4"))])
+def test_a_camera_is_not_started_for_a_film_that_cannot_be_made(
+    name: str, option: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", lambda _: pytest.fail("the camera was started"))
+    assert predict("--camera", 0, "-o", name, *option).is_refusal(r"pictures are not kept.* no \.mp4")
+
+
+def test_how_a_table_is_written_needs_a_table() -> None:
+    film(Path("a.mkv"), [RED] * 5)
+    assert predict("a.mkv", "-o", "a.json", "--csv-sep", ";").is_refusal("are for a .csv")
+    assert predict("a.mkv", "-o", "a.csv", "--csv-decimal", ",").is_refusal("another one than --csv-sep")
 
 
 def test_if_all_are_bad_the_exit_code_is_that_of_bad_input() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from hypothesis import strategies as st
 
 from dfer import DferError
 from dfer.inference import Person, Segment, Timeline
-from dfer.inference import timeline as module
 from dfer.inference.flaws import bits, names
+from dfer.inference.timeline_reading import _from_arrow
+from dfer.inference.writers import SUFFIXES, CsvStyle, write
 
 from .toy import EMOTIONS, toy_person, toy_timeline
 
@@ -76,11 +78,40 @@ def test_any_timeline_comes_back(seed: int, count: int, people: int) -> None:
     assert Timeline.from_dict(json.loads(json.dumps(written))).to_dict() == written
 
 
+@given(st.integers(0, 2**32 - 1), st.integers(0, 30))
+def test_files_of_all_kinds_that_are_read_hold_the_same(seed: int, count: int) -> None:
+    generator = np.random.default_rng(seed)
+    probs, boxes = generator.dirichlet(np.ones(3) / 9, count), generator.normal(0, 9, (count, 4))
+    away = generator.random(count) < 0.3
+    probs[away], boxes[away] = np.nan, np.nan
+    flaws = np.where(away, 0, generator.integers(0, 16, count)).astype(np.uint8)
+    files = tuple(f"2024-01-0{index}.png" for index in range(count))
+    # texts that look like dates, numbers or JSON, and whole numbers among fractions
+    segments = (Segment(0, 1, 2, "sad", 0.5), Segment(0.25, 1.5, 2, "angry", 1))
+    person = Person(7, np.arange(count) / 3, probs, boxes, flaws, segments, np.array([1, 0, 0.0]), files, "12:00")
+    timeline = Timeline("2024-01-01", 10.0, EMOTIONS, (person,), fps=3.0, rotate=90, cuts_s=(1.0, 2.5))
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("out.json", "out.parquet", "odd.JSON"):
+            timeline.save(Path(folder) / name)
+            read = Timeline.load(Path(folder) / name)
+            assert read.to_dict() == timeline.to_dict() and read.people[0].files == files
+        text = (Path(folder) / "out.json").read_text(encoding="utf-8")
+        assert json.loads(text) == timeline.to_dict()
+        (Path(folder) / "pretty.json").write_text(json.dumps(json.loads(text), indent=2))
+        assert Timeline.load(Path(folder) / "pretty.json").to_dict() == timeline.to_dict()
+
+
+def test_large_files_are_read_without_an_object_for_each_number(tmp_path: Path) -> None:
+    toy_timeline(toy_person(0), toy_person(1)).save(tmp_path / "out.json")
+    read = _from_arrow((tmp_path / "out.json").read_bytes(), source="out.json")
+    assert read is not None and read.to_dict() == toy_timeline(toy_person(0), toy_person(1)).to_dict()
+
+
 def test_a_video_without_a_face_is_a_timeline_without_people(tmp_path: Path) -> None:
     empty = Timeline("clip.mp4", 2.0, EMOTIONS, ())
-    for name in ("out.json", "out.csv", "out.srt"):
+    for name in ("out.json", "out.csv", "out.srt", "out.parquet", "out.html"):
         empty.save(tmp_path / name)
-    assert Timeline.load(tmp_path / "out.json").people == ()
+    assert Timeline.load(tmp_path / "out.json").people == Timeline.load(tmp_path / "out.parquet").people == ()
     assert (tmp_path / "out.srt").read_text() == "" and len(pd.read_csv(tmp_path / "out.csv")) == 0
 
 
@@ -154,25 +185,32 @@ def test_the_table_has_a_row_for_each_person_and_time(tmp_path: Path) -> None:
     assert table["flaws"][1] == "small dark" and np.isnan(table["entropy"][2])
 
 
-def test_subtitles_name_all_that_shows_at_a_time(tmp_path: Path) -> None:
-    first = toy_person(0, segments=(Segment(0, 1, 2, "sad", 0.9), Segment(1, 2, 3661.5, "angry", 0.6)))
-    toy_timeline(first).save(tmp_path / "out.srt")
-    assert (tmp_path / "out.srt").read_text() == (
-        "1\n00:00:00,000 --> 00:00:01,000\nsad 90%\n\n"
-        "2\n00:00:01,000 --> 00:00:02,000\nsad 90%\nangry 60%\n\n"
-        "3\n00:00:02,000 --> 01:01:01,500\nangry 60%\n"
-    )
+def test_a_table_for_excel_in_europe(tmp_path: Path) -> None:
+    write(toy_timeline(), tmp_path / "out.csv", style=CsvStyle(";", ","))
+    data = (tmp_path / "out.csv").read_bytes()
+    assert data.startswith(b"\xef\xbb\xbfperson;time_s;angry;"), "Excel knows UTF-8 by its mark"
+    assert b"\n0;0,1;0,7;0,2;0,1;" in data
+    table = pd.read_csv(tmp_path / "out.csv", sep=";", decimal=",")
+    assert table.equals(pd.DataFrame(toy_timeline().to_dataframe().replace("", np.nan)).astype(table.dtypes))
 
 
-def test_subtitles_tell_people_apart_and_leave_pauses(tmp_path: Path) -> None:
-    people = (
-        toy_person(0, segments=(Segment(0, 0, 1, "sad", 0.9),)),
-        toy_person(1, segments=(Segment(2, 2, 3, "sad", 0.8),)),
-    )
-    toy_timeline(*people).save(tmp_path / "out.srt")
-    text = (tmp_path / "out.srt").read_text()
-    assert "person 0: sad 90%" in text and "00:00:02,000 --> 00:00:03,000\nperson 1: sad 80%" in text
-    assert text.count("-->") == 2
+@pytest.mark.parametrize(("sep", "decimal"), [(",", ","), ("", "."), (";;", "."), ('"', "."), ("a", "."), (";", "x")])
+def test_tables_that_nobody_could_read_are_refused(sep: str, decimal: str) -> None:
+    with pytest.raises(DferError, match="--csv-"):
+        CsvStyle(sep, decimal)
+
+
+@pytest.mark.parametrize("data", [b"PAR1", b"PAR1" + bytes(40) + b"PAR1"])
+def test_a_damaged_parquet_file_is_refused(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "out.parquet").write_bytes(data)
+    with pytest.raises(DferError, match=r"out\.parquet: not a timeline"):
+        Timeline.load(tmp_path / "out.parquet")
+
+
+def test_a_parquet_file_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    pd.DataFrame({"person": [0]}).to_parquet(tmp_path / "out.parquet")
+    with pytest.raises(DferError, match=r"out\.parquet: expected the format"):
+        Timeline.load(tmp_path / "out.parquet")
 
 
 def test_another_suffix_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
@@ -181,8 +219,8 @@ def test_another_suffix_is_refused_and_nothing_is_written(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_suffix_that_is_promised_is_of_one_kind() -> None:
-    assert set(module.SUFFIXES) == {".json", ".csv", ".srt", ".png", ".svg", ".pdf", ".mp4"}
+def test_every_suffix_that_is_promised_has_a_writer() -> None:
+    assert set(SUFFIXES) == {".json", ".csv", ".parquet", ".srt", ".html", ".png", ".svg", ".pdf", ".mp4"}
 
 
 @pytest.mark.parametrize("flags", range(16))

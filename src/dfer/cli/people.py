@@ -24,7 +24,9 @@ def people(
     ] = None,
     out: Annotated[
         list[Path] | None,
-        typer.Option("--out", "-o", help="Files .json .csv .srt .mp4 .png .svg .pdf; default: the timeline itself."),
+        typer.Option(
+            "--out", "-o", help="Files such as .json .csv .srt .html .mp4 .png; default: the timeline itself."
+        ),
     ] = None,
 ) -> None:
     """Show who is in a timeline; give people names; make one of two."""

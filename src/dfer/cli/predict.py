@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,8 @@ from dfer.errors import DferError, UnwritableError, listed
 if TYPE_CHECKING:
     from dfer.inference import Person, Predictor, Reading, Timeline
     from dfer.inference.batch import Video
+    from dfer.inference.summary import Summary
+    from dfer.inference.writers import CsvStyle
     from dfer.video.stream import Span
 
 BAR = 24
@@ -41,6 +43,25 @@ class How:
     rotate: int | None
 
 
+@dataclass(frozen=True)
+class Job:
+    """A video, and what is written of it and said.
+
+    Attributes:
+        video: what is read.
+        paths: the files to write.
+        style: of a .csv among them.
+        in_full: whether segments and distributions are said, too.
+        place: such as "3 of 47"; "" for a single video.
+    """
+
+    video: Video
+    paths: tuple[Path, ...]
+    style: CsvStyle
+    in_full: bool
+    place: str = ""
+
+
 @app.command()
 def predict(
     videos: Annotated[
@@ -52,7 +73,8 @@ def predict(
         typer.Option(
             "--out",
             "-o",
-            help="A file .json .csv .srt .mp4 .png .svg .pdf; a folder; or a path with {name} in it. May be repeated.",
+            help="A file .json .csv .parquet .srt .html .mp4 .png .svg .pdf; a folder; or a path with {name} in it. "
+            "Of several videos, a .csv or .xlsx has a row a video and person. May be repeated.",
         ),
     ] = None,
     format_: Annotated[
@@ -76,12 +98,15 @@ def predict(
         ),
     ] = None,
     people: Annotated[int | None, typer.Option(min=1, help="Follow at most so many people.")] = None,
+    csv_sep: Annotated[str, typer.Option(help="Between the columns of a .csv; ; for Excel in most of Europe.")] = ",",
+    csv_decimal: Annotated[str, typer.Option(help="The decimal sign in a .csv: . or ,")] = ".",
     device: Annotated[
         str, typer.Option(help="cpu, cuda, ... as torch names it; auto: a GPU where there is one.")
     ] = "auto",
 ) -> None:
     """Read the emotions of faces in videos: who shows what, when."""
-    from dfer.inference.batch import Video, destinations, find_videos
+    from dfer.inference.batch import Video, destinations, find_videos, split_outs
+    from dfer.inference.writers import CsvStyle
     from dfer.video.stream import TURNS, Span
 
     if rotate not in (None, *TURNS) or (fps is not None and not 0 < fps < math.inf):
@@ -90,17 +115,21 @@ def predict(
         raise DferError("expected videos, or a camera: dfer predict clip.mp4, or dfer predict --camera 0")
     span = Span(seconds(start), None if end is None else seconds(end), every)
     found = [Video(Path(f"camera_{camera}"), f"camera_{camera}")] if camera is not None else find_videos(videos or [])
-    places = destinations(found, out or [], format_ or [])
+    style = CsvStyle(csv_sep.replace("\\t", "\t"), csv_decimal)
+    summaries, outs = split_outs(videos or [], found, out or [])
+    places = destinations(found, outs, format_ or [])
+    jobs = [Job(video, places[video], style, in_full=not out) for video in found]
+    _check_outputs([*summaries, *(path for job in jobs for path in job.paths)], style, camera)
     from dfer.inference import Predictor
 
     predictor = Predictor.from_pretrained(model, device=device)
     how = How(span, people, fps, rotate)
     if camera is not None:
-        _finish(_watch(predictor, camera, how), places[found[0]], "")
-    elif len(found) == 1:
-        _read(predictor, found[0], how, places[found[0]])
+        _finish(_watch(predictor, camera, how), jobs[0], "")
+    elif len(found) == 1 and not summaries:
+        _read(predictor, jobs[0], how)
     else:
-        _read_all(predictor, places, how)
+        _read_all(predictor, jobs, how, summaries)
 
 
 @app.command()
@@ -130,25 +159,59 @@ def seconds(text: str) -> float:
     return sum(part * (1, 60, 3600)[power] for power, part in enumerate(reversed(parts)))
 
 
-def _read_all(predictor: Predictor, places: dict[Video, tuple[Path, ...]], how: How) -> None:
-    """One after the other; who fails is named, and the rest goes on. Exit code 1 if some failed, 2 if all."""
-    failed = 0
-    for video, paths in places.items():
-        try:
-            _read(predictor, video, how, paths)
-        except UnwritableError:
-            raise
-        except DferError as error:
-            failed += 1
-            errors.print(Text.assemble(("error:", "bold red"), f" {' '.join(str(error).split())}"), soft_wrap=True)
-    if failed:
-        errors.print(f"{failed} of {len(places)} videos could not be read", highlight=False)
-        raise typer.Exit(2 if failed == len(places) else 1)
+def _check_outputs(paths: list[Path], style: CsvStyle, camera: int | None) -> None:
+    """Refuse, before anything is read, what cannot be written in the end."""
+    from dfer.inference.writers import CsvStyle
+
+    suffixes = {path.suffix.lower() for path in paths}
+    if camera is not None and ".mp4" in suffixes:
+        raise DferError(
+            "a camera's pictures are not kept, so nothing can be drawn into them and no .mp4 written; choose another "
+            "output such as .json or .png, or record a film first and read that"
+        )
+    if style != CsvStyle() and ".csv" not in suffixes:
+        raise DferError("--csv-sep and --csv-decimal are for a .csv; name one with -o, or leave them out")
 
 
-def _read(predictor: Predictor, video: Video, how: How, paths: tuple[Path, ...]) -> None:
+def _read_all(predictor: Predictor, jobs: list[Job], how: How, summaries: list[Path]) -> None:
+    """One after the other; who fails is named, and the rest goes on. Exit code 1 if some failed, 2 if all.
+
+    Summaries are written at the beginning, to see that they can be, and at the end, also where that comes early.
+    """
+    from dfer.inference.summary import Summary
+
+    summary = Summary()
+    _summarise(summary, summaries, jobs[0].style)
+    try:
+        for number, job in enumerate(jobs, 1):
+            try:
+                summary.add(_read(predictor, replace(job, place=f"{number} of {len(jobs)}"), how))
+            except UnwritableError:
+                raise
+            except DferError as error:
+                summary.fail(job.video.path, error)
+                told = f" {' '.join(str(error).split())}"
+                errors.print(Text.assemble(("error:", "bold red"), told), soft_wrap=True)
+    finally:
+        _summarise(summary, summaries, jobs[0].style)
+        arrow = " -> " + ", ".join(map(str, summaries)) if summaries else ""
+        say("\n" + "\n".join(summary.totals()) + arrow)
+    if summary.failed:
+        errors.print(f"{summary.failed} of {len(jobs)} videos could not be read", highlight=False)
+        raise typer.Exit(2 if summary.failed == len(jobs) else 1)
+
+
+def _summarise(summary: Summary, paths: list[Path], style: CsvStyle) -> None:
+    from dfer.inference.summary import write_summary
+
+    for path in paths:
+        write_summary(summary, path, style=style)
+
+
+def _read(predictor: Predictor, job: Job, how: How) -> Timeline:
     from dfer.video.decoding import length_s
 
+    video = job.video
     begin, span, fps = time.monotonic(), how.span, how.fps
     turn = predictor.upright_turn(video.path, span=span, fps=fps) if how.rotate is None else how.rotate
     recording = predictor.recording(video.path, fps=fps, rotate=turn)
@@ -160,23 +223,30 @@ def _read(predictor: Predictor, video: Video, how: How, paths: tuple[Path, ...])
     )  # fmt: skip
     looked_at = 0.0
     with progress:
-        task = progress.add_task(video.path.name, total=end_s - span.start_s if end_s > span.start_s else None, note="")
+        name = f"{job.place}  {video.path.name}".lstrip()
+        task = progress.add_task(name, total=end_s - span.start_s if end_s > span.start_s else None, note="")
         for moment in predictor.stream(video.path, span=span, people=how.people, fps=fps, rotate=turn):
             recording.add(moment)
             looked_at = moment.time_s - span.start_s
             speed = f"{looked_at:.0f} s, {looked_at / (time.monotonic() - begin):.1f}x real time"
             progress.update(task, completed=looked_at, note=speed)
-    _finish(recording.timeline(), paths, f", {looked_at / (time.monotonic() - begin):.1f}x real time")
+    timeline = recording.timeline()
+    _finish(timeline, job, f", {looked_at / (time.monotonic() - begin):.1f}x real time")
+    return timeline
 
 
-def _finish(timeline: Timeline, paths: tuple[Path, ...], speed: str) -> None:
-    for path in paths:
-        timeline.save(path)
+def _finish(timeline: Timeline, job: Job, speed: str) -> None:
+    """Write what is wanted of a video, and say in a line what it shows; all of it where nothing is written."""
+    from dfer.inference.summary import NOBODY, strongest
+    from dfer.inference.writers import write
+
+    for path in job.paths:
+        write(timeline, path, style=job.style)
     count = len(timeline.people)
-    told = f"{count} {'person' if count == 1 else 'people'}" if count else "no face was found"
-    arrow = " -> " + ", ".join(map(str, paths)) if paths else ""
-    say(f"{timeline.video}: {timeline.duration_s:.1f} s, {told}{speed}{arrow}")
-    if not paths:
+    told = f"{count} {'person' if count == 1 else 'people'}, {strongest(timeline)}" if count else NOBODY
+    arrow = " -> " + ", ".join(map(str, job.paths)) if job.paths else ""
+    say(f"{job.place}  {timeline.video}: {timeline.duration_s:.1f} s, {told}{speed}{arrow}".lstrip())
+    if job.in_full:
         _show(timeline)
 
 

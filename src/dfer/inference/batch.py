@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dfer.errors import DferError, listed, nearest
-from dfer.inference.timeline import SUFFIXES
+from dfer.inference.summary import SUFFIXES as SUMMARIES
+from dfer.inference.writers import SUFFIXES
 from dfer.video.folders import survey
 from dfer.video.frames import natural_key
 from dfer.video.playlists import is_address
@@ -78,6 +79,24 @@ def _inside(path: Path) -> list[tuple[Path, Path]]:
     return read
 
 
+def split_outs(named: Sequence[Path], videos: Sequence[Video], outs: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """The files that hold a row a video and person, and the other outputs.
+
+    A .csv is such a summary where a folder of videos or several videos are read and it has no {name} in it; else it is
+    the table of the one video. An .xlsx always is.
+    """
+    several = len(videos) > 1 or [video.path for video in videos] != list(named)
+    summaries = [
+        out
+        for out in dict.fromkeys(outs)
+        if NAME not in str(out)
+        and not out.is_dir()
+        and out.suffix.lower() in SUMMARIES
+        and (several or out.suffix.lower() not in SUFFIXES)
+    ]
+    return summaries, [out for out in outs if out not in summaries]
+
+
 def destinations(
     videos: Sequence[Video], outs: Sequence[Path], formats: Sequence[str] = ()
 ) -> dict[Video, tuple[Path, ...]]:
@@ -118,5 +137,5 @@ def _paths(video: Video, out: Path, formats: list[str]) -> list[Path]:
     if NAME not in str(out) and _is_folder(out):
         return [out / f"{video.name}{suffix}" for suffix in formats or [".json"]]
     if out.suffix.lower() not in SUFFIXES:
-        raise DferError(f"{out}: expected a file {', '.join(SUFFIXES)}, or a folder")
+        raise DferError(f"{out}: expected a file {', '.join(SUFFIXES)}, an .xlsx (a row a person), or a folder")
     return [Path(str(out).replace(NAME, video.name))]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import html
 import io
-import math
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
 from dfer.files import replacing
+from dfer.inference.bands import clock, pieces
 from dfer.inference.colours import colours
 from dfer.inference.segments import Segment
 from dfer.inference.thumbnails import Thumbnail, choose_peaks, thumbnails
@@ -33,11 +33,13 @@ MOST_PEOPLE = 6
 """Rows of a figure: those who are seen longest."""
 MOST_PEAKS = 9
 """Thumbnails of a row."""
-MOST_ROWS = 1500
-"""Times that are drawn; of more, means are."""
-NAMED = 0.08
-"""An emotion that nowhere is more likely than this is drawn, but not in the legend."""
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 8.0, 1.15, 0.32, 0.66, 0.5
+NAMED = 0.005
+"""An emotion that nowhere is more likely than this is not in the legend: its band is too thin to be seen."""
+LEGEND_ROW = 0.17
+"""Height of a row of the legend, inches."""
+LEGEND_MARK, LEGEND_LETTER = 0.34, 0.072
+"""Widths of an entry of the legend without its name, and of a letter of it, inches."""
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 8.0, 1.35, 0.32, 0.66, 0.5
 """Of the figure and its margins, inches."""
 BAND, FACE, GAP = 1.0, 0.62, 0.3
 """Heights of a row's bands and of its thumbnails, and the distance between rows, inches."""
@@ -58,17 +60,24 @@ SUFFIX_METADATA: dict[str, dict[str, Any]] = {
 def plot(timeline: Timeline) -> Figure:
     """The figure; see `Timeline.plot`."""
     people = _drawn(timeline)
-    peaks = {person.id: choose_peaks(person, timeline.duration_s, MOST_PEAKS) for person in people}
+    peaks = {
+        person.id: choose_peaks(person, timeline.emotions.emotions, timeline.duration_s, MOST_PEAKS)
+        for person in people
+    }
     faces = thumbnails(timeline, peaks)
     with mpl.rc_context(STYLE):
         strip = FACE + 0.22 if any(faces.values()) else 0.0
         row = BAND + strip + GAP
-        height = TOP + BOTTOM + max(len(people), 1) * row - GAP
+        named = _named(timeline, people)
+        columns = _columns(named)
+        top = TOP + LEGEND_ROW * (-(-len(named) // columns) - 1 if named else 0)
+        height = top + BOTTOM + max(len(people), 1) * row - GAP
         figure = Figure(figsize=(WIDTH, height), dpi=200)
         FigureCanvasAgg(figure)
         _head(figure, timeline, people)
+        _legend(figure, timeline, named, columns)
         for position, person in enumerate(people):
-            bottom = height - TOP - position * row - strip - BAND
+            bottom = height - top - position * row - strip - BAND
             axes = figure.add_axes((LEFT / WIDTH, bottom / height, (WIDTH - LEFT - RIGHT) / WIDTH, BAND / height))
             _bands(axes, person, timeline)
             _time_axis(axes, timeline.duration_s, last=position == len(people) - 1)
@@ -106,7 +115,7 @@ def _drawn(timeline: Timeline) -> list[Person]:
 
 
 def _head(figure: Figure, timeline: Timeline, people: list[Person]) -> None:
-    """What video it is, who is not drawn, and which colour is what."""
+    """What video it is, and who is not drawn."""
     height = figure.get_figheight()
     left_out = len(timeline.people) - len(people)
     more = f", {left_out} more not drawn" if left_out else ""
@@ -116,16 +125,32 @@ def _head(figure: Figure, timeline: Timeline, people: list[Person]) -> None:
     count = f"{len(timeline.people)} {'person' if len(timeline.people) == 1 else 'people'}{more}"
     told = f"{clock(timeline.duration_s)}, {count}"
     figure.text(1 - RIGHT / WIDTH, 1 - 0.24 / height, told, color=SOFT, ha="right")
-    shade = colours(timeline.emotions.emotions)
-    named = [
+
+
+def _named(timeline: Timeline, people: list[Person]) -> list[str]:
+    """The emotions whose bands can be seen, however thin."""
+    return [
         emotion
         for k, emotion in enumerate(timeline.emotions)
         if any(np.nanmax(person.probs[:, k], initial=0) >= NAMED for person in people)
     ]
+
+
+def _columns(named: list[str]) -> int:
+    """Columns of the legend, so that it fits and its rows are about as long."""
+    widest = LEGEND_MARK + LEGEND_LETTER * max(map(len, named), default=0)
+    most = max(1, int((WIDTH - LEFT - RIGHT) / widest))
+    rows = max(1, -(-len(named) // most))
+    return max(1, -(-len(named) // rows))
+
+
+def _legend(figure: Figure, timeline: Timeline, named: list[str], columns: int) -> None:
+    """Which colour is what."""
+    shade = colours(timeline.emotions.emotions)
     if named:
         figure.legend(
             handles=[Patch(color=shade[emotion], label=emotion) for emotion in named],
-            loc="upper left", bbox_to_anchor=((LEFT - 0.06) / WIDTH, 1 - 0.3 / height), ncols=len(named),
+            loc="upper left", bbox_to_anchor=((LEFT - 0.06) / WIDTH, 1 - 0.3 / figure.get_figheight()), ncols=columns,
             frameon=False, handlelength=0.9, handleheight=0.9, columnspacing=1.2, handletextpad=0.4, borderpad=0,
         )  # fmt: skip
 
@@ -145,6 +170,7 @@ def _bands(axes: Any, person: Person, timeline: Timeline) -> None:
     axes.vlines(timeline.cuts_s, 0, 1, colors=INK, linewidth=0.6, linestyles="dashed")
     axes.set(ylim=(0, 1), yticks=[0, 0.5, 1])
     axes.set_yticklabels(["0", "", "1"], color=SOFT)
+    axes.set_ylabel("probability", color=SOFT, labelpad=-2, size=7.5)
     axes.tick_params(length=2, width=0.6, color=SOFT)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -152,17 +178,11 @@ def _bands(axes: Any, person: Person, timeline: Timeline) -> None:
         top = int(person.overall.argmax())
         name = timeline.emotions[top]
         axes.text(
-            -0.045,
-            0.72,
-            _short(person.label),
-            transform=axes.transAxes,
-            ha="right",
-            color=INK,
-            weight="bold",
+            -0.065, 0.72, _short(person.label), transform=axes.transAxes, ha="right", color=INK, weight="bold",
             parse_math=False,
-        )
-        axes.text(-0.045, 0.5, name, transform=axes.transAxes, ha="right", color=shade[name])
-        axes.text(-0.045, 0.28, f"{person.overall[top]:.0%}", transform=axes.transAxes, ha="right", color=SOFT)
+        )  # fmt: skip
+        axes.text(-0.065, 0.5, name, transform=axes.transAxes, ha="right", color=shade[name])
+        axes.text(-0.065, 0.28, f"{person.overall[top]:.0%}", transform=axes.transAxes, ha="right", color=SOFT)
 
 
 def _short(name: str) -> str:
@@ -207,23 +227,6 @@ def _caption(picture: Any, segment: Segment, shade: dict[str, str]) -> None:
     picture.set_title(segment.emotion, size=7.5, color=shade[segment.emotion], pad=2.5)
 
 
-def pieces(person: Person, duration_s: float) -> list[tuple[Floats, Floats]]:
-    """Times and probs of each stretch with a face, thinned to `MOST_ROWS` in all, each row as wide as it lasts."""
-    step = float(np.median(np.diff(person.times))) if len(person.times) > 1 else duration_s or 1.0
-    seen = np.flatnonzero(person.seen)
-    rows_a_bin = max(1, math.ceil(len(seen) / MOST_ROWS))
-    found = []
-    for stretch in np.split(seen, np.flatnonzero(np.diff(seen) > 1) + 1):
-        if not len(stretch):
-            continue
-        parts = np.array_split(stretch, max(1, math.ceil(len(stretch) / rows_a_bin)))
-        times = np.array([person.times[part].mean() for part in parts])
-        probs = np.array([person.probs[part].mean(axis=0) for part in parts])
-        ends = [person.times[stretch[0]], person.times[stretch[-1]] + step]
-        found.append((np.concatenate([ends[:1], times, ends[1:]]), np.concatenate([probs[:1], probs, probs[-1:]])))
-    return found
-
-
 def spread(wanted: list[float], width: float, low: float, high: float) -> list[float]:
     """Places in order, at least `width` apart and from `low` to `high`, near those that are wanted (increasing).
 
@@ -238,16 +241,3 @@ def spread(wanted: list[float], width: float, low: float, high: float) -> list[f
         places[index] = min(places[index], limit)
         limit = places[index] - width
     return places
-
-
-def clock(seconds: float) -> str:
-    """Seconds as one reads them.
-
-    >>> clock(2.4), clock(95), clock(3725)
-    ('2.4 s', '1:35', '1:02:05')
-    """
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    whole = round(seconds)
-    minutes = f"{whole // 60 % 60:02}:{whole % 60:02}"
-    return f"{whole // 3600}:{minutes}" if whole >= 3600 else minutes.lstrip("0")

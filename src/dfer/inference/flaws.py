@@ -44,6 +44,11 @@ def names(flaws: int) -> str:
     return " ".join(name for bit, name in enumerate(FLAWS) if flaws >> bit & 1)
 
 
+def all_names() -> npt.NDArray[np.object_]:
+    """(256,) the names for all bits, to look up those of many rows at once."""
+    return np.array([names(flaws) for flaws in range(256)], dtype=object)
+
+
 def bits(text: str) -> int:
     """The inverse of `names`.
 

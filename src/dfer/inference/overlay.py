@@ -1,11 +1,12 @@
 """A timeline drawn into its video: a box around each face, its emotion, and bars of all of them beside it.
 
 The video is decoded once more; between frames that were looked at, boxes and bars go over evenly. Times are those of
-the video, or begin at 0 with the part that was looked at. Sound is not kept.
+the video, or begin at 0 with the part that was looked at. The sound of that part is kept.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from dfer.errors import DferError
 from dfer.files import replacing
 from dfer.inference.colours import colours, rgb
-from dfer.inference.lettering import Colour, tint, write
+from dfer.inference.lettering import Colour, mask, tint
 from dfer.inference.timeline import Person, Timeline
 from dfer.video.detection import shrunk
 from dfer.video.stream import Span, stream
@@ -31,8 +32,19 @@ LONG_SIDE = 1920
 """A larger video is shrunk to this, pixels."""
 SHORT_SIDE = 480
 """A smaller one is enlarged to this: letters must be legible."""
-UNIT = 360
-"""Letters and lines are made for a picture of this height, pixels, and grow with it."""
+UNIT, UNIT_LONG = 360, 960
+"""Letters and lines are made for a picture whose short, or long, side has so many pixels, and grow with it."""
+ROW, LETTERS, NAMES, BARS, MARGIN = 13, 11, 64, 66, 8
+"""Of the panel of bars, in those units: heights of a row and its letters, widths of names, of bars, of the margins."""
+TAG, TAG_LETTERS = 17, 13
+"""Heights of the words on top of a face and of their letters, in those units."""
+LEGIBLE = 0.6
+"""Words are made smaller, to be no wider than this share of the picture, or than `WIDER` faces, down to `LEAST`."""
+WIDER = 2.0
+LEAST = 10
+"""Height of the smallest letters, pixels."""
+SMALLER = (1.0, 0.75, 0.5, 0.35)
+"""Where bars find no room, smaller ones are tried."""
 PAPER: Colour = (18, 20, 24)
 WHITE: Colour = (255, 255, 255)
 PALE: Colour = (176, 182, 190)
@@ -54,6 +66,12 @@ class Rectangle:
         return (
             self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
         )
+
+    def shared(self, other: Rectangle) -> int:
+        """How many pixels they share."""
+        wide = min(self.right, other.right) - max(self.left, other.left)
+        tall = min(self.bottom, other.bottom) - max(self.top, other.top)
+        return max(wide, 0) * max(tall, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,11 +96,21 @@ def write_overlay(timeline: Timeline, path: Path) -> None:
     whole = next(stream(timeline.video, fps=timeline.fps)).time_s >= first.time_s
     begin_s = 0.0 if whole else first.time_s
     height, width = _sized(first.pixels)[0].shape[:2]
-    with replacing(path) as partial, VideoWriter(partial, height, width) as writer:
+    sound = (Path(timeline.video), begin_s, math.inf if _is_last(timeline) else timeline.duration_s)
+    with replacing(path) as partial, VideoWriter(partial, height, width, sound=sound) as writer:
         for shown in chain([first], frames):
             picture, scale = _sized(shown.pixels)
             draw_faces(picture, list(faces_at(timeline, shown.time_s, scale)), timeline)
             writer.write(picture, shown.time_s - begin_s, shown.end_s - begin_s)
+
+
+def _is_last(timeline: Timeline) -> bool:
+    """Whether no frame comes after those that were looked at."""
+    span = Span(start_s=timeline.duration_s + 0.001)
+    try:
+        return next(stream(timeline.video, span=span, fps=timeline.fps), None) is None
+    except DferError:
+        return True
 
 
 def _sized(frame: Frames) -> tuple[Frames, float]:
@@ -129,8 +157,8 @@ def _row_at(person: Person, time_s: float) -> tuple[Floats, Floats] | None:
 
 def draw_faces(picture: Frames, faces: list[Shown], timeline: Timeline) -> None:
     """Draw into a picture (H, W, 3) uint8: boxes, names, and bars where there is room for them."""
-    unit = max(0.5, picture.shape[0] / UNIT)
     emotions = timeline.emotions.emotions
+    unit = _unit(picture, len(emotions))
     shade = [rgb(colour) for colour in colours(emotions).values()]
     known = {person.id: person.name or str(person.id) for person in timeline.people}
     several = len(known) > 1 or any(person.name for person in timeline.people)
@@ -141,49 +169,102 @@ def draw_faces(picture: Frames, faces: list[Shown], timeline: Timeline) -> None:
         corners = (face.box.left, face.box.top), (face.box.right, face.box.bottom)
         cv2.rectangle(picture, *corners, shade[top], line, cv2.LINE_AA)
         words = f"{known[face.id]}  " * several + f"{emotions[top]} {face.probs[top]:.0%}"
-        _tag(picture, words, face.box, unit, shade[top])
+        taken.append(_tag(picture, words, face.box, unit, shade[top]))
     for face in faces:
-        panel = _room(face.box, taken, picture, unit, len(emotions))
+        sizes = [unit * share for share in SMALLER if share == 1 or LETTERS * unit * share >= LEAST]
+        panels = ((_room(face.box, taken, picture, size, len(emotions)), size) for size in sizes)
+        panel, size = next(((panel, size) for panel, size in panels if panel is not None), (None, unit))
+        if panel is None and len(faces) == 1:  # a face that fills the picture
+            panel = max(_corners(picture, unit, len(emotions)), key=lambda corner: -corner.shared(face.box))
         if panel is not None:
             taken.append(panel)
-            _bars(picture, panel, unit, [*zip(emotions, face.probs.tolist(), shade, strict=True)])
+            _bars(picture, panel, size, [*zip(emotions, face.probs.tolist(), shade, strict=True)])
 
 
-def _tag(picture: Frames, words: str, box: Rectangle, unit: float, colour: Colour) -> None:
-    """The emotion on a ground of its colour, on top of the box, or inside where there is no room."""
-    height = round(13 * unit)
-    measured = np.zeros((1, 1, 3), np.uint8)
-    width = write(measured, words, (0, 0), height, colour=WHITE, bold=True) + round(8 * unit)
-    tall = round(17 * unit)
-    top = box.top - tall if box.top >= tall else max(box.top, 0)
-    left = min(max(box.left - max(1, round(0.8 * unit)), 0), max(picture.shape[1] - width, 0))
-    tint(picture, (left, top), np.full((tall, width), 255, np.uint8), colour)
-    write(picture, words, (left + round(4 * unit), top + round(1.5 * unit)), height, colour=WHITE, bold=True)
+def _unit(picture: Frames, count: int) -> float:
+    """Pixels of a unit: as large as the picture allows, so that a panel of bars fits into it."""
+    height, width = picture.shape[:2]
+    wanted = max(min(height, width) / UNIT, max(height, width) / UNIT_LONG)
+    panel = 0.9 * min(height / (ROW * count + MARGIN), width / (NAMES + BARS + MARGIN))
+    return float(max(0.5, min(wanted, panel)))
+
+
+def _tag(picture: Frames, words: str, box: Rectangle, unit: float, colour: Colour) -> Rectangle:
+    """The emotion on a ground of its colour, on top of the box, or inside where there is no room; says where it is."""
+    height, width = picture.shape[:2]
+    letters = TAG_LETTERS * unit
+    wide = mask(words, round(letters), bold=True).shape[1] / letters  # of letters of one pixel
+    most = min(max(WIDER * (box.right - box.left), LEGIBLE * LEAST * wide), LEGIBLE * width)
+    letters = max(LEAST, min(letters, most / wide))
+    unit = letters / TAG_LETTERS
+    ink = mask(words, round(letters), bold=True)
+    size = (round(TAG * unit), ink.shape[1] + round(8 * unit))
+    top = box.top - size[0] if box.top >= size[0] else box.top
+    top = max(min(top, height - size[0]), 0)
+    left = max(min(box.left - max(1, round(0.8 * unit)), width - size[1]), 0)
+    tint(picture, (left, top), np.full(size, 255, np.uint8), colour)
+    tint(picture, (left + round(4 * unit), top + round(1.5 * unit)), ink, WHITE)
+    return Rectangle(left, top, left + size[1], top + size[0])
 
 
 def _room(box: Rectangle, taken: list[Rectangle], picture: Frames, unit: float, count: int) -> Rectangle | None:
-    """A place for the bars beside a face that covers no other one; None if there is none."""
-    width, height, gap = round(138 * unit), round((13 * count + 8) * unit), round(6 * unit)
-    top = min(max(box.top, gap), picture.shape[0] - height - gap)
-    for left in (box.right + gap, box.left - gap - width):
-        place = Rectangle(left, top, left + width, top + height)
-        inside = place.left >= 0 and place.right <= picture.shape[1] and place.top >= 0
+    """A place for the bars beside a face, or above or below it, that covers no other one; None if there is none."""
+    height, width = picture.shape[:2]
+    size, gap = _panel(unit, count), round(6 * unit)
+    tall, wide = size
+    top = max(min(box.top, height - tall - gap), gap)
+    left = max(min(box.left, width - wide - gap), gap)
+    places = [
+        (box.right + gap, top), (box.left - gap - wide, top),
+        (left, box.bottom + gap), (left, box.top - gap - tall - round(TAG * unit)),
+    ]  # fmt: skip
+    for x, y in places:
+        place = Rectangle(x, y, x + wide, y + tall)
+        inside = x >= 0 and y >= 0 and place.right <= width and place.bottom <= height
         if inside and not any(place.meets(other) for other in taken):
             return place
     return None
 
 
+def _panel(unit: float, count: int) -> tuple[int, int]:
+    """Height and width of the bars, pixels."""
+    return round((ROW * count + MARGIN) * unit), round((NAMES + BARS + MARGIN) * unit)
+
+
+def _corners(picture: Frames, unit: float, count: int) -> list[Rectangle]:
+    """The places for the bars in the corners of the picture, those below first."""
+    height, width = picture.shape[:2]
+    tall, wide = _panel(unit, count)
+    gap = min(round(6 * unit), (height - tall) // 2, (width - wide) // 2)
+    return [
+        Rectangle(left, top, left + wide, top + tall)
+        for top in (height - tall - gap, gap)
+        for left in (gap, width - wide - gap)
+    ]
+
+
 def _bars(picture: Frames, panel: Rectangle, unit: float, rows: list[tuple[str, float, Colour]]) -> None:
     size = (panel.bottom - panel.top, panel.right - panel.left)
     tint(picture, (panel.left, panel.top), np.full(size, SHADE, np.uint8), PAPER)
-    start, full = panel.left + round(64 * unit), round(66 * unit)
+    start, full = panel.left + round(NAMES * unit), round(BARS * unit)
     best = max(share for _, share, _ in rows)
     for position, (name, share, colour) in enumerate(rows):
-        y = panel.top + round((4 + 13 * position) * unit)
+        y = panel.top + round((MARGIN / 2 + ROW * position) * unit)
         ink = WHITE if share == best else PALE
-        write(picture, name, (panel.left + round(6 * unit), y), round(11 * unit), colour=ink)
+        _name(picture, name, (panel.left + round(6 * unit), y), unit, ink)
         tall, long = round(7 * unit), round(full * share)
         middle = y + round(3 * unit)
         tint(picture, (start, middle), np.full((tall, full), 40, np.uint8), WHITE)
         if long:
             tint(picture, (start, middle), np.full((tall, long), 255, np.uint8), colour)
+
+
+def _name(picture: Frames, name: str, place: tuple[int, int], unit: float, colour: Colour) -> None:
+    """The name of an emotion, in smaller letters if it is a long one."""
+    ink = mask(name, round(LETTERS * unit))
+    room = round((NAMES - 8) * unit)
+    if ink.shape[1] > room:
+        size = (room, max(1, round(ink.shape[0] * room / ink.shape[1])))
+        ink = np.asarray(cv2.resize(ink, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        place = (place[0], place[1] + round((LETTERS * unit - size[1]) / 2))
+    tint(picture, place, ink, colour)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dfer.errors import DferError
-from dfer.inference.segments import Segment
+from dfer.inference.segments import SHORTEST_S, Segment
 from dfer.inference.timeline import Person, Timeline
 from dfer.video.stream import Span, stream
 
@@ -53,14 +54,45 @@ def thumbnails(timeline: Timeline, peaks: dict[int, list[Segment]]) -> dict[int,
         return {}
 
 
-def choose_peaks(person: Person, duration_s: float, most: int) -> list[Segment]:
-    """At most so many segments whose apexes lie apart, in the order of time: the surest first, neutral ones last."""
+def choose_peaks(person: Person, emotions: Sequence[str], duration_s: float, most: int) -> list[Segment]:
+    """At most so many segments in the order of time: one of each emotion that occurs, then others that lie apart.
+
+    The surest come first, neutral ones last. An emotion occurs where it has a segment, or where it is the strongest of
+    all for as long as a segment lasts.
+    """
+    ranked = sorted(
+        [*person.segments, *_without_segment(person, emotions, duration_s)],
+        key=lambda one: (one.emotion == "neutral", -one.score),
+    )
     chosen: list[Segment] = []
-    for segment in sorted(person.segments, key=lambda one: (one.emotion == "neutral", -one.score)):
-        apart_s = duration_s / max(most, 1)
-        if len(chosen) < most and all(abs(segment.apex_s - other.apex_s) >= apart_s for other in chosen):
+
+    def lies_apart(segment: Segment) -> bool:
+        return all(abs(segment.apex_s - other.apex_s) >= duration_s / max(most, 1) for other in chosen)
+
+    for emotion in dict.fromkeys(segment.emotion for segment in ranked):
+        own = [segment for segment in ranked if segment.emotion == emotion]
+        chosen.append(next(filter(lies_apart, own), own[0]))
+    for segment in ranked:
+        if len(chosen) < most and lies_apart(segment):
             chosen.append(segment)
-    return sorted(chosen, key=lambda segment: segment.apex_s)
+    return sorted(chosen[:most], key=lambda segment: segment.apex_s)
+
+
+def _without_segment(person: Person, emotions: Sequence[str], duration_s: float) -> list[Segment]:
+    """The peaks of emotions that are the strongest for a while, but never likely enough to have a segment."""
+    seen = person.seen
+    lasting_s = np.diff(person.times, append=max(duration_s, *person.times[-1:]))[seen]
+    strongest = person.probs[seen].argmax(axis=1) if seen.any() else np.zeros(0, np.int64)
+    known = {segment.emotion for segment in person.segments}
+    found = []
+    for k, emotion in enumerate(emotions):
+        leads = strongest == k
+        if emotion not in known and lasting_s[leads].sum() >= SHORTEST_S:
+            rows = np.flatnonzero(seen)[leads]
+            apex = int(rows[person.probs[rows, k].argmax()])
+            time_s = float(person.times[apex])
+            found.append(Segment(time_s, time_s, time_s, emotion, float(person.probs[apex, k])))
+    return found
 
 
 def _face(timeline: Timeline, person: Person, time_s: float) -> Frames:

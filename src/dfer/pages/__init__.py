@@ -1,8 +1,9 @@
 """Pages: HTML files that hold all they show and load nothing, with one style for all of them.
 
-Style, charts (SVG) and filmstrips (JPEG) lie in the file, there is no script, and a content security policy says so to
-the browser. A room that writes a page keeps its template in its own folder `templates`, extends `page.html.jinja`, and
-computes beforehand what the page says and where its marks lie.
+Style, charts (SVG) and filmstrips (JPEG) lie in the file, and a content security policy says so to the browser. There
+is no script, except in the page of a film, which names its own by a hash in that policy. A room that writes a page
+keeps its template in its own folder `templates`, extends `page.html.jinja`, and computes beforehand what the page says
+and where its marks lie.
 """
 
 from __future__ import annotations

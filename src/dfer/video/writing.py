@@ -1,8 +1,10 @@
-"""Frames to a video file (.mp4), each shown from its own time to its own end. Sound is not kept."""
+"""Frames to a video file (.mp4), each shown from its own time to its own end, with the sound of another film."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
+import math
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
@@ -13,6 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dfer.errors import DferError
+from dfer.video.sound import Sound, open_sound
+
+logger = logging.getLogger(__name__)
 
 Frames = npt.NDArray[np.uint8]
 
@@ -33,12 +38,13 @@ class VideoWriter:
         path: the file, .mp4.
         height: of the frames, pixels; an odd one loses its last row, for colours are stored by two.
         width: likewise.
+        sound: the film whose sound is kept, and the part of it, seconds; where that cannot be, it is said.
 
     Raises:
         DferError: frames that cannot be a video.
     """
 
-    def __init__(self, path: Path, height: int, width: int) -> None:
+    def __init__(self, path: Path, height: int, width: int, *, sound: tuple[Path, float, float] | None = None) -> None:
         import av
 
         self.height, self.width = height // 2 * 2, width // 2 * 2
@@ -52,6 +58,17 @@ class VideoWriter:
         self._stream = stream
         self._last = -1
         self._ends: deque[int] = deque()
+        self._sound = self._with_sound(*sound) if sound else None
+
+    def _with_sound(self, film: Path, start_s: float, end_s: float) -> Sound | None:
+        import av
+
+        try:
+            track = open_sound(film)
+            return Sound(track, start_s, end_s, self._container) if track else None
+        except (DferError, av.FFmpegError, ValueError) as error:
+            logger.warning("%s: its sound is not kept: %s", film, error)
+            return None
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -60,6 +77,9 @@ class VideoWriter:
         with _told(), self._container:
             if self._last >= 0:
                 self._mux(self._stream.encode())
+                self._mux_sound(math.inf)
+            if self._sound is not None:
+                self._sound.close()
 
     def write(self, frame: Frames, time_s: float, end_s: float) -> None:
         """The next frame, (H, W, 3) uint8 RGB, and from when to when it is shown, seconds from the beginning."""
@@ -70,7 +90,13 @@ class VideoWriter:
         picture.pts, picture.time_base = self._last, CLOCK
         self._ends.append(max(self._last + 1, round(end_s / CLOCK) if end_s > time_s else 0))
         with _told():
+            self._mux_sound(time_s)
             self._mux(self._stream.encode(picture))
+
+    def _mux_sound(self, until_s: float) -> None:
+        """What is heard before a time; sound and pictures lie side by side in the file."""
+        for packet in self._sound.until(until_s) if self._sound is not None else ():
+            self._container.mux(packet)
 
     def _mux(self, packets: list[Any]) -> None:
         for packet in packets:

@@ -1,0 +1,145 @@
+"""A timeline as a file that can be read again: JSON (`dfer.timeline/1`, see docs/timeline.md) and its twin in Parquet.
+
+A file has a head (what is said once, of the video and of each person) and rows (what is said of each time). Films of
+hours have millions of rows: they go from arrays to text in Arrow, without a Python object for each number.
+`dfer.inference.timeline_reading` is the way back.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dfer.files import replacing
+from dfer.inference import flaws as quality_flaws
+from dfer.inference.segments import Segment
+from dfer.inference.timeline import FORMAT, Person, Timeline
+
+Floats = npt.NDArray[np.float64]
+
+ROWS = ("times_s", "probs", "boxes", "flaws", "files")
+"""The keys of a person that have a value for each time."""
+DECIMALS = {"times_s": 4, "probs": 4, "boxes": 1}
+HEAD = b"dfer.timeline"
+"""The key of a Parquet file's metadata that holds the head, as JSON."""
+
+
+def to_dict(timeline: Timeline) -> dict[str, Any]:
+    """See `Timeline.to_dict`."""
+    people = [head | _plain_rows(person) for head, person in zip(_people_heads(timeline), timeline.people, strict=True)]
+    return _film_head(timeline) | {"people": people}
+
+
+def write_json(timeline: Timeline, path: Path) -> None:
+    """Write a timeline as JSON, person by person, so that memory holds the text of one of them at most."""
+    with replacing(path) as partial, partial.open("wb") as file:
+        file.write(_json(_film_head(timeline))[:-1] + b',"people":[')
+        for number, (head, person) in enumerate(zip(_people_heads(timeline), timeline.people, strict=True)):
+            file.write((b"," if number else b"") + _json(head)[:-1])
+            for key, text in _row_texts(person):
+                file.write(b',"' + key.encode() + b'":' + text)
+            file.write(b"}")
+        file.write(b"]}\n")
+
+
+def write_parquet(timeline: Timeline, path: Path) -> None:
+    """Write a timeline as Parquet: the table of `Timeline.to_dataframe`, with the head in the metadata."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    head = _film_head(timeline) | {"people": _people_heads(timeline)}
+    table = pa.Table.from_pandas(
+        timeline.to_dataframe().drop(columns=["entropy", "shot", "name"], errors="ignore"), preserve_index=False
+    )
+    flaws = table.schema.get_field_index("flaws")
+    table = table.set_column(flaws, "flaws", table["flaws"].cast(pa.string()).dictionary_encode())
+    with replacing(path) as partial:
+        pq.write_table(table.replace_schema_metadata({HEAD: _json(head)}), partial, compression="zstd")
+
+
+def _film_head(timeline: Timeline) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "video": timeline.video,
+        "duration_s": round(timeline.duration_s, 4),
+        **({"fps": timeline.fps} if timeline.fps else {}),
+        **({"rotate": timeline.rotate} if timeline.rotate else {}),
+        "cuts_s": [round(cut_s, 4) for cut_s in timeline.cuts_s],
+        "emotions": list(timeline.emotions),
+    }
+
+
+def _people_heads(timeline: Timeline) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": person.id,
+            **({"name": person.name} if person.name else {}),
+            "segments": [_rounded(segment) for segment in person.segments],
+            "overall": None if np.isnan(person.overall).any() else person.overall.round(4).tolist(),
+        }
+        for person in timeline.people
+    ]
+
+
+def _rounded(segment: Segment) -> dict[str, Any]:
+    return {key: round(value, 4) if isinstance(value, float) else value for key, value in asdict(segment).items()}
+
+
+def _plain_rows(person: Person) -> dict[str, Any]:
+    seen = person.seen.tolist()
+    return {
+        "times_s": person.times.round(DECIMALS["times_s"]).tolist(),
+        "probs": _lists(person.probs.round(DECIMALS["probs"]), seen),
+        "boxes": _lists(person.boxes.round(DECIMALS["boxes"]), seen),
+        "flaws": _flaw_names(person),
+        **({"files": list(person.files)} if person.files else {}),
+    }
+
+
+def _lists(table: Floats, seen: list[bool]) -> list[list[float] | None]:
+    return [row if is_seen else None for row, is_seen in zip(table.tolist(), seen, strict=True)]
+
+
+def _flaw_names(person: Person) -> list[str | None]:
+    found = quality_flaws.all_names()[person.flaws]
+    found[~person.seen] = None
+    return list(found)
+
+
+def _row_texts(person: Person) -> Iterator[tuple[str, bytes]]:
+    """The rows of a person as JSON, key by key."""
+    times, seen = person.times[:, None].round(DECIMALS["times_s"]), person.seen
+    yield "times_s", b"[" + _lines(times).replace(b"\n", b",")[:-1] + b"]"
+    for key in ("probs", "boxes"):
+        table = getattr(person, key).round(DECIMALS[key])
+        lines = _lines(np.where(seen[:, None], table, np.nan))
+        rows = b"[[" + lines.replace(b"\n", b"],[")[:-2] if lines else b"["
+        empty = b"[" + b"," * (table.shape[1] - 1) + b"]"
+        yield key, rows.replace(empty, b"null") + b"]" if not seen.all() else rows + b"]"
+    yield "flaws", _json(_flaw_names(person))
+    if person.files:
+        yield "files", _json(list(person.files))
+
+
+def _lines(table: Floats) -> bytes:
+    """A row a line, its numbers apart by commas, NaN as nothing."""
+    import pyarrow as pa
+    import pyarrow.csv as csv
+
+    columns = [pa.array(np.ascontiguousarray(column), from_pandas=True) for column in table.T]
+    text = io.BytesIO()
+    arrow = pa.table(columns, names=[str(number) for number in range(len(columns))])
+    csv.write_csv(arrow, text, csv.WriteOptions(include_header=False))
+    return text.getvalue()
+
+
+def _json(values: Any) -> bytes:
+    text = json.dumps(values, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", errors="backslashreplace")
