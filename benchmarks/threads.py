@@ -26,9 +26,9 @@ from dfer.training.threads import Threads, usable_cores
 
 CPU = torch.device("cpu")
 PRECISION: Precision = "bf16" if has_bf16(CPU) else "fp32"
-SECONDS = 4.0
+SECONDS = 1.5
 """For which each number of threads trains before the next one does."""
-ROUNDS = 3
+ROUNDS = 2
 NETWORKS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "tiny3d": ({"in_channels": 1}, (16, 1, 6, 48, 48)),
     "frame_gru": ({"in_channels": 1, "stem_stride": 2, "hidden": 64}, (16, 1, 6, 56, 56)),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import entropy
 
+from dfer.cli import terminal
 from dfer.datasets import Manifest, read_source
 from dfer.evaluation.constant import Constant, write_constant
 
@@ -95,7 +96,7 @@ def test_groups_of_the_manifest_are_drawn_whole(runs: Path) -> None:
 def test_constants_of_the_training_part_are_read_from_beside_the_predictions(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(terminal.console, "_width", 200)
     done = here("compare", "plain", "mixed", "-o", "own")
     assert "this test part's own" in " ".join(done.out.split())  # nothing says what was trained on
     emotions = list(toy_predictions(0).emotions)

@@ -120,10 +120,11 @@ def test_a_misspelt_key_of_labels_is_refused_whatever_the_rule(rule: str) -> Non
         choose_clips(recipe(labels={"rule": rule, "smothing": 0.1}), SIX, 1)
 
 
-def test_a_rule_keeps_quiet_about_another_rules_options() -> None:
-    # so that `--set labels.rule=hard` is all that it takes to compare with a recipe of soft labels
-    assert len(choose_clips(recipe(labels={"rule": "hard", "strength": 2.0, "prior": "class"}), SIX.select(
-        SIX.labels >= 0), 2).train) == 3  # fmt: skip
+def test_hard_labels_refuse_the_options_of_other_rules() -> None:
+    labelled = SIX.select(SIX.labels >= 0)
+    assert len(choose_clips(recipe(labels={"rule": "hard"}), labelled, 2).train) == 3
+    with pytest.raises(DferError, match=r"labels\.strength does nothing where labels\.rule = \"hard\""):
+        choose_clips(recipe(labels={"rule": "hard", "strength": 2.0}), labelled, 2)
 
 
 @pytest.mark.parametrize(

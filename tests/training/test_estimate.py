@@ -278,6 +278,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from dfer.datasets import Manifest
+from dfer.evaluation import calibration
 from dfer.training.estimate import estimate_labels
 from tests.training.test_estimate import PLAN, quick
 
@@ -290,6 +291,7 @@ class Killer:
     def epoch(self, row):
         pass
 
+calibration.FEWEST_FOR_TEMPERATURE = 1
 data, folder, out = map(Path, sys.argv[1:4])
 estimate_labels(quick(), Manifest.read(data), folder, plan=PLAN, resume=True, progress=Killer()).write(out)
 """

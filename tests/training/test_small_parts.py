@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dfer import Manifest
+from dfer.cli import terminal
 from dfer.training import train_folds
 
 from ..test_cli import here
@@ -33,7 +34,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_one_test_clip_is_reported_compared_and_spoilt_without_a_claim(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(terminal.console, "_width", 200)
     done = here("evaluate", runs / "a", runs / "b", "-o", runs / "out")
     assert done.code == 0, done.err
     said = " ".join(done.out.split())

@@ -11,7 +11,7 @@ import torch
 from typer.testing import CliRunner
 
 from dfer import list_models
-from dfer.cli import app
+from dfer.cli import app, terminal
 from dfer.training import system
 from dfer.training.gradients import Layer
 from dfer.training.system import Proof
@@ -45,7 +45,8 @@ def test_the_verb_names_versions_processor_threads_and_the_precision_that_is_pro
 def test_wrong_gradients_are_named_and_end_with_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = Layer(torch.conv3d, ((1, 2, 3, 4, 5), (6, 2, 3, 3, 3), None), ())
     monkeypatch.setattr(system, "wrong_gradients", lambda *_: [str(wrong)])
-    result = CliRunner().invoke(app, ["doctor", "--system"], env={"COLUMNS": "200"})
+    monkeypatch.setattr(terminal.console, "_width", 200)
+    result = CliRunner().invoke(app, ["doctor", "--system"])
     assert result.exit_code == 1
     assert "wrong: conv3d (input 1 x 2 x 3 x 4 x 5" in result.output
     assert "do not train these networks on this machine" in result.output
