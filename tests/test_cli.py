@@ -568,7 +568,7 @@ def test_a_run_that_was_interrupted_at_the_keyboard_resumes_and_logs_each_epoch_
     made: Made, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    epochs = 60  # so many that a busy machine cannot finish them before the signal comes
+    epochs = 300  # so many that a busy machine cannot finish them before the signal comes
     more = ("--set", f"optim.epochs={epochs}", "--resume")
     arguments = ["train", "demo", "--data", str(made.data), "-o", str(run), "--fold", "1", *QUICK, *more]
     command = [sys.executable, "-u", "-m", "dfer", *arguments]

@@ -249,7 +249,7 @@ def test_a_film_of_ten_bits_as_phones_and_cameras_record_it_is_shown_in_plain_co
     plain = np.empty((96, 128, 3), np.uint8)
     plain[:, :64], plain[:, 64:] = (180, 120, 95), (60, 60, 60)
     options = f"log-level=error:colorprim=9:transfer={transfer}:colormatrix=9:range=limited:crf=5"
-    path = tmp_path / "a.mp4"
+    path = tmp_path / "a.hevc"  # the colours are told in the stream itself
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx265", rate=25, options={"x265-params": options})
         video.height, video.width, video.pix_fmt = 96, 128, "yuv420p10le"
