@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -75,7 +76,8 @@ def test_an_empty_playlist_is_refused(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize("address", ["https://example.org/a.mp4", "http://example.org/a b.mp4", "rtsp://10.0.0.1/live"])
 def test_an_address_in_place_of_a_file_has_a_sentence_of_its_own(address: str) -> None:
     for given in (address, Path(address)):  # a path has lost one of the slashes
-        with pytest.raises(DferError, match=r"expected a file; nothing is fetched from a network, download the film"):
+        told = rf"^{re.escape(address)}: expected a file; nothing is fetched from a network, download the film"
+        with pytest.raises(DferError, match=told):
             stream(given)
-        with pytest.raises(DferError, match=r"expected a file; nothing is fetched from a network, download the film"):
+        with pytest.raises(DferError, match=told):
             find_videos([Path(given)])

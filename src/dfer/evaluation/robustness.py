@@ -123,7 +123,8 @@ def write_robustness(result: Mapping[str, Any], out: Path) -> None:
 def render_robustness(result: Mapping[str, Any]) -> str:
     """The page as HTML."""
     runs = result["runs"]
-    title = f"{len(runs)} run{'s' * (len(runs) != 1)} under {len(result['corruptions'])} kinds of bad pictures"
+    kinds = len(result["corruptions"])
+    title = f"{len(runs)} run{'s' * (len(runs) != 1)} under {kinds} kind{'s' * (kinds != 1)} of bad pictures"
     return render(
         "dfer.evaluation", "robustness.html.jinja", kind="robustness", title=title, result=result, runs=runs,
         marks=own_marks(len(runs)), scores=[BY_KEY[key] for key in SCORED], conclusion=conclusion(result),

@@ -14,7 +14,7 @@ from dfer.inference.summary import SUFFIXES as SUMMARIES
 from dfer.inference.writers import SUFFIXES
 from dfer.video.folders import survey
 from dfer.video.frames import natural_key
-from dfer.video.playlists import is_address
+from dfer.video.playlists import require_file
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +46,7 @@ def find_videos(named: Sequence[Path]) -> list[Video]:
     """
     found: list[tuple[Path, Path]] = []
     for path in named:
-        if is_address(str(path)) and not path.exists():
-            raise DferError(f"{path}: expected a file; nothing is fetched from a network, download the film first")
+        require_file(path)
         if glob.has_magic(str(path)) and not path.exists():
             matches = sorted(glob.glob(str(path), recursive=True), key=natural_key)  # noqa: PTH207 (absolute patterns, too)
             if not matches:

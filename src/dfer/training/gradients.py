@@ -23,8 +23,9 @@ from torch.overrides import TorchFunctionMode
 from dfer.errors import DferError, listed
 from dfer.training.precision import CONVOLUTIONS, TRANSPOSED, Precision, autocast, has_bf16
 
-TOLERANCES: dict[Precision, float] = {"bf16": 0.02, "fp32": 1e-4}
-"""Relative error (in the norm) that a right gradient stays below; rounding it to bf16 costs 0.002 to 0.004."""
+TOLERANCES: dict[Precision, float] = {"bf16": 0.02, "fp32": 1e-3}
+"""Relative error (in the norm) that a right gradient stays below: rounding it to bf16 costs 0.002 to 0.004, and fast
+algorithms for fp32 on a GPU up to some 1e-4."""
 POISONS = (float("nan"), 1e4)
 """What freed memory holds: garbage that spreads, and garbage that stays finite."""
 POISONED_SIZES = tuple(2**power for power in range(6, 23))

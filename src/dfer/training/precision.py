@@ -32,7 +32,7 @@ def has_bf16(device: torch.device) -> bool:
     """Whether the hardware computes in bf16, and does not only imitate it."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    # Older torch cannot ask the processor; fp32 is always right.
+    # Older torch cannot ask the processor.
     ask = getattr(torch.cpu, "get_capabilities", None)
     capabilities = ask() if device.type == "cpu" and ask else {}
     return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))

@@ -1,9 +1,9 @@
 """How many threads a run on a CPU computes on.
 
-Two threads train a network 1.5 to 1.9 times as fast as one on two idle cores. Where another program wants one of the
-cores they are two to six times slower than one thread, since each step waits many times for the thread that does not
-run (`benchmarks/threads.py` measures both). "auto" therefore takes as many threads as other programs leave cores idle,
-and looks again before each epoch.
+Two threads train a network 1.5 to 1.8 times as fast as one on two idle cores. Where other programs want the cores too,
+they are 1.4 to 100 times slower than one thread, since each step waits many times for the thread that does not run
+(`benchmarks/threads.py` measures both). "auto" therefore takes as many threads as other programs leave cores idle, and
+looks again before each epoch.
 
 The number of threads changes the last bits of a sum. A run that shall be the same to the last bit needs a fixed number.
 """

@@ -34,6 +34,13 @@ def is_address(text: str) -> bool:
     return ADDRESS.match(text) is not None and not text.lower().startswith("file:")
 
 
+def require_file(source: str | Path) -> None:
+    """Refuse what names a place on a network instead of a file."""
+    if is_address(str(source)) and not Path(source).exists():
+        address = re.sub(":/+", "://", str(source), count=1)  # a Path keeps one slash of the two
+        raise DferError(f"{address}: expected a file; nothing is fetched from a network, download the film first")
+
+
 def is_playlist(path: Path) -> bool:
     """Whether a file begins as a playlist does."""
     with path.open("rb") as file:

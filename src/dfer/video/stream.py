@@ -25,7 +25,7 @@ from dfer.video.decoding import Film, check_file, is_video
 from dfer.video.frames import IMAGE_SUFFIXES, FolderClip, read_image
 from dfer.video.listing import times_by_number
 from dfer.video.picture import turned
-from dfer.video.playlists import is_address
+from dfer.video.playlists import require_file
 
 logger = logging.getLogger(__name__)
 
@@ -99,8 +99,7 @@ def stream(
         raise DferError(f"expected to rotate by {listed(TURNS)} degrees and a rate above 0, got {rotate} and {fps}")
     if isinstance(source, int):
         return turn(live(_camera(source), span), rotate)
-    if is_address(str(source)):
-        raise DferError(f"{source}: expected a file; nothing is fetched from a network, download the film first")
+    require_file(source)
     path = Path(source)
     if path.is_dir():
         return turn(_folder(path, span, fps), rotate)
