@@ -29,6 +29,18 @@ def listed(items: Iterable[object], limit: int = 5) -> str:
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
 
+def shortened(text: str, longest: int = 120) -> str:
+    """At most so many characters of a text; three dots stand for the middle that is left out.
+
+    >>> shortened("a very long name of a clip", 11)
+    'a ve...clip'
+    """
+    if len(text) <= longest:
+        return text
+    half = max(1, (longest - 3) // 2)
+    return f"{text[:half]}...{text[-half:]}"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """For a message: " (did you mean 'x'?)" when something known is spelt like `name`, else nothing."""
     close = get_close_matches(name, list(known), n=1)

@@ -1,0 +1,121 @@
+"""JSON and TOML that somebody else may have written: read within limits, and checked against a type.
+
+Each function answers with values that can be used as they are, or with one sentence that names the file and the key.
+What is too large, nested too deeply, has numbers of thousands of digits or text that is not valid Unicode is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from dfer.errors import DferError, shortened
+from dfer.files import read_bytes
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+MEGABYTE = 2**20
+LARGEST = 16 * MEGABYTE
+"""Bytes of a document, unless its reader says otherwise."""
+DEEPEST = 32
+"""Lists and tables inside each other; every format of ours has fewer than ten."""
+
+T = TypeVar("T")
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+
+
+def read_json(path: Path, *, largest: int = LARGEST, finite: bool = False) -> Any:
+    """The values of a JSON file.
+
+    Args:
+        path: a file; a device, a pipe or a folder is refused.
+        largest: the bytes that it may have.
+        finite: refuse NaN and infinite numbers, which JSON itself does not know.
+
+    Raises:
+        DferError: it cannot be read, is not JSON, or goes beyond the limits.
+    """
+    return parse_json(read_bytes(path, largest), str(path), finite=finite)
+
+
+def parse_json(data: bytes | str, source: str, *, finite: bool = False) -> Any:
+    """As `read_json`, for what is in memory already; `source` is what an error calls it."""
+    data = data.encode("utf-8", errors="surrogatepass") if isinstance(data, str) else data
+    if _depth(data) > DEEPEST:
+        raise DferError(f"{source}: expected lists and objects inside each other up to {DEEPEST} times; it has more")
+    return _parsed(lambda text: json.loads(text, parse_constant=_refuse if finite else None), data, source, "JSON")
+
+
+def read_toml(path: Path, *, largest: int = MEGABYTE) -> dict[str, Any]:
+    """The tables of a TOML file; limits and errors as for `read_json`."""
+    return parse_toml(read_bytes(path, largest), str(path))
+
+
+def parse_toml(data: bytes | str, source: str) -> dict[str, Any]:
+    """As `read_toml`, for what is in memory already."""
+    data = data.encode("utf-8", errors="surrogatepass") if isinstance(data, str) else data
+    values: dict[str, Any] = _parsed(tomllib.loads, data, source, "TOML")
+    return values
+
+
+def checked(kind: type[T] | TypeAdapter[T], values: object, source: str) -> T:
+    """The values as an instance of a type, or a sentence on the first key that does not fit it.
+
+    Raises:
+        DferError: names the source, the key, what was expected and what came.
+    """
+    adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
+    try:
+        return adapter.validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "the whole"
+        raise DferError(f"{source}: {key}: {first['msg']}, got {shortened(repr(first['input']), 80)}") from error
+
+
+def _parsed(parse: Callable[[str], Any], data: bytes, source: str, language: str) -> Any:
+    try:
+        values = parse(data.decode("utf-8-sig"))
+    except RecursionError:
+        raise DferError(f"{source}: its lists and tables are nested too deeply to be read as {language}") from None
+    except ValueError as error:  # also of text that is not UTF-8, and of numbers with thousands of digits
+        raise DferError(f"{source} cannot be read as {language}: {shortened(str(error), 200)}") from error
+    if language == "TOML" or rb"\ud" in data.lower():
+        _walk(values, source)
+    return values
+
+
+def _walk(values: object, source: str) -> None:
+    """Refuse text with half of a surrogate pair, which cannot be written, and nesting that dots in a key can make."""
+    waiting: list[tuple[object, int]] = [(values, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        if depth > DEEPEST:
+            raise DferError(f"{source}: expected tables inside each other up to {DEEPEST} times; it has more")
+        if isinstance(value, dict):
+            waiting += [(each, depth + 1) for pair in value.items() for each in pair]
+        elif isinstance(value, list):
+            waiting += [(each, depth + 1) for each in value]
+        elif isinstance(value, str) and re.search("[\ud800-\udfff]", value):
+            raise DferError(f"{source}: {shortened(ascii(value), 80)} is not valid Unicode text")
+
+
+def _depth(data: bytes) -> int:
+    """How deep the brackets of JSON go, without reading it."""
+    letters = np.frombuffer(_STRING.sub(b"", data), np.uint8)
+    steps = np.isin(letters, list(b"[{")).astype(np.int8) - np.isin(letters, list(b"]}")).astype(np.int8)
+    return int(steps.cumsum(dtype=np.int64).max(initial=0))
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"expected finite numbers, got {constant}")
