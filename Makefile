@@ -22,8 +22,8 @@ test: $(READY)
 	@OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n auto
 
 check: $(READY)
-	@$(RUN)/ruff check src tests benchmarks examples docs tools
-	@$(RUN)/ruff format --check src tests benchmarks examples docs tools
+	@$(RUN)/ruff check src tests benchmarks examples tools
+	@$(RUN)/ruff format --check src tests benchmarks examples tools
 	@$(RUN)/mypy
 	@$(RUN)/lint-imports --no-cache
 	@$(RUN)/codespell src tests docs configs benchmarks examples tools README.md CHANGELOG.md CONTRIBUTING.md

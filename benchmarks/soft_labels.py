@@ -24,10 +24,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from results import write_result
 
-from dfer.evaluation.metrics import js_divergence, kl_divergence
 from dfer.labels import DFEW, FERPLUS, soft_labels
 from dfer.labels.annotators import MODELS, consensus
 from dfer.labels.answers import Answers
+from dfer.metrics.functional import js_divergence, kl_divergence
 
 Floats = NDArray[np.float64]
 

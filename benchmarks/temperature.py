@@ -8,7 +8,7 @@ T > 1), and each clip gets a label, or ten votes, drawn from p. Fitted on n clip
 - τ of logit adjustment: how many points of UAR are lost against the best τ, on average;
 - the reject rule for 10 % wrong answers: how many are wrong of those that it answers, in 95 of 100 fits at most.
 
-The bounds below give the numbers that `dfer.evaluation` asks for (`FEWEST_*`).
+The bounds below give the numbers that `dfer.metrics` asks for (`FEWEST_*`).
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from results import write_result
 
-from dfer.evaluation import adjust, uar
-from dfer.evaluation.calibration import best_temperature, best_vector_scaling
-from dfer.evaluation.posthoc import TAUS, best_tau
-from dfer.evaluation.selective import fit_threshold
+from dfer.comparison import adjust
+from dfer.comparison.posthoc import TAUS, best_tau
+from dfer.metrics import uar
+from dfer.metrics.calibration import best_temperature, best_vector_scaling
+from dfer.metrics.selective import fit_threshold
 
 Floats = NDArray[np.float64]
 

@@ -10,10 +10,10 @@ import pytest
 from scipy.stats import entropy
 
 from dfer.cli import terminal
+from dfer.comparison.constant import Constant, write_constant
 from dfer.datasets import Manifest, read_source
-from dfer.evaluation.constant import Constant, write_constant
 
-from .evaluation.toy import toy_predictions
+from .metrics.toy import toy_predictions
 from .test_cli import here
 
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from dfer import Manifest
-from dfer.evaluation import calibration
 from dfer.labels import EmotionSet
+from dfer.metrics import calibration
 
 from .test_cli import here
 from .training.toy import EMOTIONS, toy_manifest

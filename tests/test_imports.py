@@ -31,8 +31,8 @@ import dfer
 from dfer.datasets import Manifest, read_source
 from dfer.datasets.pack import pack
 from dfer.datasets.splits import hold_out
-from dfer.evaluation import Predictions, ece, uar, war
-from dfer.evaluation.report import build_report
+from dfer.metrics import Predictions, ece, uar, war
+from dfer.reports.report import build_report
 from dfer.labels import DFEW, soft_labels
 from dfer.video import Preprocessing, open_clip, uniform
 import dfer.datasets.synthetic, dfer.cli

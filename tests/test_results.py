@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 from dfer import Predictions
-from dfer.evaluation import kl_divergence, metrics
+from dfer.metrics import functional as metrics
+from dfer.metrics import kl_divergence
 
 RESULTS = Path(__file__).parents[1] / "docs/results"
+TOOLS = Path(__file__).parents[1] / "tools/results"
 TABLES = sorted(RESULTS.glob("*/*.json"))
 NO_TABLES = {"cells", "constant", "model_card"}
 
@@ -33,7 +35,7 @@ def of_cells(folder: Path) -> dict[str, list[Predictions]]:
     "path", [path for path in TABLES if path.stem not in NO_TABLES], ids=lambda p: f"{p.parent.name}/{p.stem}"
 )
 def test_a_table_is_what_its_numbers_say(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    runpy.run_path(str(RESULTS / "table.py"))["main"](path)
+    runpy.run_path(str(TOOLS / "table.py"))["main"](path)
     printed = [line for line in capsys.readouterr().out.splitlines() if line]
     assert len(printed) >= 4
     assert set(printed) <= lines_of((RESULTS / "README.md").read_text(encoding="utf-8"))
@@ -73,7 +75,7 @@ def test_judging_the_saved_predictions_anew_gives_the_comparison(tmp_path: Path,
     read_source("ferplus", shared_data / "ferplus").write(tmp_path / "fer.csv")
     shutil.copytree(RESULTS / "again", tmp_path / "again")
     (tmp_path / "again" / "compare.json").unlink()
-    runpy.run_path(str(RESULTS / "judge.py"))["main"](tmp_path / "fer.csv", [tmp_path / "again"])
+    runpy.run_path(str(TOOLS / "judge.py"))["main"](tmp_path / "fer.csv", [tmp_path / "again"])
     old, new = (
         json.loads((place / "again" / "compare.json").read_text(encoding="utf-8")) for place in (RESULTS, tmp_path)
     )
@@ -99,9 +101,9 @@ def test_the_table_against_the_truth_is_that_of_the_saved_predictions(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.syspath_prepend(str(RESULTS))  # where a script of this folder finds its neighbour
+    monkeypatch.syspath_prepend(str(TOOLS))  # where a script of this folder finds its neighbour
     tables = [RESULTS / folder / f"{run}.parquet" for run in runs]
-    runpy.run_path(str(RESULTS / "truth.py"))["main"](shared_data / "sim_dfew" / "truth.csv", tables)
+    runpy.run_path(str(TOOLS / "truth.py"))["main"](shared_data / "sim_dfew" / "truth.csv", tables)
     printed = [line for line in capsys.readouterr().out.splitlines() if line]
     assert len(printed) == 5 + 2 * len(runs)
     assert set(printed) <= lines_of((RESULTS / "README.md").read_text(encoding="utf-8"))
@@ -125,7 +127,7 @@ def some_run(**columns: Any) -> Predictions:
 def kept(run: Predictions, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Predictions:
     monkeypatch.chdir(folder)
     run.write(folder / "run.parquet")
-    runpy.run_path(str(RESULTS / "keep.py"))["main"](folder / "out", [f"small={folder / 'run.parquet'}"])
+    runpy.run_path(str(TOOLS / "keep.py"))["main"](folder / "out", [f"small={folder / 'run.parquet'}"])
     return Predictions.read(folder / "out" / "small.parquet")
 
 
@@ -168,7 +170,7 @@ def test_the_constants_of_a_run_are_kept_beside_its_predictions(tmp_path: Path) 
         run = some_run()
         run.select(run.fold == fold).write(place / "predictions.csv")
         (place / "constant.json").write_text(json.dumps(told | {"fold": fold}), encoding="utf-8")
-    runpy.run_path(str(RESULTS / "keep.py"))["main"](tmp_path / "out", [str(tmp_path / "run")])
+    runpy.run_path(str(TOOLS / "keep.py"))["main"](tmp_path / "out", [str(tmp_path / "run")])
     assert len(Predictions.read(tmp_path / "out" / "run.parquet")) == 200
     for fold in (1, 2):
         found = json.loads((tmp_path / "out" / f"fold{fold}" / "constant.json").read_text(encoding="utf-8"))

@@ -21,15 +21,15 @@ from dfer.version import __version__
 if TYPE_CHECKING:
     from dfer.augment import Augment, Midas, Mixed, midas
     from dfer.datasets import Manifest
-    from dfer.evaluation import Predictions
     from dfer.inference import Predictor, Timeline
     from dfer.labels import EmotionSet, hard_labels, soft_labels
+    from dfer.metrics import Predictions
     from dfer.models import create_model, list_models, load_checkpoint
 
 _HOMES = {
     "Augment": "dfer.augment", "Midas": "dfer.augment", "Mixed": "dfer.augment", "midas": "dfer.augment",
     "Manifest": "dfer.datasets",
-    "Predictions": "dfer.evaluation",
+    "Predictions": "dfer.metrics",
     "Predictor": "dfer.inference", "Timeline": "dfer.inference",
     "EmotionSet": "dfer.labels", "hard_labels": "dfer.labels", "soft_labels": "dfer.labels",
     "create_model": "dfer.models", "list_models": "dfer.models", "load_checkpoint": "dfer.models",

@@ -21,8 +21,9 @@ from dfer.datasets import Manifest, read_source
 from dfer.datasets.pack import pack
 from dfer.datasets.synthetic import synthesise
 from dfer.errors import DferError, listed
+from dfer.experiments import evaluate_runs, train_folds
 from dfer.processes import worker_pool
-from dfer.training import Recipe, evaluate_runs, load_recipe, train_folds
+from dfer.training import Recipe, load_recipe
 from dfer.training.record import LOG
 from dfer.training.threads import usable_cores
 from dfer.version import __version__

@@ -17,7 +17,7 @@ from dfer.doctor.statistics import statistics
 from dfer.errors import DferError
 from dfer.labels import MAFW
 
-from ..evaluation.test_report_in_browser import BROWSER, WIDTHS, browse, measure
+from ..reports.test_report_in_browser import BROWSER, WIDTHS, browse, measure
 from .toy import toy
 
 EVIL = "<script>window.ran=true</script><img src=x onerror='ran=true'> " + "averyveryverylongname" * 6

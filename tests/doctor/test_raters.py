@@ -15,7 +15,7 @@ from dfer.labels import EmotionSet
 from dfer.labels.annotators import Consensus, consensus
 from dfer.labels.answers import Answers
 
-from ..evaluation.test_report_in_browser import BROWSER, measure
+from ..reports.test_report_in_browser import BROWSER, measure
 
 NAMES = EmotionSet("three", ("happy", "sad", "neutral"))
 EVIL = "<script>window.ran=true</script><img src=x onerror='ran=true'> " + "averyveryverylongname" * 6

@@ -10,9 +10,9 @@ import pytest
 
 from dfer import Predictor, Timeline
 from dfer.datasets import read_source
-from dfer.evaluation import kl_divergence
 from dfer.inference import Person
 from dfer.labels import CREMA_D, FERPLUS, map_columns
+from dfer.metrics import kl_divergence
 
 
 @pytest.fixture(scope="module")

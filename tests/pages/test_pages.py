@@ -22,4 +22,4 @@ def test_what_a_run_did_not_record_is_a_dash() -> None:
 
 def test_a_value_that_the_template_lacks_is_an_error_not_a_gap() -> None:
     with pytest.raises(UndefinedError):
-        render("dfer.evaluation", "report.html.jinja", kind="report", title="t")
+        render("dfer.reports", "report.html.jinja", kind="report", title="t")

@@ -10,7 +10,7 @@ import pytest
 
 from dfer import Manifest
 from dfer.cli import terminal
-from dfer.training import train_folds
+from dfer.experiments import train_folds
 
 from ..test_cli import here
 from .toy import EMOTIONS, toy_manifest, toy_recipe

@@ -39,7 +39,7 @@ def ablate(
     """Train a grid of recipes x seeds x folds and compare its cells; run it again to go on, or twice at once."""
     from dfer.cli.training import folds_of
     from dfer.datasets import Manifest
-    from dfer.training import ablation
+    from dfer.experiments import ablation
 
     cells = ablation.grid(recipes, grid or [], set_ or [])
     if baseline and baseline not in cells:

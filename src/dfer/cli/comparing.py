@@ -38,18 +38,18 @@ def compare(
     seed: Annotated[int, typer.Option(min=0, help="Of the tests' draws.")] = 0,
 ) -> None:
     """Say what the saved predictions of runs support, with intervals and tests; write compare.json and compare.html."""
-    from dfer import evaluation
-    from dfer.evaluation.constant import read_constants
+    from dfer import comparison, reports
+    from dfer.comparison.constant import read_constants
 
     cells = _cells(runs)
     groups = None if data is None else _groups(data)
-    tables = {name: [evaluation.read_run(path) for path in paths] for name, paths in cells.items()}
+    tables = {name: [comparison.read_run(path) for path in paths] for name, paths in cells.items()}
     first = next(iter(cells.values()))[0]
     constants = read_constants(first, next(iter(tables.values()))[0].emotions)
-    comparison = evaluation.compare(tables, groups=groups, constants=constants, seed=seed)
+    found = comparison.compare(tables, groups=groups, constants=constants, seed=seed)
     folder = out or (first if first.is_dir() else first.parent)
-    evaluation.write_comparison(comparison, folder)
-    show_comparison(comparison, folder / "compare.html")
+    reports.write_comparison(found, folder)
+    show_comparison(found, folder / "compare.html")
 
 
 def _cells(arguments: list[str]) -> dict[str, list[Path]]:
@@ -76,9 +76,9 @@ def _groups(path: Path) -> dict[str, str]:
 
 def show_comparison(comparison: Mapping[str, Any], page: Path) -> None:
     """The main scores on the terminal, the sentence, and where the page is."""
-    from dfer.evaluation import findings
-    from dfer.evaluation.paired import TESTED
-    from dfer.evaluation.scores import BY_KEY
+    from dfer.comparison.paired import TESTED
+    from dfer.metrics.scores import BY_KEY
+    from dfer.reports import findings
 
     scores = [BY_KEY[key] for key in TESTED]
     clips = comparison["clips"]

@@ -34,8 +34,8 @@ def estimate(
     """Estimate soft labels for clips that have one label and no votes, by models that never saw the clip."""
     from dfer.datasets import Manifest
     from dfer.datasets.manifest import check_suffix
+    from dfer.experiments.estimate import Estimation, estimate_labels
     from dfer.training import load_recipe
-    from dfer.training.estimate import Estimation, estimate_labels
 
     check_suffix(out)  # not after hours of training
     plan = Estimation(recipe.stem, folds=folds, models=models, weight=weight, fold=fold)

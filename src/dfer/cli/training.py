@@ -36,7 +36,8 @@ def train(
 ) -> None:
     """Train by a recipe, one model a fold; the test part stays closed."""
     from dfer.datasets import Manifest
-    from dfer.training import load_recipe, train_folds
+    from dfer.experiments import train_folds
+    from dfer.training import load_recipe
 
     resolved = load_recipe(recipe, set_ or [])
     folder = out or Path("runs") / recipe.stem
@@ -74,12 +75,12 @@ def evaluate(
     ] = None,
 ) -> None:
     """Read the test part once, score it, and write report.json and report.html."""
-    from dfer.training.runs import evaluate_runs
+    from dfer.experiments.runs import evaluate_runs
 
     names, path, folds = _named_runs(runs, data, fold)
     report = evaluate_runs(names, out or runs[0], data=path, folds=folds, by=by or ())
     if by:
-        from dfer.evaluation.verdict import of_gaps
+        from dfer.reports.verdict import of_gaps
 
         say(of_gaps(report["cells"]))
     show_report(report, (out or runs[0]) / "report.html")
@@ -100,8 +101,8 @@ def robustness(
     ] = None,
 ) -> None:
     """Read the test part through blur, noise, darkness ...; write robustness.json and robustness.html."""
-    from dfer.evaluation.robustness import conclusion
-    from dfer.training.robustness import corrupted_runs
+    from dfer.experiments.robustness import corrupted_runs
+    from dfer.reports.robustness import conclusion
     from dfer.video.corruptions import CORRUPTIONS, known_corruption
 
     names, path, folds = _named_runs(runs, data, fold)
@@ -128,7 +129,7 @@ def _named_runs(
     runs: list[Path], data: Path | None, fold: str | None
 ) -> tuple[dict[str, Path], Path, list[int | None] | None]:
     """Runs by name, their manifest, and the folds that were asked for."""
-    from dfer.training.runs import manifest_of
+    from dfer.experiments.runs import manifest_of
 
     for run in runs:
         if not run.is_dir():
@@ -177,7 +178,7 @@ def show_report(report: dict[str, Any], path: Path) -> None:
 
 def _verdict(report: dict[str, Any]) -> list[str]:
     """What the clips tell of several runs, and which are no better than a constant."""
-    from dfer.evaluation import findings, verdict
+    from dfer.reports import findings, verdict
 
     cells, standings = report["cells"], report["standings"]
     leads = map(str, verdict.leads(cells, standings))

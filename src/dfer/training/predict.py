@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from dfer.datasets import Manifest
-from dfer.evaluation import Predictions, kl_divergence, uar, war
+from dfer.metrics import Predictions, kl_divergence, uar, war
 from dfer.models import answer, load_checkpoint, require_emotions
 from dfer.training.clips import Change, ClipDataset, Rows, batches
 from dfer.training.config import Recipe

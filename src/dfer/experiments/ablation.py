@@ -1,0 +1,164 @@
+"""A grid of recipes x seeds x folds on one folder, by one process or by as many as look into it, and then compared.
+
+    OUT/CELL/seed0/fold1/...      a run as `dfer train` leaves it
+    OUT/CELL/seed0/fold1/claim    an empty file that the process that is at it has locked
+
+A process takes the next run that is neither finished nor locked. The system lifts the lock of a process that ends in
+any way. So what was killed is picked up from its last state by whoever comes next, and a grid is resumed by the command
+that began it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from filelock import FileLock, Timeout
+
+from dfer.datasets import Manifest
+from dfer.errors import DferError, listed
+from dfer.experiments.attributes import groups_of
+from dfer.experiments.runs import fold_name, saved_predictions, train_folds, trained_folds, training_constants
+from dfer.training.config import Recipe, load_recipe
+from dfer.training.fit import Progress
+from dfer.training.record import SUMMARY
+
+
+class Job(NamedTuple):
+    """One run of the grid: its folder (of all folds), recipe and fold."""
+
+    folder: Path
+    recipe: Recipe
+    fold: int | None
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was trained to its end."""
+        return self.fold in trained_folds(self.folder)
+
+
+def grid(recipes: Sequence[Path], axes: Sequence[str], overrides: Sequence[str] = ()) -> dict[str, Recipe]:
+    """The cells of a grid by name: every recipe with every combination of the axes' values.
+
+    Args:
+        recipes: files, or names of recipes that come with dfer.
+        axes: "key=value,value,..." as the recipe writes them; a bare word is a text, "off" switches a table off, and a
+            whole table is a value too: `midas=off,{alpha=0.4},{alpha=0.8}`.
+        overrides: "key=value" for all cells.
+
+    Raises:
+        DferError: a recipe or value that is none, an axis without values, or two cells of one name.
+    """
+    parsed = [_axis(text) for text in axes]
+    short = [key.rpartition(".")[2] for key, _ in parsed]
+    names = [key if short.count(last) > 1 else last for last, (key, _) in zip(short, parsed, strict=True)]
+    cells: dict[str, Recipe] = {}
+    for recipe, values in itertools.product(recipes, itertools.product(*(values for _, values in parsed))):
+        parts = [] if len(recipes) == 1 and values else [recipe.stem]
+        parts += [f"{name}={value}" for name, value in zip(names, values, strict=True)]
+        name = " ".join(parts)
+        if name in cells:
+            raise DferError(f"two cells of the grid are called '{name}'; give each recipe and value once")
+        chosen = [f"{key}={value}" for (key, _), value in zip(parsed, values, strict=True)]
+        cells[name] = load_recipe(recipe, [*overrides, *chosen])
+    return cells
+
+
+def jobs(
+    cells: Mapping[str, Recipe], out: Path, *, seeds: Sequence[int], folds: Sequence[int | None]
+) -> dict[str, list[list[Job]]]:
+    """The runs of each cell: a list a seed, of a job a fold."""
+    folders = {name: out / re.sub(r"[^\w=.,+-]+", "_", name) for name in cells}
+    if len(set(folders.values())) < len(folders):
+        raise DferError(f"cells of the grid would share a folder: {listed(folders)}; name their values differently")
+    return {
+        name: [
+            [Job(folders[name] / f"seed{seed}", recipe.model_copy(update={"seed": seed}), fold) for fold in folds]
+            for seed in seeds
+        ]
+        for name, recipe in cells.items()
+    }
+
+
+def train_grid(runs: Mapping[str, list[list[Job]]], data: Path, progress: Progress | None = None) -> list[Job]:
+    """Train what nobody has trained; every cell's first seed comes before any cell's second.
+
+    Args:
+        runs: as `jobs` gives them.
+        data: the manifest's file.
+        progress: told of every step and epoch.
+
+    Returns:
+        The jobs that other processes are still at.
+
+    Raises:
+        DferError: as `train_folds`.
+    """
+    by_seed = zip(*runs.values(), strict=True)
+    todo = [job for of_a_seed in by_seed for of_a_cell in of_a_seed for job in of_a_cell]
+    elsewhere = []
+    for job in todo:
+        if job.finished:
+            continue
+        claim = job.folder / fold_name(job.fold) / "claim"
+        claim.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(claim, timeout=0):
+                if not job.finished:  # another process may have finished it since
+                    train_folds(job.recipe, data, job.folder, folds=[job.fold], resume=True, progress=progress)
+        except Timeout:
+            elsewhere.append(job)
+    return [job for job in elsewhere if not job.finished]
+
+
+def compare_grid(runs: Mapping[str, list[list[Job]]], data: Path, out: Path) -> dict[str, Any]:
+    """Read every run's test parts, and write compare.json and compare.html.
+
+    Args:
+        runs: as `jobs` gives them, all finished; the first cell is the baseline.
+        data: the manifest's file.
+        out: the folder of the page.
+
+    Returns:
+        The comparison, see `dfer.comparison.compare`; each cell with "cost": seconds of training and weights of a run.
+    """
+    from dfer.comparison import compare
+    from dfer.reports import write_comparison
+
+    manifest = Manifest.read(data)
+    cells = {
+        name: [saved_predictions(part[0].folder, manifest, [job.fold for job in part]) for part in seeds]
+        for name, seeds in runs.items()
+    }
+    groups = groups_of(manifest)
+    folds = [job.fold for job in next(iter(runs.values()))[0]]
+    comparison = compare(
+        cells, groups=groups if any(groups.values()) else None, constants=training_constants(manifest, folds)
+    )
+    for cell, seeds in zip(comparison["cells"], runs.values(), strict=True):
+        cell["cost"] = _cost([job for part in seeds for job in part])
+    write_comparison(comparison, out)
+    return comparison
+
+
+def _cost(jobs: Sequence[Job]) -> dict[str, Any]:
+    """What all runs of a cell took together."""
+    summaries = [json.loads((job.folder / fold_name(job.fold) / SUMMARY).read_text(encoding="utf-8")) for job in jobs]
+    return {
+        "runs": len(jobs),
+        "seconds": round(sum(summary["seconds"] for summary in summaries), 1),
+        "parameters": summaries[0]["parameters"],
+    }
+
+
+def _axis(text: str) -> tuple[str, list[str]]:
+    """Key and values of "key=value,value"; commas within brackets or quotes are of a value."""
+    key, equals, rest = text.partition("=")
+    values = [value.strip() for value in re.findall(r"(?:[^,\[\]{}\"]|\[[^\]]*\]|\{[^}]*\}|\"[^\"]*\")+", rest)]
+    if not equals or not key.strip() or not values or not all(values):
+        raise DferError(f"expected --grid key=value,value, such as --grid midas.alpha=0.2,0.8, got {text!r}")
+    return key.strip(), values

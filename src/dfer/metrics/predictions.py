@@ -1,0 +1,265 @@
+"""The predictions table: one row a test clip, from which every figure can be computed again without a model.
+
+    id, fold, label, prob_<emotion> ..., votes_<emotion> ..., frames
+
+The order of the prob_ columns is the order of the emotions. `label` is a name, empty where the clip has no
+single label; votes are empty where there are none; `frames` lists the indices that the model saw ("0 4 9"), and a table
+may lack that column.
+Fold 0 stands for the test part of a split. CSV, or Parquet by suffix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from dfer.errors import DferError, listed
+from dfer.files import replacing
+from dfer.labels import EmotionSet, check_votes
+from dfer.metrics.functional import SUM_TOLERANCE
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a model said of test clips, beside what people said.
+
+    Attributes:
+        ids: (N,) names of the clips, each once.
+        fold: (N,) int64, the fold in whose test part the clip is; 0 with a split.
+        labels: (N,) int64 positions of the clips' single labels, -1 = none.
+        probs: (N, K) rows that sum to one.
+        votes: (N, K) counts, rows of NaN where a clip has none.
+        frames: N texts, the indices of the frames that were read.
+        emotions: the K emotions in order; names alone will do.
+
+    Raises:
+        DferError: columns of different length, an id twice or empty, probabilities that are none, a label
+            outside the emotions, votes that cannot be; the message names the clips.
+    """
+
+    ids: NDArray[Any]
+    fold: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    probs: Floats
+    votes: Floats
+    frames: list[str]
+    emotions: EmotionSet
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.emotions, EmotionSet):
+            object.__setattr__(self, "emotions", EmotionSet("predictions", tuple(self.emotions)))
+        object.__setattr__(self, "ids", np.array([str(name) for name in self.ids], dtype=object))
+        object.__setattr__(self, "frames", [str(text) for text in self.frames])
+        for name in ("fold", "labels"):
+            object.__setattr__(self, name, _whole(getattr(self, name), name))
+        for name in ("probs", "votes"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.float64))
+        self._check_shapes()
+        self._check_values()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def labelled(self) -> Mask:
+        """(N,) whether the clip has a single label."""
+        return self.labels >= 0
+
+    @property
+    def voted(self) -> Mask:
+        """(N,) whether anybody voted for one of the emotions."""
+        return np.asarray(self.votes.sum(axis=1) > 0)
+
+    @property
+    def shares(self) -> Floats:
+        """(N, K) votes divided by their number; NaN where nobody voted for one of the emotions."""
+        return self.votes / np.where(self.voted, self.votes.sum(axis=1), np.nan)[:, None]
+
+    @property
+    def right(self) -> Mask:
+        """(N,) whether the most probable emotion is the clip's single label; false where it has none."""
+        return np.asarray(self.labelled & (self.probs.argmax(axis=1) == self.labels))
+
+    def select(self, rows: Mask | NDArray[np.int64]) -> Predictions:
+        """The clips for which `rows` (N,) is true, in the same order; or those at these positions, in their order."""
+        return replace(
+            self,
+            ids=self.ids[rows],
+            fold=self.fold[rows],
+            labels=self.labels[rows],
+            probs=self.probs[rows],
+            votes=self.votes[rows],
+            frames=np.array(self.frames, dtype=object)[rows].tolist(),
+        )
+
+    def write(self, path: str | Path) -> None:
+        """Write the table; a broken-off write leaves what was there before.
+
+        Raises:
+            DferError: another suffix than .csv or .parquet, or a place that cannot be written.
+        """
+        path = Path(path)
+        _check_suffix(path)
+        with replacing(path) as partial:
+            if path.suffix == ".parquet":
+                self._table().to_parquet(partial, index=False)
+            else:
+                self._table().to_csv(partial, index=False)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Predictions:
+        """Read a table that `write` wrote, or one of that form.
+
+        Raises:
+            DferError: no such file, columns that are missing or in doubt, or values that cannot be.
+        """
+        path = Path(path)
+        _check_suffix(path)
+        try:
+            if path.suffix == ".parquet":
+                table = pd.read_parquet(path)
+            else:  # as text: a clip may be called 007, or NA
+                table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        except (OSError, ValueError) as error:
+            raise DferError(f"cannot read the predictions {path}: {error}") from error
+        try:
+            return _from_table(table)
+        except DferError as error:
+            raise DferError(f"{path}: {error}") from error
+
+    def _table(self) -> pd.DataFrame:
+        names = np.array([*self.emotions, ""], dtype=object)  # position -1 is the empty name
+        columns: dict[str, Any] = {"id": self.ids, "fold": self.fold, "label": names[self.labels]}
+        columns |= {f"prob_{name}": self.probs[:, k] for k, name in enumerate(self.emotions)}
+        columns |= {f"votes_{name}": self.votes[:, k] for k, name in enumerate(self.emotions)}
+        return pd.DataFrame(columns | {"frames": self.frames})
+
+    def _check_shapes(self) -> None:
+        rows, square = (len(self),), (len(self), len(self.emotions))
+        for name, shape in (("fold", rows), ("labels", rows), ("probs", square), ("votes", square)):
+            found = getattr(self, name).shape
+            if found != shape:
+                raise DferError(f"expected {name} of shape {shape} for {len(self)} clips, got {found}")
+        if len(self.frames) != len(self):
+            raise DferError(f"expected the frames of {len(self)} clips, got {len(self.frames)}")
+
+    def _check_values(self) -> None:
+        self._refuse(self.ids == "", "have no id; give each clip one")
+        self._refuse(
+            pd.Series(self.ids, dtype=object).duplicated().to_numpy(),
+            "repeat an earlier one; expected a row a clip",
+        )
+        self._refuse(~np.isfinite(self.probs).all(axis=1), "have probabilities that are NaN or infinite")
+        self._refuse((self.probs < 0).any(axis=1), "have negative probabilities; expected softmax's")
+        sums = np.abs(self.probs.sum(axis=1) - 1)
+        self._refuse(sums > SUM_TOLERANCE, "have probabilities that do not sum to 1; expected softmax outputs")
+        outside = (self.labels < -1) | (self.labels >= len(self.emotions))
+        self._refuse(outside, f"have a label outside -1 ... {len(self.emotions) - 1}")
+        without = np.isnan(self.votes).all(axis=1)
+        check_votes(self.votes[~without], self.ids[~without], allow_fractional=True)
+
+    def _refuse(self, rows: ArrayLike, fault: str) -> None:
+        wrong = np.asarray(rows, dtype=bool)
+        if wrong.any():
+            raise DferError(f"{int(wrong.sum())} of {len(self)} predictions {fault}: clips {listed(self.ids[wrong])}")
+
+
+def concatenate(parts: Sequence[Predictions]) -> Predictions:
+    """The predictions of several folds as one table, in the order given.
+
+    Raises:
+        DferError: no parts, emotions that differ or stand in another order, a clip that is in two parts.
+    """
+    if not parts:
+        raise DferError("expected the predictions of at least one fold, got none")
+    emotions = parts[0].emotions
+    for part in parts[1:]:
+        if part.emotions != emotions:
+            raise DferError(
+                f"expected every fold's predictions for {listed(emotions, 12)}, in this order; "
+                f"got {listed(part.emotions, 12)}"
+            )
+    return Predictions(
+        ids=np.concatenate([part.ids for part in parts]),
+        fold=np.concatenate([part.fold for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]),
+        probs=np.concatenate([part.probs for part in parts]),
+        votes=np.concatenate([part.votes for part in parts]),
+        frames=[text for part in parts for text in part.frames],
+        emotions=emotions,
+    )
+
+
+def _whole(values: ArrayLike, name: str) -> NDArray[np.int64]:
+    """A column of whole numbers.
+
+    Raises:
+        DferError: fractions, NaN or texts: as integers they would be other numbers.
+    """
+    column = np.asarray(values)
+    try:
+        wrong = np.flatnonzero(column.astype(np.float64) % 1 != 0)  # NaN and infinity too
+    except (TypeError, ValueError) as error:
+        raise DferError(f"expected whole numbers in '{name}': {error}") from error
+    if len(wrong):
+        raise DferError(f"expected whole numbers in '{name}', got others in rows {listed(wrong)}")
+    return column.astype(np.int64)
+
+
+def _check_suffix(path: Path) -> None:
+    if path.suffix not in (".csv", ".parquet"):
+        raise DferError(f"expected a predictions table .csv or .parquet, got {path}")
+
+
+def _from_table(table: pd.DataFrame) -> Predictions:
+    names = [str(column)[5:] for column in table.columns if str(column).startswith("prob_")]
+    if not names:
+        raise DferError("expected columns prob_<emotion>, found none; is this a predictions table?")
+    emotions = EmotionSet("predictions", tuple(names))
+    wanted = ["id", "fold", "label", *(f"votes_{name}" for name in names)]
+    missing = [column for column in wanted if column not in table]
+    if missing:
+        raise DferError(f"expected a column for each of {listed(wanted, 30)}; missing: {listed(missing, 30)}")
+    ids = table["id"].to_numpy()
+    fold = _numbers(table, ["fold"])[:, 0]
+    if not (np.isfinite(fold) & (fold % 1 == 0)).all():
+        raise DferError(f"expected whole numbers in 'fold', got others at clips {listed(ids[fold % 1 != 0])}")
+    return Predictions(
+        ids=ids,
+        fold=fold.astype(np.int64),
+        labels=_positions(table, emotions),
+        probs=_numbers(table, [f"prob_{name}" for name in names]),
+        votes=_numbers(table, [f"votes_{name}" for name in names]),
+        frames=table["frames"].fillna("").tolist() if "frames" in table else [""] * len(table),
+        emotions=emotions,
+    )
+
+
+def _numbers(table: pd.DataFrame, columns: list[str]) -> Floats:
+    """The columns as float64 (N, n), exactly as written; an empty cell is NaN."""
+    numbers = np.empty((len(table), len(columns)))
+    for position, column in enumerate(columns):
+        try:
+            numbers[:, position] = table[column].replace("", "nan").to_numpy(dtype=np.float64, na_value=np.nan)
+        except (TypeError, ValueError) as error:
+            raise DferError(f"expected numbers in column '{column}': {error}") from error
+    return numbers
+
+
+def _positions(table: pd.DataFrame, emotions: EmotionSet) -> NDArray[np.int64]:
+    """The column `label` as positions, -1 where it is empty."""
+    labels = table["label"].fillna("").astype(str)
+    unknown = ~labels.map(lambda name: name == "" or name in emotions).to_numpy(dtype=bool)
+    if unknown.any():
+        found = [f"{name} ('{label}')" for name, label in zip(table["id"][unknown], labels[unknown], strict=True)]
+        raise DferError(f"expected labels among {listed(emotions, 12)}; unknown: clips {listed(found)}")
+    return np.array([emotions.index(name) if name else -1 for name in labels], dtype=np.int64)

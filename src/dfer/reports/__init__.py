@@ -1,0 +1,10 @@
+"""Pages and tables for people: the report, the comparison and the robustness page, their charts and sentences."""
+
+from dfer.reports.comparison_page import write_comparison
+from dfer.reports.report import build_report, write_report
+
+__all__ = [
+    "build_report",
+    "write_comparison",
+    "write_report",
+]

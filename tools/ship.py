@@ -1,0 +1,91 @@
+"""Puts a trained model into the package: `python tools/ship.py runs/ship/faces`; then `python tools/model_card.py`.
+
+Weights are stored in half precision, half the bytes, and computed with in single; temperature and figures are those of
+the weights as they are stored. The temperature is fitted on the run's validation part, against the votes; the test
+part is read for the figures of the card alone. No ONNX file is shipped: it is twice as large as the weights and of use
+only with ONNX Runtime; `dfer export default` writes it on the spot.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfer import DferError, Manifest, Predictions
+from dfer.experiments.runs import manifest_of, saved_predictions
+from dfer.labels import one_hot
+from dfer.metrics import apply_temperature, fit_temperature
+from dfer.metrics.functional import EPSILON
+from dfer.metrics.protocol import measure
+from dfer.models import Card, load_checkpoint, save_checkpoint
+from dfer.training.clips import choose_clips
+from dfer.training.config import load_recipe
+from dfer.training.predict import predict_rows
+
+PLACE = Path(__file__).resolve().parents[1] / "src" / "dfer" / "models" / "shipped" / "faces"
+TOLERANCE = 5e-3
+"""The largest difference of a probability that storing the weights in half precision may make."""
+SCORES = ("war", "uar", "kl", "ece", "vote_ece")
+TOLD = ("clips", "validation", "left_out", "epochs", "seconds", "device", "parameters")
+"""Of train.json, what the card says of the training."""
+
+
+def tempered(predictions: Predictions, temperature: float) -> Predictions:
+    """The same predictions at a temperature."""
+    logits = np.log(predictions.probs.clip(EPSILON))
+    return replace(predictions, probs=apply_temperature(logits, temperature))
+
+
+def fitted(predictions: Predictions, targets: NDArray[np.float64]) -> float:
+    """The temperature that brings predictions nearest to targets, to four digits."""
+    return round(fit_temperature(np.log(predictions.probs.clip(EPSILON)), targets), 4)
+
+
+def scored(predictions: Predictions) -> dict[str, Any]:
+    """The scores that a card gives, to four digits."""
+    found = measure(predictions, SCORES)
+    return {key: round(value, 4) if isinstance(value, float) else value for key, value in found.items()}
+
+
+def shipped_card(card: Card, validation: Predictions, test: Predictions, training: dict[str, Any]) -> Card:
+    """A run's card with its temperature, what it scores at it, and how it was trained."""
+    voted, labelled = validation.select(validation.voted), validation.select(validation.labelled)
+    temperature = fitted(voted, voted.shares)
+    for_labels = fitted(labelled, one_hot(labelled.labels, len(card.emotions)))
+    parts = {"validation": validation, "test": test}
+    scores = {name: scored(tempered(part, temperature)) for name, part in parts.items()}
+    known = {key: training[key] for key in TOLD if key in training}
+    temperatures = {"temperature": temperature, "temperature_labels": for_labels}  # the second is told, and not used
+    return replace(card, calibration=temperatures, metrics=scores, data=card.data | known)
+
+
+def main(run: Path) -> None:
+    """Store, fit, compare, and only then take the place of the former model."""
+    manifest, folder = Manifest.read(manifest_of([run])), run / "split"
+    model, card = load_checkpoint(folder / "model")
+    chosen = choose_clips(load_recipe(folder / "recipe.toml"), manifest, None)
+    with tempfile.TemporaryDirectory() as temporary:
+        save_checkpoint(Path(temporary) / "model", model.half(), card)
+        rows = (chosen.validation, np.flatnonzero(manifest.partition()[1]))
+        validation, test = (predict_rows(Path(temporary), manifest, part, fold=None) for part in rows)
+    difference = float(np.abs(test.probs - saved_predictions(run, manifest, [None]).probs).max())
+    if not difference <= TOLERANCE:
+        raise DferError(f"{run}: half precision moves a probability by {difference:.2g}, more than {TOLERANCE:g}")
+    training = json.loads((folder / "train.json").read_text(encoding="utf-8"))
+    shipped = shipped_card(card, validation, test, training)
+    save_checkpoint(PLACE, model, shipped)
+    (PLACE / "model.safetensors").chmod(0o644)  # it is written for its owner alone
+    size = sum(path.stat().st_size for path in PLACE.iterdir()) / 1e6
+    print(f"{PLACE}: {size:.2f} MB; half precision moves a probability by at most {difference:.1g}")
+    print(f"temperature {shipped.calibration['temperature']}; test part: {shipped.metrics['test']}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
