@@ -545,7 +545,7 @@ def test_ctrl_c_is_exit_code_130_and_says_how_to_go_on(
 ) -> None:
     monkeypatch.setattr("dfer.datasets.synthetic.synthesise", raising(KeyboardInterrupt()))
     assert dfer("synth", "x") == Outcome(130, "", "interrupted\n")
-    monkeypatch.setattr("dfer.training.train_folds", raising(KeyboardInterrupt()))
+    monkeypatch.setattr("dfer.experiments.train_folds", raising(KeyboardInterrupt()))
     done = dfer("train", "demo", "--data", made.data, "-o", tmp_path / "run")
     assert (done.code, done.err) == (130, "interrupted; --resume goes on from the last saved state\n")
 
@@ -553,7 +553,7 @@ def test_ctrl_c_is_exit_code_130_and_says_how_to_go_on(
 def test_of_several_processes_one_speaks(
     made: Made, dfer: Dfer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("dfer.training.train_folds", lambda *_, **__: None)
+    monkeypatch.setattr("dfer.experiments.train_folds", lambda *_, **__: None)
     for rank, silent in (("0", False), ("1", True)):
         monkeypatch.setenv("RANK", rank)
         done = dfer("train", "demo", "--data", made.data, "-o", tmp_path / "run")

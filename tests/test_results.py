@@ -101,7 +101,6 @@ def test_the_table_against_the_truth_is_that_of_the_saved_predictions(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.syspath_prepend(str(TOOLS))  # where a script of this folder finds its neighbour
     tables = [RESULTS / folder / f"{run}.parquet" for run in runs]
     runpy.run_path(str(TOOLS / "truth.py"))["main"](shared_data / "sim_dfew" / "truth.csv", tables)
     printed = [line for line in capsys.readouterr().out.splitlines() if line]

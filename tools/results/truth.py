@@ -12,11 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-from table import of_comparison
 
 from dfer import Predictions
 from dfer.comparison import compare
 from dfer.comparison.constant import read_constants
+from dfer.reports.tables import markdown, of_comparison
 
 RATERS = 2000
 """Who voted on each clip in the long run."""
@@ -36,7 +36,7 @@ def main(truth: Path, tables: list[Path]) -> None:
     persons = dict(zip(known.index, known["identity"].astype(str), strict=True))
     constants = read_constants(tables[0].parent, next(iter(runs.values()))[0].emotions)
     told = compare(runs, groups=persons, constants=constants)
-    print("\n".join(of_comparison(told)))
+    print("\n\n".join("\n".join(markdown(table)) for table in of_comparison(told)))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 # isort: off
 from dfer.cli.app import app, main
-from dfer.cli import predict, people, data, doctor, raters, split, estimate, training, ablating, comparing
+from dfer.cli import predict, people, data, doctor, raters, split, estimate, training, ablating, comparing, reporting
 # isort: on
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "people",
     "predict",
     "raters",
+    "reporting",
     "split",
     "training",
 ]

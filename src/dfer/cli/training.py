@@ -61,14 +61,22 @@ def folds_of(manifest: Manifest, wanted: str) -> list[int | None]:
 
 @app.command()
 def evaluate(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of runs; the report puts them side by side.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Folders of runs, which the report puts side by side; or, with --data, folders of models: all clips "
+            "of another data set are predicted then, and emotions are mapped by name."
+        ),
+    ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder of the report; by default that of the (first) run.")
     ] = None,
     fold: Annotated[
         str | None, typer.Option(help="The number of a fold, or all; by default those that are trained.")
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="The manifest, if it is not where training found it.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="The manifest, if it is not where training found it, or of another data set.")
+    ] = None,
     by: Annotated[
         list[str] | None,
         typer.Option(help="A column of the manifest, such as age: scores for each group, too; may be repeated."),
@@ -77,6 +85,9 @@ def evaluate(
     """Read the test part once, score it, and write report.json and report.html."""
     from dfer.experiments.runs import evaluate_runs
 
+    if all((run / "card.json").is_file() for run in runs):
+        _evaluate_elsewhere(runs, data, out, fold, by)
+        return
     names, path, folds = _named_runs(runs, data, fold)
     report = evaluate_runs(names, out or runs[0], data=path, folds=folds, by=by or ())
     if by:
@@ -84,6 +95,19 @@ def evaluate(
 
         say(of_gaps(report["cells"]))
     show_report(report, (out or runs[0]) / "report.html")
+
+
+def _evaluate_elsewhere(
+    models: list[Path], data: Path | None, out: Path | None, fold: str | None, by: list[str] | None
+) -> None:
+    from dfer.experiments.elsewhere import evaluate_elsewhere
+
+    if data is None or out is None:
+        raise DferError(f"{models[0]} is a model: name the manifest with --data and the report's folder with --out")
+    if fold or by:
+        raise DferError("expected --fold and --by with folders of runs; a model is judged on all clips of --data")
+    report = evaluate_elsewhere(dict(zip(run_names(models), models, strict=True)), data, out)
+    show_report(report, out / "report.html")
 
 
 @app.command()

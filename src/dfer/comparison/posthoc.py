@@ -86,7 +86,7 @@ def adjust(probs: ArrayLike, prior: ArrayLike, tau: float = 1.0) -> Floats:
     rows, shares = np.asarray(probs, dtype=np.float64), np.asarray(prior, dtype=np.float64)
     if rows.ndim != 2 or shares.shape != rows.shape[1:] or not (shares > 0).all():
         raise DferError(f"expected a prior above 0 for each of {rows.shape[-1]} emotions, got {listed(shares, 12)}")
-    return np.asarray(softmax(_logits(rows) - tau * np.log(shares), axis=1))
+    return np.asarray(softmax(logits_of(rows) - tau * np.log(shares), axis=1))
 
 
 def choose_tau(validation: Predictions, prior: ArrayLike) -> float:
@@ -151,7 +151,7 @@ def posthoc(folds: Sequence[Fold], *, groups: Mapping[str, str] | None = None) -
 
 def _fitted(folds: Sequence[Fold]) -> tuple[Fitted, list[str]]:
     """What can be fitted, and sentences on what cannot."""
-    voiced = [_towards(fold.validation) for fold in folds]
+    voiced = [towards(fold.validation) for fold in folds]
     judged = [fold.validation.select(fold.validation.labelled) for fold in folds]
     labelled = all(len(part) for part in judged)
     found: Fitted = {"none": ((), [lambda probs: probs for _ in folds])}
@@ -241,25 +241,25 @@ def _said(validation: Predictions) -> NDArray[np.bool_]:
     return np.asarray(validation.voted | validation.labelled)
 
 
-def _towards(validation: Predictions) -> tuple[Floats, Floats]:
-    """Logits of the clips that people said something of, and what: votes, or else the label."""
+def towards(validation: Predictions) -> tuple[Floats, Floats]:
+    """Logits (n, K) of the clips that people said something of, and what (n, K): shares of votes, or else the label."""
     judged = validation.select(_said(validation))
     wanted = np.where(judged.voted[:, None], judged.shares, one_hot(judged.labels, len(judged.emotions)))
-    return _logits(judged.probs), wanted
+    return logits_of(judged.probs), wanted
 
 
 def _labels(judged: Predictions) -> tuple[Floats, Floats]:
     """Logits and one-hot labels of labelled clips."""
-    return _logits(judged.probs), one_hot(judged.labels, len(judged.emotions))
+    return logits_of(judged.probs), one_hot(judged.labels, len(judged.emotions))
 
 
-def _logits(probs: Floats) -> Floats:
+def logits_of(probs: Floats) -> Floats:
     """Logarithms, of probabilities from `EPSILON` up, as in KL."""
     return np.asarray(np.log(probs.clip(EPSILON)))
 
 
 def _on_probs(of_logits: Remedy) -> Remedy:
-    return lambda probs: of_logits(_logits(probs))
+    return lambda probs: of_logits(logits_of(probs))
 
 
 def _temperature(value: float) -> Remedy:

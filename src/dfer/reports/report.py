@@ -139,6 +139,7 @@ def _words(report: Mapping[str, Any]) -> dict[str, Any]:
         "of_gaps": verdict.of_gaps(cells),
         "findings": findings,
         "folds": _folds(cells),
+        "trained": any(cell["training"] for cell in cells),
         "many_folds": any(len(cell["folds"]) > 1 for cell in cells),
     }
 

@@ -1,0 +1,48 @@
+"""A report on predictions alone: of anybody's network, in a table of id, label or votes, and probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dfer.comparison.constant import Constant
+from dfer.comparison.evidence import evidence
+from dfer.metrics.predictions import Predictions
+from dfer.metrics.protocol import cell, gallery
+from dfer.reports.report import build_report, write_report
+
+PROTOCOL = (
+    "The scores are of the predictions as they were given; how they came about is not known here.",
+    "WAR and UAR are over the clips that have a single label; distances to the votes over all clips that have votes.",
+)
+
+
+def report_on(
+    predictions: Mapping[str, Predictions], out: Path, *, data: Mapping[str, Any], protocol: tuple[str, ...] = PROTOCOL,
+    groups: Mapping[str, str] | None = None, constants: Mapping[int, Constant] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Score predictions, and write `report.json` and `report.html`.
+
+    Args:
+        predictions: name of the run -> its predictions; all of the same emotions, in the same order.
+        out: folder of the report.
+        data: of the data set, as `build_report` takes it.
+        protocol: how the numbers came about, in sentences.
+        groups: clip -> person or film; they are the units of the tests.
+        constants: of each fold's training part; None takes the clips' own.
+
+    Returns:
+        The report, see `dfer.reports.report`.
+
+    Raises:
+        DferError: other emotions, or a folder that cannot be written.
+    """
+    told = evidence({name: [part] for name, part in predictions.items()}, groups=groups, constants=constants)
+    cells = [
+        cell(name, part, labels="", mix="", run=name, curves=[], training={}) | told["cells"][name]
+        for name, part in predictions.items()
+    ]
+    report = build_report(cells, data=data, protocol=protocol, gallery=gallery(predictions), evidence=told)
+    write_report(report, out, thumbnails={})
+    return report
