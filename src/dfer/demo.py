@@ -22,6 +22,7 @@ from dfer.datasets.pack import pack
 from dfer.datasets.synthetic import synthesise
 from dfer.errors import DferError, listed
 from dfer.experiments import evaluate_runs, train_folds
+from dfer.files import is_unfinished, sole_owner
 from dfer.processes import worker_pool
 from dfer.training import Recipe, load_recipe
 from dfer.training.record import LOG
@@ -73,6 +74,11 @@ def run_demo(out: Path, *, seed: int, say: Callable[[str], None], counter: Count
     Raises:
         DferError: `out` holds something that is not a demo, or cannot be written.
     """
+    with sole_owner(out):
+        return _run(out, seed, say, counter)
+
+
+def _run(out: Path, seed: int, say: Callable[[str], None], counter: Counter) -> dict[str, Any]:
     _clear(out, seed)
     say(f"1/4  drawing {CLIPS} synthetic clips, with ten votes each, in DFEW's layout: {out / 'dfew'}")
     with counter("drawing") as progress:
@@ -128,14 +134,15 @@ def _clear(out: Path, seed: int) -> None:
     if seed < 0:
         raise DferError(f"expected a seed of 0 or more, got {seed}")
     own = {MARK, "dfew", "frames", "clips.csv", "report.html", "report.json", *map(_folder, four_cells(Recipe()))}
-    foreign = sorted({entry.name for entry in out.iterdir()} - own) if out.is_dir() else []
-    if foreign or (out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file()):
+    there = {entry.name for entry in out.iterdir()} if out.is_dir() else set()
+    foreign = sorted(name for name in there - own if not is_unfinished(name))
+    if foreign or (there and MARK not in there):
         told = f" (it holds {listed(foreign)})" if foreign else ""
         raise DferError(f"{out} is in use and was not made by `dfer demo`{told}; choose another folder with --out")
     try:
-        if out.is_dir():
-            shutil.rmtree(out)
-        out.mkdir(parents=True)
+        out.mkdir(parents=True, exist_ok=True)
+        for name in sorted(there - {MARK}):  # the mark goes last: a demo that is killed here can be run again
+            shutil.rmtree(out / name) if (out / name).is_dir() else (out / name).unlink()
         (out / MARK).write_text(json.dumps({"seed": seed, "version": __version__}) + "\n", encoding="utf-8")
     except OSError as error:
         raise DferError(f"cannot write {out}: {error.strerror}") from error

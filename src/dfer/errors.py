@@ -6,8 +6,18 @@ it in one line and exits with code 2; from Python it is an ordinary `ValueError`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+    "|[\U000e0000-\U000e007f]"
+)
+"""Characters that act on a terminal or a text instead of being seen: control codes, marks of direction, spaces without
+width, halves of surrogate pairs."""
+SEEN_SPACE = "\N{NARROW NO-BREAK SPACE}"
+"""The one of them that numbers and their units are set with."""
 
 
 class DferError(ValueError):
@@ -39,6 +49,29 @@ def shortened(text: str, longest: int = 120) -> str:
         return text
     half = max(1, (longest - 3) // 2)
     return f"{text[:half]}...{text[-half:]}"
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    """A text whose characters are all seen: control codes become symbols, others that act on a text become escapes.
+
+    With `lines`, line ends stay.
+
+    >>> printable("a\\x1b[31m.mp4"), printable("two\\nlines"), printable("\\u202egnp.exe")
+    ('a␛[31m.mp4', 'two␊lines', '\\\\u202egnp.exe')
+    """
+    if lines:
+        return "\n".join(UNSEEN.sub(_seen, line) for line in text.split("\n"))
+    return UNSEEN.sub(_seen, text)
+
+
+def _seen(found: re.Match[str]) -> str:
+    character = found.group()
+    if character == SEEN_SPACE:
+        return character
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "\N{SYMBOL FOR DELETE}" if code == 0x7F else f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

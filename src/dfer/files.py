@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import os
+import re
+import secrets
+import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from dfer.errors import DferError, UnwritableError
 
 KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+STEM = 60
+"""Characters of a file's name that the name of its unfinished form begins with."""
+LEFTOVER = re.compile(r"\..*\.[0-9a-f]{16}\.partial(\.[^.]*)?", re.DOTALL)
+"""The name of an unfinished file."""
+_leftovers: dict[Path, list[str]] = {}
+"""Folder -> the unfinished files that were in it when it was first written to."""
 
 
 def require_file(path: Path) -> int:
@@ -44,33 +58,155 @@ def read_bytes(path: Path, largest: int) -> bytes:
         raise DferError(f"{path} cannot be read: {error.strerror}") from error
 
 
-@contextlib.contextmanager
-def replacing(path: Path, *, advice: str = "choose another place") -> Iterator[Path]:
-    """A place beside `path` to write to, which takes its name at the end of the block; its folder is made.
+def is_unfinished(name: str) -> bool:
+    """Whether a file is called as `replacing` calls an unfinished one."""
+    return LEFTOVER.fullmatch(name) is not None
 
-    The suffix stays, for writers that go by it. What was written when the block fails is removed.
+
+@contextlib.contextmanager
+def replacing(path: Path, *, folder: bool = False, advice: str = "choose another place") -> Iterator[Path]:
+    """A new, empty place beside `path` to write to, which takes its name at the end of the block.
+
+    The folder of `path` is made. The place has a name that nobody can guess and the suffix of `path`, for writers that
+    go by it; what was written when the block fails is removed, and what a killed process left is removed by the next
+    that writes the same file. A link in the place of `path` is replaced, and what it leads to is left alone. The mode
+    of a file that is replaced is kept.
 
     Args:
         path: the file that is wanted.
+        folder: a folder is wanted instead; a former one is removed just before the new one takes its place.
         advice: what to do when it cannot be written.
 
     Raises:
-        UnwritableError: the system refuses (no permission, a full disk).
+        UnwritableError: the system refuses (no permission, a full disk), another process is writing this file, or it
+            is a folder or a device.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        partial.replace(path)
+        with _only_writer(path, advice):
+            mode = _mode_of(path, folder, advice)
+            _remove_leftovers(path)
+            partial = _reserved(path, folder, mode)
+            try:
+                yield partial
+                if mode is not None:
+                    partial.chmod(mode)
+                if folder:
+                    shutil.rmtree(path, ignore_errors=True)
+                partial.replace(path)
+            finally:
+                _remove(partial)
     except OSError as error:
         told = error.strerror or str(error)
         if isinstance(error, FileExistsError):  # what a file in the place of a folder is to mkdir
             told = f"{error.filename} is a file, not a folder"
         raise UnwritableError(f"cannot write {path}: {told}; {advice}") from error
+
+
+@contextlib.contextmanager
+def sole_owner(folder: Path) -> Iterator[None]:
+    """A folder, there or not yet, that this process alone works in until the block ends, or the process does.
+
+    Raises:
+        UnwritableError: another process works in it.
+    """
+    with _locked(folder.resolve()) as ours:
+        if not ours:
+            raise UnwritableError(f"another process works in {folder}; wait for its end, or choose another folder")
+        yield
+
+
+@contextlib.contextmanager
+def _only_writer(path: Path, advice: str) -> Iterator[None]:
+    with _locked(path.parent.resolve() / path.name) as ours:
+        if not ours:
+            raise UnwritableError(f"another process is writing {path}; {advice}")
+        yield
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    """Whether this process alone holds the lock of a path; a lock ends with the process that holds it.
+
+    The locks lie in a private folder, where nobody can plant links and none is left beside the user's files. They hold
+    for the processes of one user on one machine.
+    """
+    home = Path(tempfile.gettempdir()) / f"dfer-locks-{getattr(os, 'getuid', lambda: 0)()}"
+    try:
+        home.mkdir(mode=0o700, exist_ok=True)
+        found = home.lstat()
+        private = stat.S_ISDIR(found.st_mode) and (os.name != "posix" or found.st_uid == os.getuid())
+    except OSError:
+        private = False
+    if not private:  # without a place for locks everything else still works
+        yield True
+        return
+    lock = FileLock(home / hashlib.sha256(os.fsencode(path)).hexdigest())
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    except OSError:
+        yield True
+        return
+    try:
+        yield True
     finally:
         with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+            Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+
+
+def _mode_of(path: Path, folder: bool, advice: str) -> int | None:
+    """The mode of the file that is replaced; None where there is none, or a link."""
+    try:
+        found = path.lstat().st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISLNK(found):
+        return None
+    if stat.S_ISDIR(found) and folder:
+        return stat.S_IMODE(found)
+    if not stat.S_ISREG(found) or folder:
+        told = "a file" if stat.S_ISREG(found) else KINDS.get(stat.S_IFMT(found), "a device")
+        raise UnwritableError(f"cannot write {path}: it is {told}; {advice}")
+    return stat.S_IMODE(found)
+
+
+def _reserved(path: Path, folder: bool, mode: int | None) -> Path:
+    """A new file or folder with a name of its own; never one that is there, or where a link leads."""
+    place = path.with_name(f".{path.stem[:STEM]}.{secrets.token_hex(8)}.partial{path.suffix}")
+    if folder:
+        place.mkdir()
+    else:
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)
+        os.close(os.open(place, flags, 0o666 if mode is None else mode | 0o600))
+    return place
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what processes that were killed while they wrote this file left; its lock is held, so nobody writes it.
+
+    A folder is searched once, for a data set has many files in one.
+    """
+    if path.parent not in _leftovers:
+        with contextlib.suppress(OSError):
+            names = [entry.name for entry in os.scandir(path.parent) if ".partial" in entry.name]
+            _leftovers[path.parent] = [name for name in names if is_unfinished(name)]
+    ours = f".{path.stem[:STEM]}."
+    for name in _leftovers.get(path.parent, []):
+        if name.startswith(ours) and len(name) == len(ours) + 16 + len(f".partial{path.suffix}"):
+            _remove(path.with_name(name))
+
+
+def _remove(place: Path) -> None:
+    with contextlib.suppress(OSError):
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        else:
+            place.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str, *, advice: str = "choose another place") -> None:

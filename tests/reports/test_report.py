@@ -24,6 +24,7 @@ from dfer.metrics import concatenate
 from dfer.reports import build_report, write_report
 from dfer.reports.report import render_page
 from tests.metrics.toy import FOUR, looked_into, noise, toy_cell, toy_predictions, toy_report
+from tests.training.full_disk import full_disk
 
 SECTIONS = ["scores", "recall", "confusion", "calibration", "ambiguity", "curves", "gallery", "protocol", "limits"]
 LIMIT = 3_000_000
@@ -408,8 +409,7 @@ def test_a_place_that_cannot_be_written_is_said_in_one_sentence(tmp_path: Path) 
 def test_a_broken_off_write_leaves_the_old_page(tmp_path: Path) -> None:
     write_report(toy_report(), tmp_path, {})
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    (tmp_path / ".report.partial.html").mkdir()  # stands in for a disk that is full
-    with pytest.raises(DferError):
+    with full_disk(after=len(before["report.json"]) + 1000), pytest.raises(DferError, match="cannot write"):
         write_report(toy_report(note="new"), tmp_path, {})
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from dfer.cli.terminal import console, errors
-from dfer.errors import DferError
+from dfer.errors import DferError, printable
 from dfer.version import __version__
 
 
@@ -43,6 +44,18 @@ class _Once(logging.Filter):
         return new
 
 
+class _OneLine(logging.Formatter):
+    """A message is one line, whatever the names in it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return printable(super().formatMessage(record))
+
+
+def _end(number: int, _frame: object) -> None:
+    """Asked to end: as after an error, so that unfinished files are removed; the exit code is the shell's."""
+    sys.exit(128 + number)
+
+
 app = typer.Typer(
     cls=_Verbs,
     no_args_is_help=True,
@@ -62,11 +75,10 @@ def main() -> None:
     console.quiet = os.environ.get("RANK", "0") != "0"  # of several processes of torchrun, one speaks
     handler = RichHandler(console=errors, show_time=False, show_path=False, markup=False)
     handler.addFilter(_Once())
-    logging.basicConfig(
-        level=logging.DEBUG if debug else logging.WARNING,
-        format="%(message)s",
-        handlers=[handler],
-    )
+    handler.setFormatter(_OneLine("%(message)s"))
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, handlers=[handler])
+    for signal_ in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        signal.signal(signal_, _end)
     for noisy in ("matplotlib", "PIL", "libav"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
@@ -82,7 +94,7 @@ def _one_line(error: DferError | OSError) -> str:
     text = str(error)
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
-    return " ".join(text.splitlines())
+    return printable(" ".join(text.splitlines()))
 
 
 def _show_version(wanted: bool) -> None:

@@ -195,7 +195,8 @@ def _read_all(predictor: Predictor, jobs: list[Job], how: How, summaries: list[P
     finally:
         _summarise(summary, summaries, jobs[0].style)
         arrow = " -> " + ", ".join(map(str, summaries)) if summaries else ""
-        say("\n" + "\n".join(summary.totals()) + arrow)
+        *most, last = summary.totals()
+        say("", *most, last + arrow)
     if summary.failed:
         errors.print(f"{summary.failed} of {len(jobs)} videos could not be read", highlight=False)
         raise typer.Exit(2 if summary.failed == len(jobs) else 1)
@@ -254,7 +255,7 @@ def _show(timeline: Timeline) -> None:
     """Who showed what, when."""
     longest = sorted(timeline.people, key=lambda person: -int(person.seen.sum()))
     for person in sorted(longest[:MOST_PEOPLE], key=lambda person: person.id):
-        say(f"\n{person.label}, {_spans(person)}")
+        say("", f"{person.label}, {_spans(person)}")
         console.print(_bars(timeline.emotions.emotions, person.overall.tolist()))
         for segment in person.segments[:MOST_SEGMENTS]:
             say(
@@ -264,7 +265,7 @@ def _show(timeline: Timeline) -> None:
         if len(person.segments) > MOST_SEGMENTS:
             say(f"          and {len(person.segments) - MOST_SEGMENTS} more")
     if len(longest) > MOST_PEOPLE:
-        say(f"\nand {len(longest) - MOST_PEOPLE} people who are seen for less long")
+        say("", f"and {len(longest) - MOST_PEOPLE} people who are seen for less long")
 
 
 def _spans(person: Person) -> str:

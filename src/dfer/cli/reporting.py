@@ -69,7 +69,8 @@ def print_tables(
     if len(chosen) > 1:
         raise DferError(f"expected one of --latex, --csv and --markdown, got {listed(f'--{name}' for name in chosen)}")
     lines = FORMS[chosen[0] if chosen else "markdown"]
-    say("\n\n".join("\n".join(lines(table)) for table in tables_of(runs)))
+    for number, table in enumerate(tables_of(runs)):
+        say(*([""] * bool(number)), *lines(table))
 
 
 @app.command()

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
 
-console = Console()
-errors = Console(stderr=True)
+from dfer.errors import printable
 
 
-def say(text: str) -> None:
-    """A line on stdout as it is."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+class SafeConsole(Console):
+    """A terminal on which names of files and emotions are seen, and cannot act: see `dfer.errors.printable`."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """As rich's, with unseen characters shown; line ends and rich's own codes stay."""
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield segment._replace(text=printable(segment.text, lines=True))
+
+
+console = SafeConsole()
+errors = SafeConsole(stderr=True)
+
+
+def say(*lines: str) -> None:
+    """Lines on stdout as they are; a line end inside one, of a name, is shown as a symbol."""
+    for line in lines:
+        console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def progress_bar() -> Progress:

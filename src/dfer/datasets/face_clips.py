@@ -12,7 +12,6 @@ Written are packed clips as those of `dfer.datasets.pack`, or folders of frames 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -96,18 +95,11 @@ def _write_frames(job: Job, *, detector: Callable[[], Detector]) -> int:
     if former:
         return former
     crops = main_face(job.path, job.kind, size=job.size, detector=detector())
-    with replacing(job.out, advice=ADVICE) as written:
-        try:
-            shutil.rmtree(written, ignore_errors=True)  # of a run that was killed
-            written.mkdir()
-            for number, crop in enumerate(crops, 1):
-                _, data = cv2.imencode(".jpg", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR), JPEG)
-                (written / f"{job.out.name}_{number:05d}.jpg").write_bytes(data.tobytes())
-            os.utime(written, ns=(0, changed(job.path)))
-            shutil.rmtree(job.out, ignore_errors=True)
-        except BaseException:
-            shutil.rmtree(written, ignore_errors=True)
-            raise
+    with replacing(job.out, folder=True, advice=ADVICE) as written:
+        for number, crop in enumerate(crops, 1):
+            _, data = cv2.imencode(".jpg", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR), JPEG)
+            (written / f"{job.out.name}_{number:05d}.jpg").write_bytes(data.tobytes())
+        os.utime(written, ns=(0, changed(job.path)))
     return len(crops)
 
 

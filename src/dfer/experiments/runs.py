@@ -22,7 +22,7 @@ from dfer.datasets import Manifest
 from dfer.errors import DferError, listed
 from dfer.experiments.attributes import groups_of, require_columns, scores_by_group
 from dfer.experiments.held_out import mended
-from dfer.files import write_text
+from dfer.files import sole_owner, write_text
 from dfer.metrics import Predictions, cell, concatenate, gallery
 from dfer.training.clips import choose_clips
 from dfer.training.config import Recipe, load_recipe
@@ -59,14 +59,17 @@ def train_folds(
         progress: told of every step and epoch.
 
     Raises:
-        DferError: the folder holds a run on another manifest, or as `fit` does.
+        DferError: the folder holds a run on another manifest, another process trains in it, or as `fit` does.
     """
     manifest = Manifest.read(data)
     if (folder / "data.json").exists() and manifest_of([folder]) != data.resolve():
         raise DferError(f"{folder} holds a run on {manifest_of([folder])}, not on {data}; choose another folder")
+    writes = os.environ.get("RANK", "0") == "0"  # of several processes of torchrun, one writes
     for fold in folds:
-        fit(recipe, manifest, folder / fold_name(fold), fold=fold, resume=resume, progress=progress)
-        if os.environ.get("RANK", "0") == "0":  # of several processes of torchrun, one writes
+        home = folder / fold_name(fold)
+        with sole_owner(home) if writes else contextlib.nullcontext():
+            fit(recipe, manifest, home, fold=fold, resume=resume, progress=progress)
+        if writes:
             write_text(folder / "data.json", json.dumps({"manifest": str(data.resolve())}) + "\n")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
+from dfer.errors import printable
 from dfer.files import replacing
 from dfer.inference.bands import clock, pieces
 from dfer.inference.colours import colours
@@ -95,7 +98,10 @@ def write_plot(timeline: Timeline, path: Path) -> None:
     """
     suffix = path.suffix.lower()
     figure = plot(timeline)
-    with replacing(path) as partial, mpl.rc_context(STYLE):
+    for text in figure.findobj(Text):  # control codes of a name would be no valid SVG
+        text.set_text(printable(text.get_text(), lines=True))
+    with replacing(path) as partial, mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box stands for a letter that the font lacks
         figure.savefig(partial, format=suffix[1:], metadata=SUFFIX_METADATA[suffix])
 
 

@@ -16,9 +16,10 @@ from typing import Any
 import cv2
 import numpy as np
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from numpy.typing import NDArray
 
-from dfer.errors import DferError, listed
+from dfer.errors import DferError, listed, printable
 from dfer.version import __version__
 
 Frame = NDArray[np.uint8]
@@ -61,11 +62,17 @@ def _environment(package: str) -> Environment:
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("dfer.pages")]),
         autoescape=True,
+        finalize=_seen,
         undefined=StrictUndefined,
         trim_blocks=True,
     )
     environment.filters |= {"known": known, "duration": duration}
     return environment
+
+
+def _seen(value: Any) -> Any:
+    """Characters of a name that XML forbids, or that turn the text around, are shown."""
+    return printable(value, lines=True) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def known(value: Any) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from dfer.errors import DferError, listed
+from dfer.errors import DferError, listed, printable
 from dfer.files import replacing
 
 FORMS = ("svg", "pdf", "png")
@@ -113,7 +113,8 @@ def curves(cell: Mapping[str, Any]) -> Figure | None:
 
 def _figures(report: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
     try:
-        cells, emotions = report["cells"], [str(name) for name in report["emotions"]]
+        emotions = [printable(str(name)) for name in report["emotions"]]
+        cells = [{**cell, "name": printable(str(cell["name"]))} for cell in report["cells"]]
         made: list[tuple[str, Callable[[Any], Figure | None]]] = [
             ("confusion", lambda cell: confusion(cell, emotions)), ("reliability", reliability), ("curves", curves),
         ]  # fmt: skip

@@ -235,7 +235,7 @@ def test_a_disk_that_fills_up_is_one_sentence_and_leaves_nothing(
         return write(self, content)
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(DferError, match=r"cannot write the synthetic data set to .*data: No space left on device"):
+    with pytest.raises(DferError, match=r"cannot write .*data: No space left on device"):
         synthesise(tmp_path / "data", clips=CLIPS, size=SIZE, workers=1)
     assert written > 100 and list(tmp_path.iterdir()) == []
 

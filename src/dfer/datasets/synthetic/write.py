@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -32,6 +31,7 @@ from dfer.datasets.synthetic.raters import long_run, panel, vote
 from dfer.datasets.synthetic.scripts import FOLDS, Role, Script, cast, write_script
 from dfer.datasets.synthetic.sketch import Picture
 from dfer.errors import DferError, listed
+from dfer.files import replacing
 from dfer.labels import DFEW
 from dfer.processes import worker_pool
 
@@ -101,32 +101,24 @@ def synthesise(
     root = Path(root).resolve()
     workers = os.cpu_count() or 1 if workers is None else workers
     _check(root, clips=clips, seed=seed, size=size, workers=workers)
-    unfinished = root.with_name(f".{root.name}.unfinished")
     try:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        (unfinished / CLIP_FOLDER).mkdir(parents=True)
-        roles, rows = cast(clips, seed), []
-        render = partial(_render, seed=seed, size=size, folder=unfinished / CLIP_FOLDER)
-        for row in _in_parallel(render, roles, workers):
-            rows.append(row)
-            if progress is not None:
-                progress(len(rows), clips)
-        _write_tables(unfinished, roles, pd.DataFrame(rows))
-        people = len({role.identity for role in roles})
-        text = README.format(clips=clips, people=people, seed=seed, size=size)
-        (unfinished / "README.md").write_text(text, encoding="utf-8")
-        if root.exists():
-            shutil.rmtree(root)
-        unfinished.rename(root)
-    except OSError as error:
-        raise DferError(f"cannot write the synthetic data set to {root}: {error.strerror or error}") from error
+        with replacing(root, folder=True) as unfinished:
+            (unfinished / CLIP_FOLDER).mkdir(parents=True)
+            roles, rows = cast(clips, seed), []
+            render = partial(_render, seed=seed, size=size, folder=unfinished / CLIP_FOLDER)
+            for row in _in_parallel(render, roles, workers):
+                rows.append(row)
+                if progress is not None:
+                    progress(len(rows), clips)
+            _write_tables(unfinished, roles, pd.DataFrame(rows))
+            people = len({role.identity for role in roles})
+            text = README.format(clips=clips, people=people, seed=seed, size=size)
+            (unfinished / "README.md").write_text(text, encoding="utf-8")
     except BrokenProcessPool as error:
         raise DferError(
             f"a process that drew clips for {root} died (no memory, or a main module that cannot be imported); "
             "try workers=1"
         ) from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def portrait(emotion: str, *, intensity: float = 1.0, identity: int = 0, size: int = 256) -> Picture:

@@ -1,0 +1,86 @@
+"""Names of files, clips and emotions that would act on a terminal, a log or a picture are shown instead."""
+
+from __future__ import annotations
+
+import io
+import logging
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from rich.markup import escape
+from rich.table import Table
+
+from dfer.cli.app import _OneLine
+from dfer.cli.terminal import SafeConsole
+from dfer.errors import UNSEEN, printable
+from dfer.reports.report import render_page
+
+from .inference.toy import toy_timeline
+from .metrics.toy import toy_predictions, toy_report
+
+HOSTILE = [
+    "\x1b[31mred\x1b]0;title\x07", "\x9b2J", "one\ntwo", "a\rb", "tab\there", "\u202egnp.exe", "zero\u200bwidth",
+    "\u2066isolate\u2069", "half \udcff", "line\u2028separator", "\ufeffmark", "\U000e0041tag", "\x7f", "\x00",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_every_hostile_character_is_shown(name: str) -> None:
+    shown = printable(name)
+    assert not UNSEEN.search(shown) and len(shown) >= len(name)
+    shown.encode("utf-8")
+
+
+@pytest.mark.parametrize("name", ["happy", "Ärger", "怒り", "غضب", "naïve 😀 — “x”", "12\u202f%"])
+def test_names_in_any_script_stay_as_they_are(name: str) -> None:
+    assert printable(name) == name
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_tables_and_lines_on_the_terminal_are_safe(name: str) -> None:
+    out = io.StringIO()
+    console = SafeConsole(file=out, width=100, force_terminal=False)
+    table = Table(title=escape(name))
+    table.add_column(escape(name))
+    table.add_row(escape(name))
+    console.print(table)
+    console.print(name, markup=False)
+    assert not UNSEEN.search(out.getvalue().replace("\n", ""))
+
+
+def test_the_terminals_own_colours_stay() -> None:
+    out = io.StringIO()
+    SafeConsole(file=out, force_terminal=True, color_system="standard", width=80).print("[bold red]x[/]\x1b[5my")
+    assert "\x1b[1;31mx\x1b[0m" in out.getvalue() and "\x1b[5m" not in out.getvalue()
+
+
+def test_a_name_cannot_forge_a_line_of_the_log() -> None:
+    record = logging.LogRecord("dfer", logging.WARNING, "", 0, "%s cannot be read", ("a\nerror: all is lost",), None)
+    assert _OneLine("%(message)s").format(record) == "a␊error: all is lost cannot be read"
+
+
+def test_pages_show_them() -> None:
+    page = render_page(toy_report({name: toy_predictions(1) for name in HOSTILE}), {})
+    found = set(UNSEEN.findall(page)) - {"\n", "\N{NARROW NO-BREAK SPACE}"}
+    assert not found and "␛[31mred" in page
+
+
+def test_an_error_about_a_file_is_one_line_without_codes(tmp_path: Path) -> None:
+    (tmp_path / "a\x1b[31m\nb.mp4").write_bytes(b"no film")
+    done = subprocess.run(
+        [sys.executable, "-m", "dfer", "predict", str(tmp_path / "a\x1b[31m\nb.mp4")], capture_output=True, text=True
+    )
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert "a␛[31m␊b.mp4" in done.stderr or "a␛[31m b.mp4" in done.stderr
+
+
+def test_a_drawing_with_control_codes_in_a_name_is_valid_xml(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from dfer.inference.draw import write_plot
+
+    write_plot(replace(toy_timeline(), video="a\x1b[31m\x00.mp4"), tmp_path / "o.svg")
+    ElementTree.parse(tmp_path / "o.svg")
