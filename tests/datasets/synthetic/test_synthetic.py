@@ -255,9 +255,8 @@ def test_a_killed_run_leaves_the_former_data_set_no_half_one_and_no_process(root
     data, program = Path(shutil.copytree(root, tmp_path / "data")), tmp_path / "program.py"
     program.write_text(PROGRAM, encoding="utf-8")
     process = subprocess.Popen([sys.executable, str(program), str(data)], stderr=subprocess.DEVNULL)
-    drawn = tmp_path / ".data.unfinished" / "Clip" / "clip_224x224"
     deadline = time.monotonic() + 60
-    while not (drawn.is_dir() and len(list(drawn.iterdir())) > 4):
+    while len(list(tmp_path.glob(".data.*.partial/Clip/clip_224x224/*"))) < 5:
         assert process.poll() is None and time.monotonic() < deadline, "should be drawing"
         time.sleep(0.1)
     workers = psutil.Process(process.pid).children(recursive=True)
