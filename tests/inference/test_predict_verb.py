@@ -104,7 +104,7 @@ def test_what_could_not_be_read_has_a_row_of_its_own() -> None:
     film(Path("a.mkv"), [RED] * 5)
     done = predict("a.mkv", "gone.mkv", "-o", "sum.csv")
     notes = pd.read_csv("sum.csv").set_index("video")["note"]
-    assert done.code == 1 and "found nothing" in notes["gone.mkv"] and "1 could not be read" in done.out
+    assert done.code == 1 and "cannot be read: No such file" in notes["gone.mkv"] and "1 could not be read" in done.out
 
 
 def test_a_summary_that_cannot_be_written_is_refused_before_anything_is_read() -> None:
@@ -130,7 +130,7 @@ def test_how_a_table_is_written_needs_a_table() -> None:
 
 def test_if_all_are_bad_the_exit_code_is_that_of_bad_input() -> None:
     assert predict("a.mkv", "b.mkv").code == 2
-    assert predict("a.mkv").is_refusal(r"a\.mkv: expected a video file, found nothing")
+    assert predict("a.mkv").is_refusal(r"a\.mkv cannot be read: No such file")
 
 
 def test_a_pipe_is_refused_without_waiting_for_what_comes_through_it() -> None:

@@ -83,7 +83,7 @@ def test_a_video_without_a_face_has_frames_without_faces(tmp_path: Path) -> None
 
 
 def test_a_missing_file_is_told_before_anything_is_read(tmp_path: Path) -> None:
-    with pytest.raises(DferError, match=r"gone\.mp4: expected a video file, found nothing"):
+    with pytest.raises(DferError, match=r"gone\.mp4 cannot be read: No such file"):
         open_faces(tmp_path / "gone.mp4")
 
 

@@ -161,7 +161,7 @@ def test_what_is_no_video_is_refused_by_name(tmp_path: Path) -> None:
         "empty.mp4": "the file is empty",
         "text.mp4": "not a video that can be opened",
         "sound.mp4": "the file has no video stream",
-        "missing.mp4": "expected a video file, found nothing",
+        "missing.mp4": "cannot be read: No such file",
         ".": "expected a video file, found a folder",
     }.items():
         with pytest.raises(DferError, match=fault) as raised:
@@ -266,7 +266,7 @@ def test_an_image_that_was_cut_off_is_refused_by_name(tmp_path: Path, suffix: st
 
 
 def test_an_image_that_is_missing_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(DferError, match=r"a\.png: cannot be read: No such file"):
+    with pytest.raises(DferError, match=r"a\.png cannot be read: No such file"):
         everything(tmp_path / "a.png", "image")
 
 

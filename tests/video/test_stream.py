@@ -218,7 +218,7 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
     for name, fault in {
         "empty.mp4": "the file is empty",
         "text.mp4": "not a video that can be opened",
-        "missing.mp4": "expected a video file, found nothing",
+        "missing.mp4": "cannot be read: No such file",
         "pipe.mp4": "expected a video file, found a pipe or device",
         "folder": "the folder holds no frame",
         "missing.png": "cannot be read",

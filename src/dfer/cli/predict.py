@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from dataclasses import dataclass, replace
@@ -188,9 +189,12 @@ def _read_all(predictor: Predictor, jobs: list[Job], how: How, summaries: list[P
                 summary.add(_read(predictor, replace(job, place=f"{number} of {len(jobs)}"), how))
             except UnwritableError:
                 raise
-            except DferError as error:
-                summary.fail(job.video.path, error)
-                told = f" {' '.join(str(error).split())}"
+            except Exception as error:  # one film never ends the run of a folder; --debug shows where a fault lies
+                logging.getLogger(__name__).debug("%s", job.video.path, exc_info=error)
+                fault = f"{job.video.path}: {type(error).__name__}: {error}"
+                told_of = error if isinstance(error, DferError) else DferError(fault)
+                summary.fail(job.video.path, told_of)
+                told = f" {' '.join(str(told_of).split())}"
                 errors.print(Text.assemble(("error:", "bold red"), told), soft_wrap=True)
     finally:
         _summarise(summary, summaries, jobs[0].style)

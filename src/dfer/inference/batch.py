@@ -14,7 +14,7 @@ from dfer.inference.summary import SUFFIXES as SUMMARIES
 from dfer.inference.writers import SUFFIXES
 from dfer.video.folders import survey
 from dfer.video.frames import natural_key
-from dfer.video.playlists import require_file
+from dfer.video.playlists import refuse_address
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def find_videos(named: Sequence[Path]) -> list[Video]:
     """
     found: list[tuple[Path, Path]] = []
     for path in named:
-        require_file(path)
+        refuse_address(path)
         if glob.has_magic(str(path)) and not path.exists():
             matches = sorted(glob.glob(str(path), recursive=True), key=natural_key)  # noqa: PTH207 (absolute patterns, too)
             if not matches:

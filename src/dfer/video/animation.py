@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dfer.errors import DferError
+from dfer.video.limits import require_size
 
 Frames = npt.NDArray[np.uint8]
 
@@ -41,16 +43,22 @@ def is_animated(path: Path) -> bool:
 
 def animated(path: Path) -> Iterator[Painted]:
     """The frames of an animated WebP."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     time_s, number = 0.0, 0
     try:
-        with Image.open(path) as image:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pictures that are large, and within our limit
+            opened = Image.open(path)
+        with opened as image:
+            require_size(*image.size, path)
             for number in range(getattr(image, "n_frames", 1)):
                 image.seek(number)
                 pixels = np.asarray(image.convert("RGB"), dtype=np.uint8)
                 end_s = time_s + (image.info.get("duration", 0) / 1000 or UNSAID_S)
                 yield Painted(time_s, end_s, pixels)
                 time_s = end_s
-    except (OSError, EOFError, SyntaxError, UnidentifiedImageError) as error:
+    except DferError:
+        raise
+    except Exception as error:  # Pillow's readers raise whatever damaged data make them raise
         raise DferError(f"{path}: decoding failed, after {number} frames: {error}") from error

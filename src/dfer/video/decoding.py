@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dfer.errors import DferError
+from dfer.errors import DferError, shortened
+from dfer.files import require_file
 from dfer.video.animation import animated, is_animated
 from dfer.video.clock import MICROSECONDS, Clock, read_head
+from dfer.video.limits import most_pixels, require_size
 from dfer.video.opening import (
     NO_FILM,
     PICTURE_FORMATS,
@@ -61,10 +63,7 @@ class Shown:
 
 def check_file(path: Path) -> None:
     """Raises a DferError where there is no file that could be a video, or nothing in it."""
-    if not path.is_file():
-        what = "a folder" if path.is_dir() else "a pipe or device" if path.exists() else "nothing"
-        raise DferError(f"{path}: expected a video file, found {what}")
-    if not path.stat().st_size:
+    if not require_file(path):
         raise DferError(f"{path}: the file is empty")
 
 
@@ -131,9 +130,13 @@ class Film:
                     count += 1
                 self.end_s = track.end()
                 track.tell(count)
-        except (av.FFmpegError, OSError) as error:
+        except DferError:
+            raise
+        # what the decoder and its Python side raise of damaged files, such as text that is not UTF-8
+        except (av.FFmpegError, OSError, ValueError, ArithmeticError, MemoryError) as error:
             told = f"after {count} frames" if count else "not a video that can be opened"
-            raise DferError(f"{self.path}: decoding failed, {told}: {error.strerror or error}") from error
+            reason = getattr(error, "strerror", None) or str(error) or "out of memory"
+            raise DferError(f"{self.path}: decoding failed, {told}: {shortened(reason, 200)}") from error
 
     def _painted(self) -> Iterator[Shown]:
         end_s = 0.0
@@ -164,6 +167,9 @@ class _Track:
         self.path, self.container = path, open_container(path)
         try:
             self.stream = chosen_stream(path, self.container)
+            code = self.stream.codec_context
+            require_size(code.width, code.height, path)
+            code.options = {"max_pixels": str(most_pixels())}  # where the size changes on the way
             self._packets = self.container.demux(self.stream)
             self._head = read_head(self._packets)
             self.clock = Clock(path, self.container, self.stream, self._head, fps=fps)

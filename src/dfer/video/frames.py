@@ -19,7 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dfer.errors import DferError
+from dfer.files import read_bytes, require_file
 from dfer.video.decoding import Film
+from dfer.video.limits import LARGEST_FILE, require_decodable
 from dfer.video.listing import find_list, times_by_number
 
 Frames = npt.NDArray[np.uint8]
@@ -127,7 +129,12 @@ class FolderClip:
 
 def read_image(path: Path) -> Frames:
     """One image as (H, W, 3) uint8 RGB; alpha is dropped, 16 bits become 8, grey becomes RGB."""
-    image = cv2.imdecode(np.frombuffer(_bytes(path), np.uint8), cv2.IMREAD_COLOR_RGB)
+    data = _bytes(path)
+    require_decodable(data, path)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error:  # it is larger than OpenCV allows, say
+        image = None
     if image is None:
         raise DferError(f"{path}: not an image that can be decoded (damaged or another format)")
     return image.astype(np.uint8, copy=False)
@@ -135,12 +142,11 @@ def read_image(path: Path) -> Frames:
 
 def _bytes(path: Path) -> bytes:
     archive = next((parent for parent in path.parents if parent.suffix.lower() == ".zip"), None)
-    if path.is_fifo():
-        raise DferError(f"{path}: expected an image file, found a pipe")
     try:
         if archive is None:
-            data = path.read_bytes()
+            data = read_bytes(path, LARGEST_FILE)
         else:
+            require_file(archive)
             # Keyed by process: a forked worker must not share its parent's file position.
             data = _open_zip(archive, os.getpid()).read(path.relative_to(archive).as_posix())
     except (OSError, KeyError, zipfile.BadZipFile, zlib.error) as error:

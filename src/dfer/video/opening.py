@@ -11,6 +11,7 @@ from typing import Any
 
 from dfer.errors import DferError
 from dfer.video.clock import BACK_S, is_counted
+from dfer.video.limits import refuse_large_picture
 from dfer.video.playlists import is_playlist, open_playlist
 
 MATROSKA_HEAD = 4096
@@ -31,6 +32,7 @@ def open_container(path: Path) -> Any:
 
     if is_playlist(path):
         return open_playlist(path)
+    refuse_large_picture(path)
     # what a file refers to is read from files only
     return av.open(f"file:{path}", options={"protocol_whitelist": "file,crypto,data"}, metadata_errors="replace")
 

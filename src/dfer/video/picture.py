@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from dfer.video.limits import require_size
+
 Frames = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
@@ -49,6 +51,7 @@ class Display:
 
     def __init__(self, picture: Any, aspect: Fraction | None) -> None:
         self.width, self.height = _shape(picture.width, picture.height, aspect)
+        require_size(self.width, self.height, "the film, with square pixels")
         self._rotation, self._matrix = picture.rotation, matrix_of(picture)
 
     def pixels(self, picture: Any) -> Frames:

@@ -34,7 +34,7 @@ def is_address(text: str) -> bool:
     return ADDRESS.match(text) is not None and not text.lower().startswith("file:")
 
 
-def require_file(source: str | Path) -> None:
+def refuse_address(source: str | Path) -> None:
     """Refuse what names a place on a network instead of a file."""
     if is_address(str(source)) and not Path(source).exists():
         address = re.sub(":/+", "://", str(source), count=1)  # a Path keeps one slash of the two
@@ -55,7 +55,12 @@ def open_playlist(path: Path) -> Any:
     """
     import av
 
-    return av.open(io.BytesIO(read(path).encode()), format="hls", io_open=lambda url, *_: _piece(path, url))
+    return av.open(
+        io.BytesIO(read(path).encode()),
+        format="hls",
+        io_open=lambda url, *_: _piece(path, url),
+        metadata_errors="replace",
+    )
 
 
 def read(path: Path) -> str:

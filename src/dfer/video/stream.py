@@ -25,7 +25,7 @@ from dfer.video.decoding import Film, check_file, is_video
 from dfer.video.frames import IMAGE_SUFFIXES, FolderClip, read_image
 from dfer.video.listing import times_by_number
 from dfer.video.picture import turned
-from dfer.video.playlists import require_file
+from dfer.video.playlists import refuse_address
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ def stream(
         raise DferError(f"expected to rotate by {listed(TURNS)} degrees and a rate above 0, got {rotate} and {fps}")
     if isinstance(source, int):
         return turn(live(_camera(source), span), rotate)
-    require_file(source)
+    refuse_address(source)
     path = Path(source)
     if path.is_dir():
         return turn(_folder(path, span, fps), rotate)
