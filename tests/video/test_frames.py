@@ -162,7 +162,7 @@ def test_what_is_no_video_is_refused_by_name(tmp_path: Path) -> None:
         "text.mp4": "not a video that can be opened",
         "sound.mp4": "the file has no video stream",
         "missing.mp4": "cannot be read: No such file",
-        ".": "expected a video file, found a folder",
+        ".": "expected a file, got a folder",
     }.items():
         with pytest.raises(DferError, match=fault) as raised:
             open_clip(tmp_path / name, "video")

@@ -58,7 +58,7 @@ def gif(width: int, height: int) -> bytes:
     ("name", "data"),
     [("b.png", png(40_000, 30_000)), ("named.mp4", png(40_000, 30_000)), ("b.gif", gif(65_535, 65_535)),
      ("named.jpg", gif(60_000, 60_000))],
-    ids=str,
+    ids=["png", "png named mp4", "gif", "gif named jpg"],
 )  # fmt: skip
 def test_a_file_that_would_decode_to_gigabytes_is_refused_in_little_memory(
     tmp_path: Path, name: str, data: bytes
@@ -105,6 +105,6 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     for name in ("pipe.png", "/dev/zero", "/dev/null"):
         for kind in ("image", "video"):
-            with pytest.raises(DferError, match="expected a file, got a (named pipe|device)"):
+            with pytest.raises(DferError, match=r"expected a file, got a (named pipe|device)"):
                 clip = open_clip(tmp_path / name, kind)
                 clip.read(np.array([0]))

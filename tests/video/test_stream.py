@@ -219,7 +219,7 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
         "empty.mp4": "the file is empty",
         "text.mp4": "not a video that can be opened",
         "missing.mp4": "cannot be read: No such file",
-        "pipe.mp4": "expected a video file, found a pipe or device",
+        "pipe.mp4": "expected a file, got a named pipe",
         "folder": "the folder holds no frame",
         "missing.png": "cannot be read",
         "text.jpg": "not an image that can be decoded",
