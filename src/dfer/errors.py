@@ -18,10 +18,17 @@ UNSEEN = re.compile(
 width, halves of surrogate pairs."""
 SEEN_SPACE = "\N{NARROW NO-BREAK SPACE}"
 """The one of them that numbers and their units are set with."""
+LONGEST = 500
+"""Characters of a message."""
+LONGEST_NAME = 80
+"""Characters of a name in a list of culprits."""
 
 
 class DferError(ValueError):
-    """Bad input, told to the user in one sentence."""
+    """Bad input, told to the user in one sentence of at most `LONGEST` characters."""
+
+    def __init__(self, *told: object) -> None:
+        super().__init__(*(shortened(text, LONGEST) if isinstance(text, str) else text for text in told))
 
 
 class UnwritableError(DferError):
@@ -34,7 +41,7 @@ def listed(items: Iterable[object], limit: int = 5) -> str:
     >>> listed(["a", "b", "c"], limit=2)
     'a, b and 1 more'
     """
-    names = [str(item) for item in items]
+    names = [shortened(str(item), LONGEST_NAME) for item in items]
     shown = ", ".join(names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
@@ -76,5 +83,7 @@ def _seen(found: re.Match[str]) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """For a message: " (did you mean 'x'?)" when something known is spelt like `name`, else nothing."""
+    if len(name) > LONGEST_NAME:
+        return ""
     close = get_close_matches(name, list(known), n=1)
     return f" (did you mean '{close[0]}'?)" if close else ""

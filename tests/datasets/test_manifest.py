@@ -35,7 +35,32 @@ ROWS: dict[str, list[Any]] = {
 }  # fmt: skip
 names = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1, max_size=12)
 odd = st.sampled_from(
-    ["a\rb", "c\r\nd", "NA", "nan", "None", "null", "007", "1e3", "True", "a,b", 'say "no"', "'", "#", " x ", "=1+1"]
+    [
+        "a\rb",
+        "c\r\nd",
+        "NA",
+        "nan",
+        "None",
+        "null",
+        "007",
+        "1e3",
+        "True",
+        "a,b",
+        'say "no"',
+        "'",
+        "#",
+        " x ",
+        "=1+1",
+        "'=1",
+        "''@x",
+        "\tx",
+        "-1",
+        "+x",
+        "\rx",
+        "\u202eabc",
+        "\U0001f600",
+        "y" * 9999,
+    ]
 )
 ids = st.lists(st.one_of(names, odd), min_size=1, max_size=6, unique=True)
 suffixes = pytest.mark.parametrize("suffix", [".csv", ".parquet"])
@@ -82,7 +107,7 @@ def test_everything_survives_the_disk(tmp_path: Path, suffix: str) -> None:
 
 @suffixes
 @settings(deadline=None, max_examples=50)
-@given(ids=ids, group=st.one_of(st.just(""), names, odd), count=st.integers(1, 2**40))
+@given(ids=ids, group=st.one_of(st.just(""), names, odd), count=st.integers(1, 10**9))
 def test_odd_names_survive_the_disk(suffix: str, ids: list[str], group: str, count: int) -> None:
     rows = {"id": ids, "path": ids, "kind": "video", "group": group, "votes_happy": count, "votes_sad": 0, "own": ids}
     with tempfile.TemporaryDirectory() as folder:
@@ -339,7 +364,7 @@ def test_a_file_in_another_encoding_is_refused_by_name(tmp_path: Path) -> None:
     build(tmp_path).write(tmp_path / "m.csv")
     text = (tmp_path / "m.csv").read_text(encoding="utf-8")
     (tmp_path / "m.csv").write_bytes(text.encode("latin-1"))
-    with pytest.raises(DferError, match=r"m\.csv is damaged .*write it anew"):
+    with pytest.raises(DferError, match=r"m\.csv cannot be read as a table: .*UTF8.*write it anew"):
         Manifest.read(tmp_path / "m.csv")
 
 
@@ -437,8 +462,8 @@ def test_clips_of_which_none_has_a_distribution_keep_the_empty_columns(tmp_path:
         ({"soft_from": ["", " ", "x", ""]}, r"1 clips have a soft label of unknown origin; .*'00002'"),
         ({"soft_from": ["x", "x", "x", ""]}, r"1 clips have something in soft_from but no soft label: '00001'"),
         ({"soft_angry": [None, 0, 0, None]}, r"expected soft for happy, sad; found the columns soft_angry"),
-        ({"weight_sad": [40, -1, None, 2]}, r"1 clips have a weight below 0 or infinite: '00002'"),
-        ({"weight_sad": [np.inf, 1, None, 2]}, r"1 clips have a weight below 0 or infinite: '00001'"),
+        ({"weight_sad": [40, -1, None, 2]}, r"1 clips have a weight below 0 or above 1,000,000,000: '00002'"),
+        ({"weight_sad": [np.inf, 1, None, 2]}, r"1 clips have a weight below 0 or above 1,000,000,000: '00001'"),
         ({"weight_angry": [1, 1, 1, 1]}, r"expected weight for happy, sad; found the columns weight_angry"),
     ],
 )

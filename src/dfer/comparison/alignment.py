@@ -26,14 +26,14 @@ def read_run(path: Path) -> Predictions:
         DferError: nothing there, or tables that are no predictions or do not belong together.
     """
     if path.is_file():
-        return Predictions.read(path)
+        return Predictions.read(path, frames=False)
     if not path.is_dir():
         raise DferError(f"expected a run's folder or a table of predictions .csv or .parquet, found nothing at {path}")
     tables = [table for place in (".", "split", "fold*") for table in sorted(path.glob(f"{place}/predictions.*"))]
     tables = [table for table in tables if table.suffix in (".csv", ".parquet")]
     if not tables:
         raise DferError(f"{path} holds no predictions; make them with `dfer evaluate {path}`")
-    parts = [Predictions.read(table) for table in tables]
+    parts = [Predictions.read(table, frames=False) for table in tables]
     try:
         return concatenate(parts)
     except DferError as error:

@@ -9,14 +9,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from dfer.errors import DferError, listed
+from dfer.errors import DferError, listed, shortened
 from dfer.labels import EmotionSet, check_votes
+from dfer.tables import is_text
 
 KINDS = ("video", "frames", "image", "array")
 SPLITS = ("train", "val", "test", "")
 COLUMNS = ("id", "path", "kind", "group", "fold", "split", "label", "frames")
 TEXT = ("id", "path", "kind", "group", "split", "label")
 WHOLE = ("fold", "frames")
+MOST = {"fold": 10**6, "frames": 10**9}
+"""The largest numbers of the columns in `WHOLE`."""
+MOST_WEIGHT = 10**9
 ESTIMATED = "estimated: "
 """How `soft_from` begins where models made the distribution: nobody voted for it."""
 TOLERANCE = 1e-6
@@ -43,17 +47,18 @@ def completed(rows: pd.DataFrame, emotions: EmotionSet) -> pd.DataFrame:
     wanted = [*COLUMNS, *votes, *soft, *origin, *weights]
     table = table.reindex(columns=[*wanted, *(name for name in table if name not in wanted)])
     for name in [*TEXT, *origin]:  # "" for an empty cell
-        table[name] = table[name].astype(object).where(table[name].notna(), "").astype(str)
+        table[name] = _text(table, name, table[name].astype(object).where(table[name].notna(), ""))
     for name in WHOLE:
         numbers = _numbers(table, name)
         _refuse(table["id"], numbers.notna() & (numbers % 1 != 0), f"have a {name} that is not a whole number")
+        _refuse(table["id"], (numbers.abs() > MOST[name]).fillna(False), f"have a {name} beyond {MOST[name]:,}")
         table[name] = numbers.astype("Int64")
     others = table.filter(regex="^other_").columns
     for name in [*votes, *soft, *weights, *others]:
         table[name] = _numbers(table, name).astype(np.float64)
     for name in table.columns.difference([*wanted, *others], sort=False):
         if table[name].dtype == object:  # Parquet has no column of numbers and text
-            table[name] = table[name].map(str, na_action="ignore")
+            table[name] = _text(table, name, table[name].map(str, na_action="ignore"))
     return table
 
 
@@ -68,8 +73,8 @@ def check(table: pd.DataFrame, emotions: EmotionSet) -> None:
     _refuse(ids, ids == "", "have no id; give each clip a name")
     _refuse(ids, ids.duplicated(keep=False), "have an id that is not unique; keep one row of each clip")
     _refuse(ids, table["path"] == "", "have no path")
-    for name in ("id", "path", "group"):  # readers of CSV end a text there
-        _refuse(ids, table[name].str.contains("\0", regex=False), f"have a null character in {name}")
+    for name in table.select_dtypes("str"):
+        _refuse(ids, table[name].str.contains("\0", regex=False).eq(True), f"have a null character in {name}")
     _refuse(ids, ~table["kind"].isin(KINDS), f"are of a kind that is none of {', '.join(KINDS)}")
     _refuse(ids, ~table["split"].isin(SPLITS), "are in a split that is none of train, val, test")
     _refuse(ids, (table["fold"] < 1).fillna(False), "are in a fold below 1; folds are counted from 1")
@@ -77,7 +82,8 @@ def check(table: pd.DataFrame, emotions: EmotionSet) -> None:
     _refuse(ids, ~table["label"].isin(["", *emotions]), f"have a label that is none of {known}")
     voted, distributed = _check_votes(table, emotions), _check_soft(table, emotions)
     weights = family(table, "weight", emotions)
-    _refuse(ids, ((weights < 0) | np.isinf(weights)).any(axis=1), "have a weight below 0 or infinite")
+    wrong = ((weights < 0) | (weights > MOST_WEIGHT)).any(axis=1)
+    _refuse(ids, wrong, f"have a weight below 0 or above {MOST_WEIGHT:,}")
     nothing = ~voted & ~distributed & (table["label"] == "").to_numpy()
     _refuse(ids, nothing, "have neither a label nor votes nor a soft label")
 
@@ -125,6 +131,18 @@ def _family(table: pd.DataFrame, prefix: str, emotions: EmotionSet) -> list[str]
     return wanted if found or prefix == "votes" else []
 
 
+def _text(table: pd.DataFrame, name: Any, cells: pd.Series[Any]) -> pd.Series[Any]:
+    """A column as text; empty cells stay so."""
+    try:
+        return cells.astype("str")
+    except UnicodeEncodeError:
+        wrong = [isinstance(cell, str) and not is_text(cell) for cell in cells]
+        ids = [ascii(clip) for clip in table["id"]]
+        raise DferError(
+            f"{sum(wrong)} clips have what is no valid Unicode in {name}: {listed(np.array(ids)[wrong])}; rename them"
+        ) from None
+
+
 def _numbers(table: pd.DataFrame, name: Any) -> pd.Series[Any]:
     """A column as numbers, empty cells as NaN."""
     given = table[name]
@@ -132,7 +150,7 @@ def _numbers(table: pd.DataFrame, name: Any) -> pd.Series[Any]:
         given = given.mask(given.astype(str).str.strip() == "")
     numbers: pd.Series[Any] = pd.to_numeric(given, errors="coerce")
     strange = numbers.isna() & given.notna()
-    example = f", such as {given[strange].iloc[0]!r}" if strange.any() else ""
+    example = f", such as {shortened(repr(given[strange].iloc[0]), 80)}" if strange.any() else ""
     _refuse(table["id"], strange, f"have something in {name} that is not a number{example}")
     return numbers
 

@@ -21,13 +21,13 @@ Others are kept behind them (CSV gives them back as text); `other_X` are ballots
 
 On disk: CSV whose first line is a comment, `# dfer.manifest/1 {"emotions": ...}`, with emotions, root, source, counts
 of clips left out and the number of those written as JSON (`pandas.read_csv(path, skiprows=1)` reads the rest), or
-Parquet with the same JSON in its metadata. Counts are kept as they are: a soft label is made from them at the last
+Parquet with the same JSON in its metadata. `dfer.tables` says how text that a spreadsheet would run is written to CSV,
+and what is too large to be read. Counts are kept as they are: a soft label is made from them at the last
 moment. A distribution that somebody else made stays in its own columns, so that it can never pass for votes.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import os
@@ -39,18 +39,40 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
-from dfer.datasets.columns import ESTIMATED, check, completed, family
+from dfer.datasets.columns import ESTIMATED, TEXT, WHOLE, check, completed, family
+from dfer.documents import checked, parse_json
 from dfer.errors import DferError, listed
 from dfer.files import replacing
 from dfer.labels import EmotionSet
+from dfer.tables import is_text, read_csv, read_parquet, write_csv
 
 logger = logging.getLogger(__name__)
 
 FORMAT = "dfer.manifest/1"
 SUFFIXES = (".csv", ".parquet")
 
+BEGINS = f"# {FORMAT} "
+NUMBERS = ("votes_", "soft_", "weight_", "other_")
+"""How columns of numbers begin; soft_from is none."""
+
 Mask = NDArray[np.bool_]
+
+
+class _Emotions(BaseModel):
+    name: str
+    emotions: list[str]
+
+
+class _Head(BaseModel):
+    """What is said once, of all clips."""
+
+    emotions: _Emotions
+    root: str
+    source: str
+    left_out: dict[str, int]
+    clips: int | None = None
 
 
 @dataclass(frozen=True)
@@ -185,6 +207,8 @@ class Manifest:
         path = _absolute(path)
         check_suffix(path)
         head = json.dumps(self._head(path.parent), ensure_ascii=False)
+        if not is_text(head):
+            raise DferError(f"{path}: the root or an emotion is no valid Unicode, {head!a:.80}...; rename it")
         with replacing(path) as partial:
             (_write_parquet if path.suffix == ".parquet" else _write_csv)(self.table, partial, head)
 
@@ -208,19 +232,19 @@ class Manifest:
             DferError: no such file, not a manifest, or something wrong in it.
         """
         path = _absolute(path)
-        if not path.is_file():
+        if not path.exists():
             raise DferError(f"no manifest at {path}; `dfer prepare` writes one")
         try:
-            head, table = (_read_parquet if path.suffix == ".parquet" else _read_csv)(path)
-            emotions = EmotionSet(head["emotions"]["name"], tuple(head["emotions"]["emotions"]))
-            root, source, left_out = path.parent / head["root"], head["source"], head["left_out"]
-            if head.get("clips", len(table)) != len(table):  # cut off at the end of a line, or edited by hand
-                logger.warning("%s was written with %d clips and has %d now", path, head["clips"], len(table))
-            return cls.build(table, emotions=emotions, root=root, source=source, left_out=left_out)
+            text, table = (_read_parquet if path.suffix == ".parquet" else _read_csv)(path)
+            head = checked(_Head, parse_json(text, "its head"), "its head")
+            if head.clips is not None and head.clips != len(table):  # cut off at the end of a line, or edited by hand
+                logger.warning("%s was written with %d clips and has %d now", path, head.clips, len(table))
+            emotions = EmotionSet(head.emotions.name, tuple(head.emotions.emotions))
+            root = path.parent / head.root
+            return cls.build(table, emotions=emotions, root=root, source=head.source, left_out=head.left_out)
         except DferError as error:
-            raise DferError(f"{path}: {error}") from error
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DferError(f"{path} is damaged ({error!r:.200}); write it anew with `dfer prepare`") from error
+            told = str(error)
+            raise DferError(told if told.startswith(str(path)) else f"{path}: {told}") from error
 
 
 def check_suffix(path: Path) -> None:
@@ -236,22 +260,18 @@ def _absolute(path: str | Path) -> Path:
 
 def _write_csv(table: pd.DataFrame, path: Path, head: str) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        file.write(f"# {FORMAT} {head}\n")
-        # all text in quotes: Python's writer leaves out those that a "\r" needs
-        table.to_csv(file, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+        file.write(f"{BEGINS}{head}\n")
+        write_csv(table, file, marked=True)
 
 
-def _read_csv(path: Path) -> tuple[dict[str, Any], pd.DataFrame]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        first = file.readline()
-        if not first.startswith(f"# {FORMAT} "):
-            raise DferError(
-                f"not a manifest (its first line does not begin with '# {FORMAT}'); "
-                f"a table of your own becomes one with `dfer prepare table {path}`"
-            )
-        head = json.loads(first.removeprefix(f"# {FORMAT} "))
-        # as text: "007" and "NA" are names like any other; only an empty cell is empty
-        return head, pd.read_csv(file, dtype=str, keep_default_na=False, na_values=[""])
+def _read_csv(path: Path) -> tuple[str, pd.DataFrame]:
+    head, table = read_csv(path, _kind, begins=BEGINS)
+    if not head:
+        raise DferError(
+            f"not a manifest (its first line does not begin with '# {FORMAT}'); "
+            f"a table of your own becomes one with `dfer prepare table {path}`"
+        )
+    return head.removeprefix(BEGINS), table.to_pandas()
 
 
 def _write_parquet(table: pd.DataFrame, path: Path, head: str) -> None:
@@ -263,14 +283,20 @@ def _write_parquet(table: pd.DataFrame, path: Path, head: str) -> None:
     pq.write_table(arrow.replace_schema_metadata(metadata), path)
 
 
-def _read_parquet(path: Path) -> tuple[dict[str, Any], pd.DataFrame]:
-    import pyarrow.parquet as pq
-
-    arrow = pq.read_table(path)
+def _read_parquet(path: Path) -> tuple[str, pd.DataFrame]:
+    arrow = read_parquet(path, _kind)
     head = (arrow.schema.metadata or {}).get(FORMAT.encode())
     if head is None:
         raise DferError(
             f"a Parquet file but not a manifest (no {FORMAT} in its metadata); "
             "a table of your own becomes one with `dfer prepare table`, as .csv or .xlsx"
         )
-    return json.loads(head), arrow.to_pandas()
+    # the metadata of pandas may say anything
+    return head.decode(errors="replace"), arrow.replace_schema_metadata(None).to_pandas()
+
+
+def _kind(name: str) -> str:
+    """What a column holds: text, numbers, or whatever it is."""
+    if name in (*TEXT, "soft_from"):
+        return "text"
+    return "number" if name in WHOLE or name.startswith(NUMBERS) else "any"

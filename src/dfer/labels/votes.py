@@ -18,13 +18,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dfer.errors import DferError, listed, nearest
+from dfer.errors import DferError, listed, nearest, shortened
 
 Floats = NDArray[np.float64]
 Ids = Sequence[object] | NDArray[Any] | None
 
 ROUNDING = 1e-9
 """Fractional votes that differ by this share or less are equal: .1 + .2 is not .3 to a computer."""
+MOST_VOTES = 10**9
+"""Of one clip for one emotion."""
 PER_CENT = 1.0
 """How far rounded percentages may sum from 100."""
 
@@ -41,12 +43,12 @@ def check_votes(votes: ArrayLike, ids: Ids = None, *, allow_fractional: bool = F
         (N, K) float64, a copy.
 
     Raises:
-        DferError: another shape, NaN, infinite, negative or (unless allowed) fractional votes.
+        DferError: another shape, NaN, infinite, negative, more than `MOST_VOTES` or (unless allowed) fractional votes.
     """
     try:
         table = np.array(votes, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DferError(f"expected votes (N, K) as numbers: {error}") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DferError(f"expected votes (N, K) as numbers: {shortened(str(error))}") from error
     if table.ndim != 2 or table.shape[1] == 0:
         raise DferError(f"expected votes (N, K), a row a clip and a column an emotion, got {table.shape}")
     if ids is not None and len(ids) != len(table):
@@ -54,6 +56,7 @@ def check_votes(votes: ArrayLike, ids: Ids = None, *, allow_fractional: bool = F
     refuse(np.isnan(table), "votes are NaN", "give every emotion a count, or leave these clips out", ids)
     refuse(np.isinf(table), "votes are infinite", "counts are finite", ids)
     refuse(table < 0, "votes are negative", "counts start at 0", ids)
+    refuse(table > MOST_VOTES, f"there are more than {MOST_VOTES:,} votes", "are these counts?", ids)
     if not allow_fractional:
         advice = "counts are whole; shares are a distribution (columns soft_X), or pass allow_fractional=True"
         refuse(table % 1 != 0, "votes are fractional", advice, ids)
@@ -197,7 +200,7 @@ def refuse(wrong: NDArray[np.bool_], fault: str, advice: str, ids: Ids) -> None:
     """Raises when a cell of `wrong` (N, any) is true, naming its clips."""
     rows = np.flatnonzero(wrong.any(axis=1)).tolist()
     if rows:
-        names = [f"row {row}" for row in rows] if ids is None else [list(ids)[row] for row in rows]
+        names = [f"row {row}" if ids is None else ids[row] for row in rows]
         raise DferError(f"{fault} in {len(rows)} of {len(wrong)} clips ({listed(names)}): {advice}")
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from dfer.errors import DferError, listed
+from dfer.errors import DferError, listed, shortened
+from dfer.metrics.functional import SUM_TOLERANCE
 from dfer.files import replacing
 from dfer.labels import EmotionSet, check_votes
-from dfer.metrics.functional import SUM_TOLERANCE
+from dfer.tables import is_text, read_csv, read_parquet, write_csv
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+
+MOST_FOLDS = 10**6
+"""The largest number of a fold."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,28 +114,27 @@ class Predictions:
         """
         path = Path(path)
         _check_suffix(path)
-        with replacing(path) as partial:
+        with replacing(path) as written:
             if path.suffix == ".parquet":
-                self._table().to_parquet(partial, index=False)
+                self._table().to_parquet(written, index=False)
             else:
-                self._table().to_csv(partial, index=False)
+                write_csv(self._table(), written)
 
     @classmethod
-    def read(cls, path: str | Path) -> Predictions:
+    def read(cls, path: str | Path, *, frames: bool = True) -> Predictions:
         """Read a table that `write` wrote, or one of that form.
+
+        Args:
+            path: the table.
+            frames: whether to keep their indices; no score needs them.
 
         Raises:
             DferError: no such file, columns that are missing or in doubt, or values that cannot be.
         """
         path = Path(path)
         _check_suffix(path)
-        try:
-            if path.suffix == ".parquet":
-                table = pd.read_parquet(path)
-            else:  # as text: a clip may be called 007, or NA
-                table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-        except (OSError, ValueError) as error:
-            raise DferError(f"cannot read the predictions {path}: {error}") from error
+        kinds = partial(_kind, frames=frames)
+        table = read_parquet(path, kinds) if path.suffix == ".parquet" else read_csv(path, kinds)[1]
         try:
             return _from_table(table)
         except DferError as error:
@@ -141,7 +145,7 @@ class Predictions:
         columns: dict[str, Any] = {"id": self.ids, "fold": self.fold, "label": names[self.labels]}
         columns |= {f"prob_{name}": self.probs[:, k] for k, name in enumerate(self.emotions)}
         columns |= {f"votes_{name}": self.votes[:, k] for k, name in enumerate(self.emotions)}
-        return pd.DataFrame(columns | {"frames": self.frames})
+        return pd.DataFrame(columns | {"frames": np.array(self.frames, dtype=object)})
 
     def _check_shapes(self) -> None:
         rows, square = (len(self),), (len(self), len(self.emotions))
@@ -154,6 +158,9 @@ class Predictions:
 
     def _check_values(self) -> None:
         self._refuse(self.ids == "", "have no id; give each clip one")
+        for what, texts in (("id", self.ids), ("frames", self.frames)):
+            self._refuse([not is_text(text) for text in texts], f"have a null character or no Unicode in {what}")
+        self._refuse((self.fold < 0) | (self.fold > MOST_FOLDS), f"have a fold outside 0 ... {MOST_FOLDS:,}")
         self._refuse(
             pd.Series(self.ids, dtype=object).duplicated().to_numpy(),
             "repeat an earlier one; expected a row a clip",
@@ -220,46 +227,66 @@ def _check_suffix(path: Path) -> None:
         raise DferError(f"expected a predictions table .csv or .parquet, got {path}")
 
 
-def _from_table(table: pd.DataFrame) -> Predictions:
-    names = [str(column)[5:] for column in table.columns if str(column).startswith("prob_")]
+def _kind(name: str, *, frames: bool) -> str:
+    """What a column of the file holds, "" for what is not read."""
+    if name == "frames":
+        return "text" if frames else ""
+    if name in ("id", "label"):
+        return "text"
+    return "number" if name == "fold" or name.startswith(("prob_", "votes_")) else ""
+
+
+def _from_table(table: Any) -> Predictions:
+    """The predictions in a table of Arrow."""
+    names = [column[5:] for column in table.column_names if column.startswith("prob_")]
     if not names:
         raise DferError("expected columns prob_<emotion>, found none; is this a predictions table?")
     emotions = EmotionSet("predictions", tuple(names))
     wanted = ["id", "fold", "label", *(f"votes_{name}" for name in names)]
-    missing = [column for column in wanted if column not in table]
+    missing = [column for column in wanted if column not in table.column_names]
     if missing:
         raise DferError(f"expected a column for each of {listed(wanted, 30)}; missing: {listed(missing, 30)}")
-    ids = table["id"].to_numpy()
+    ids = _texts(table, "id")
     fold = _numbers(table, ["fold"])[:, 0]
-    if not (np.isfinite(fold) & (fold % 1 == 0)).all():
-        raise DferError(f"expected whole numbers in 'fold', got others at clips {listed(ids[fold % 1 != 0])}")
+    wrong = ~((fold % 1 == 0) & (np.abs(fold) <= MOST_FOLDS))
+    if wrong.any():
+        found = listed(ids[wrong])
+        raise DferError(f"expected whole numbers in 'fold', at most {MOST_FOLDS:,}, got others at clips {found}")
     return Predictions(
         ids=ids,
         fold=fold.astype(np.int64),
-        labels=_positions(table, emotions),
+        labels=_positions(table, emotions, ids),
         probs=_numbers(table, [f"prob_{name}" for name in names]),
         votes=_numbers(table, [f"votes_{name}" for name in names]),
-        frames=table["frames"].fillna("").tolist() if "frames" in table else [""] * len(table),
+        frames=_texts(table, "frames").tolist() if "frames" in table.column_names else [""] * len(table),
         emotions=emotions,
     )
 
 
-def _numbers(table: pd.DataFrame, columns: list[str]) -> Floats:
+def _texts(table: Any, column: str) -> NDArray[np.object_]:
+    """A column (N,) as texts, "" for an empty cell."""
+    return np.asarray(table[column].fill_null("").to_numpy(), dtype=object)
+
+
+def _numbers(table: Any, columns: list[str]) -> Floats:
     """The columns as float64 (N, n), exactly as written; an empty cell is NaN."""
     numbers = np.empty((len(table), len(columns)))
     for position, column in enumerate(columns):
         try:
-            numbers[:, position] = table[column].replace("", "nan").to_numpy(dtype=np.float64, na_value=np.nan)
+            numbers[:, position] = table[column].to_numpy().astype(np.float64)
         except (TypeError, ValueError) as error:
-            raise DferError(f"expected numbers in column '{column}': {error}") from error
+            raise DferError(f"expected numbers in column '{column}': {shortened(str(error))}") from error
     return numbers
 
 
-def _positions(table: pd.DataFrame, emotions: EmotionSet) -> NDArray[np.int64]:
+def _positions(table: Any, emotions: EmotionSet, ids: NDArray[np.object_]) -> NDArray[np.int64]:
     """The column `label` as positions, -1 where it is empty."""
-    labels = table["label"].fillna("").astype(str)
-    unknown = ~labels.map(lambda name: name == "" or name in emotions).to_numpy(dtype=bool)
+    coded = table["label"].fill_null("").combine_chunks().dictionary_encode()
+    names = coded.dictionary.to_pylist()
+    known = np.array([emotions.index(name) if name in emotions else -1 for name in names], dtype=np.int64)
+    codes = coded.indices.to_numpy()
+    unknown = np.isin(codes, [code for code, name in enumerate(names) if name and name not in emotions])
     if unknown.any():
-        found = [f"{name} ('{label}')" for name, label in zip(table["id"][unknown], labels[unknown], strict=True)]
+        found = [f"{clip} ('{names[code]}')" for clip, code in zip(ids[unknown], codes[unknown], strict=True)]
         raise DferError(f"expected labels among {listed(emotions, 12)}; unknown: clips {listed(found)}")
-    return np.array([emotions.index(name) if name else -1 for name in labels], dtype=np.int64)
+    return known[codes] if len(codes) else np.zeros(0, np.int64)
