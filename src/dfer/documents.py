@@ -31,6 +31,7 @@ DEEPEST = 32
 """Lists and tables inside each other; every format of ours has fewer than ten."""
 
 T = TypeVar("T")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
@@ -51,8 +52,7 @@ def read_json(path: Path, *, largest: int = LARGEST, finite: bool = False) -> An
 def parse_json(data: bytes | str, source: str, *, finite: bool = False) -> Any:
     """As `read_json`, for what is in memory already; `source` is what an error calls it."""
     data = data.encode("utf-8", errors="surrogatepass") if isinstance(data, str) else data
-    if _depth(data) > DEEPEST:
-        raise DferError(f"{source}: expected lists and objects inside each other up to {DEEPEST} times; it has more")
+    check_depth(data, source)
     return _parsed(lambda text: json.loads(text, parse_constant=_refuse if finite else None), data, source, "JSON")
 
 
@@ -110,11 +110,12 @@ def _walk(values: object, source: str) -> None:
             raise DferError(f"{source}: {shortened(ascii(value), 80)} is not valid Unicode text")
 
 
-def _depth(data: bytes) -> int:
-    """How deep the brackets of JSON go, without reading it."""
-    letters = np.frombuffer(_STRING.sub(b"", data), np.uint8)
-    steps = np.isin(letters, list(b"[{")).astype(np.int8) - np.isin(letters, list(b"]}")).astype(np.int8)
-    return int(steps.cumsum(dtype=np.int64).max(initial=0))
+def check_depth(data: bytes, source: str) -> None:
+    """Raises when the brackets of JSON go deeper than `DEEPEST`; does not read it."""
+    brackets = np.frombuffer(_STRING.sub(b"", data).translate(None, _NO_BRACKETS), np.uint8)
+    steps = np.where((brackets == ord("[")) | (brackets == ord("{")), 1, -1)
+    if steps.cumsum(dtype=np.int64).max(initial=0) > DEEPEST:
+        raise DferError(f"{source}: expected lists and objects inside each other up to {DEEPEST} times; it has more")
 
 
 def _refuse(constant: str) -> float:

@@ -72,6 +72,11 @@ def is_text(text: str) -> bool:
     return "\0" not in text and (text.isascii() or not _SURROGATE.search(text))
 
 
+def printable(text: str) -> str:
+    """A text with escapes for what is no Unicode, such as half a character of a file's name."""
+    return text if text.isascii() else text.encode("utf-8", errors="backslashreplace").decode()
+
+
 def read_csv(path: Path, kinds: Kinds, *, begins: str = "") -> tuple[str, Any]:
     """A CSV file in UTF-8 whose first row names the columns.
 

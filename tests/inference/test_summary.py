@@ -79,7 +79,7 @@ def test_a_table_is_read_back_by_pandas(
 ) -> None:
     write_summary(summary, tmp_path / "out.csv", style=style)
     table = pd.read_csv(tmp_path / "out.csv", keep_default_na=True, **options)
-    assert table["video"].tolist() == ["=1+1.mp4"] * 2 + ["ünï\x07.mp4", "gone.mp4"]
+    assert table["video"].tolist() == ["'=1+1.mp4"] * 2 + ["ünï\x07.mp4", "gone.mp4"]
     assert table["duration_s"][:3].tolist() == [5, 5, 2.5] and np.isnan(table["duration_s"][3])
     assert table["person"][:2].tolist() == [3, 5] and table["seen_s"][:3].tolist() == [4.0, 4.9, 0.0]
     assert table["share_disgust"][0] == 0.75 and table["events_disgust"][0] == 2 and table["mean_angry"][0] == 0.4
@@ -93,7 +93,7 @@ def test_a_workbook_has_numbers_as_numbers_and_texts_as_texts(summary: Summary, 
     names = [cell.value for cell in head]
     first = dict(zip(names, rows[0], strict=True))
     assert names[:5] == ["video", "duration_s", "person", "seen_s", "strongest"] and len(rows) == 4
-    assert first["video"].value == "=1+1.mp4" and first["video"].data_type == "s", "no formula"
+    assert first["video"].value == "'=1+1.mp4" and first["video"].data_type == "s", "no formula"
     assert first["seen_s"].value == 4 and first["share_disgust"].value == 0.75 and first["person"].data_type == "n"
     assert rows[3][names.index("seen_s")].value is None
 

@@ -335,7 +335,7 @@ def test_a_damaged_packed_clip_is_refused_with_advice(tmp_path: Path) -> None:
         (tmp_path / "a.npy").write_bytes(data)
         with pytest.raises(DferError, match=r"a\.npy: not a packed clip that can be read: .*; pack the clips again"):
             open_clip(tmp_path / "a.npy", "array")
-    with pytest.raises(DferError, match=r"missing\.npy: not a packed clip"):
+    with pytest.raises(DferError, match=r"missing\.npy cannot be read: No such file"):
         open_clip(tmp_path / "missing.npy", "array")
 
 

@@ -25,7 +25,7 @@ def read_run(path: Path) -> Predictions:
     Raises:
         DferError: nothing there, or tables that are no predictions or do not belong together.
     """
-    if path.is_file():
+    if path.exists() and not path.is_dir():
         return Predictions.read(path, frames=False)
     if not path.is_dir():
         raise DferError(f"expected a run's folder or a table of predictions .csv or .parquet, found nothing at {path}")

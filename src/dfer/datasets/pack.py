@@ -22,9 +22,11 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from dfer.arrays import open_array
 from dfer.datasets.manifest import Manifest
 from dfer.errors import DferError, UnwritableError
 from dfer.files import replacing
+from dfer.tables import write_csv
 from dfer.video.frames import open_clip
 from dfer.video.preprocessing import resize_square, to_grey
 
@@ -114,7 +116,7 @@ def write_clips(
         failed = {name: told for name, told in done.items() if isinstance(told, Failure)}
         rows = [{"id": name, "reason": told.message} for name, told in failed.items()]
         failures = pd.DataFrame(rows, columns=["id", "reason"])
-        failures.to_csv(folder / "failures.csv", index=False)
+        write_csv(failures, folder / "failures.csv")
     except OSError as error:
         raise DferError(
             f"cannot write packed clips to {folder}: {error.strerror or error}; what was packed stays, run it again"
@@ -186,8 +188,8 @@ def packed_before(job: Job) -> int:
     """
     shape: tuple[Any, ...] = ()
     if job.out.is_file() and job.out.stat().st_mtime_ns == changed(job.path):
-        with contextlib.suppress(ValueError):  # damaged: packed again
-            shape = np.lib.format.open_memmap(job.out, mode="r").shape
+        with contextlib.suppress(DferError):  # damaged: packed again
+            shape = open_array(job.out).shape
     return int(shape[0]) if shape[1:] == (job.size, job.size, 1 if job.grey else 3) else 0
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from dfer.archives import open_archive, read_member
 from dfer.datasets import Manifest
 from dfer.datasets.sources.named_clips import POINTER
 from dfer.errors import DferError
@@ -76,8 +77,10 @@ def look(path: Path, kind: str) -> OnDisk:
         return _file(path)
     except OSError as error:
         return OnDisk(fault="missing" if isinstance(error, FileNotFoundError) else f"unreadable: {error.strerror}")
-    except (KeyError, zipfile.BadZipFile) as error:
-        return OnDisk(fault="missing in its archive" if isinstance(error, KeyError) else f"damaged archive: {error}")
+    except KeyError:
+        return OnDisk(fault="missing in its archive")
+    except DferError as error:
+        return OnDisk(fault=f"damaged archive: {error}")
 
 
 def frame_names(folder: Path) -> list[tuple[str, int]]:
@@ -134,8 +137,9 @@ def _array(path: Path) -> OnDisk:
 def _file(path: Path) -> OnDisk:
     archive = archive_of(path)
     if archive is not None:
-        member = opened(archive).getinfo(path.relative_to(archive).as_posix())
-        data = opened(archive).read(member) if member.file_size else b""
+        archive.stat()
+        name = path.relative_to(archive).as_posix()
+        data = read_member(opened(archive), name) if opened(archive).getinfo(name).file_size else b""
         return OnDisk(_judge(data[:ENDS], data[-ENDS:], len(data)), frames=1, sizes=len(data))
     if path.is_dir():
         return OnDisk(fault="a folder in place of a file")
@@ -155,7 +159,7 @@ def archive_of(path: Path) -> Path | None:
 @lru_cache(maxsize=8)
 def opened(archive: Path) -> zipfile.ZipFile:
     """An archive, opened once."""
-    return zipfile.ZipFile(archive)
+    return open_archive(archive)
 
 
 def _fault(path: str, size: int) -> str:

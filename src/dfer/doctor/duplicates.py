@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from dfer.archives import read_member
 from dfer.datasets import Manifest
 from dfer.doctor.disk import OnDisk, Progress, archive_of, frame_names, opened
 
@@ -131,7 +132,7 @@ def _files(path: Path, kind: str, whole: bool) -> Iterator[tuple[int, IO[bytes]]
     if archive is None:
         yield path.stat().st_size, path.open("rb")
     else:
-        data = opened(archive).read(path.relative_to(archive).as_posix())
+        data = read_member(opened(archive), path.relative_to(archive).as_posix())
         yield len(data), io.BytesIO(data)
 
 

@@ -51,7 +51,13 @@ LETTERS = 13
 STEPS_S = (15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 """Between the marks of the time axis of a longer video."""
 MOST_TICKS = 9
-STYLE: Any = {"font.family": "DejaVu Sans", "font.size": 8.5, "svg.hashsalt": "dfer", "axes.linewidth": 0.6}
+STYLE: Any = {
+    "text.parse_math": False,
+    "font.family": "DejaVu Sans",
+    "font.size": 8.5,
+    "svg.hashsalt": "dfer",
+    "axes.linewidth": 0.6,
+}
 INK, SOFT, RULE = "#1a1d21", "#5a626b", "#d9dde1"
 SUFFIX_METADATA: dict[str, dict[str, Any]] = {
     ".svg": {"Date": None, "Creator": "dfer"},
@@ -125,9 +131,7 @@ def _head(figure: Figure, timeline: Timeline, people: list[Person]) -> None:
     height = figure.get_figheight()
     left_out = len(timeline.people) - len(people)
     more = f", {left_out} more not drawn" if left_out else ""
-    figure.text(
-        LEFT / WIDTH, 1 - 0.24 / height, Path(timeline.video).name, color=INK, size=10, weight="bold", parse_math=False
-    )
+    figure.text(LEFT / WIDTH, 1 - 0.24 / height, Path(timeline.video).name, color=INK, size=10, weight="bold")
     count = f"{len(timeline.people)} {'person' if len(timeline.people) == 1 else 'people'}{more}"
     told = f"{clock(timeline.duration_s)}, {count}"
     figure.text(1 - RIGHT / WIDTH, 1 - 0.24 / height, told, color=SOFT, ha="right")

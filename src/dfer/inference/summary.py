@@ -17,6 +17,7 @@ from dfer.files import replacing
 from dfer.inference import flaws as quality_flaws
 from dfer.inference.timeline import Person, Timeline
 from dfer.inference.writers import CsvStyle
+from dfer.tables import printable, quoted, write_csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,7 +102,7 @@ class Summary:
         """The next video."""
         self.videos += 1
         self.emotions = timeline.emotions.emotions
-        film = {"video": timeline.video, "duration_s": round(timeline.duration_s, 3)}
+        film = {"video": printable(timeline.video), "duration_s": round(timeline.duration_s, 3)}
         for person in timeline.people:
             found = summarise(person, timeline)
             self._people.append(found)
@@ -113,11 +114,11 @@ class Summary:
     def fail(self, video: Path, error: DferError) -> None:
         """A video that could not be read."""
         self.failed += 1
-        self._rows.append({"video": str(video), "note": " ".join(str(error).split())})
+        self._rows.append({"video": printable(str(video)), "note": printable(" ".join(str(error).split()))})
 
     def _row(self, person: Person, found: PersonSummary) -> dict[str, object]:
         known = not np.isnan(found.mean).any()
-        row: dict[str, object] = {"person": person.id, "name": person.name, "seen_s": round(found.seen_s, 3)}
+        row: dict[str, object] = {"person": person.id, "name": printable(person.name), "seen_s": round(found.seen_s, 3)}
         row["strongest"] = self.emotions[int(found.mean.argmax())] if known else ""
         for prefix, values in (("mean", found.mean), ("share", found.shares)):
             row |= {f"{prefix}_{name}": value for name, value in zip(self.emotions, values.round(4), strict=True)}
@@ -185,14 +186,11 @@ def write_summary(summary: Summary, path: Path, *, style: CsvStyle = CsvStyle())
         if path.suffix.lower() == ".xlsx":
             _write_sheet(table, partial)
         else:
-            table.to_csv(
-                partial, index=False, lineterminator="\n", sep=style.sep, decimal=style.decimal,
-                encoding=style.encoding, errors="backslashreplace",
-            )  # fmt: skip
+            write_csv(table, partial, sep=style.sep, decimal=style.decimal, encoding=style.encoding)
 
 
 def _write_sheet(table: pd.DataFrame, path: Path) -> None:
-    """A workbook whose texts are texts: a name that begins with "=" is no formula."""
+    """A workbook whose texts are texts, written as `dfer.tables.quoted` says: a name that begins with "=" is none."""
     from openpyxl import Workbook
     from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
     from openpyxl.styles import Font
@@ -206,7 +204,7 @@ def _write_sheet(table: pd.DataFrame, path: Path) -> None:
         for column, value in enumerate(row, 1):
             cell = sheet.cell(number, column)
             if isinstance(value, str):
-                cell.value = ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", _printable(value))
+                cell.value = ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", quoted(value))
                 cell.data_type = "s"
             elif value is not None:
                 cell.value = value
@@ -215,8 +213,3 @@ def _write_sheet(table: pd.DataFrame, path: Path) -> None:
     for column, name in enumerate(table.columns, 1):
         sheet.column_dimensions[get_column_letter(column)].width = 32 if name in ("video", "note") else len(name) + 3
     book.save(path)
-
-
-def _printable(text: str) -> str:
-    """A text without what is no Unicode, such as half a character of a file's name."""
-    return text.encode("utf-8", errors="backslashreplace").decode()

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from dfer.errors import DferError, listed
 from dfer.inference import flaws as quality_flaws
 from dfer.inference.segments import Segment
 from dfer.labels import EmotionSet, entropy
+from dfer.tables import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +31,8 @@ Floats = npt.NDArray[np.float64]
 
 FORMAT = "dfer.timeline/1"
 BOX = ("x", "y", "width", "height")
+COLUMNS = ("person", "time_s", "entropy", *BOX, "flaws", "shot", "file", "name")
+"""Of the table, beside the emotions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +147,9 @@ class Timeline:
         """
         import pandas as pd
 
+        taken = [name for name in self.emotions if name in COLUMNS]
+        if taken:
+            raise DferError(f"a column of the table is called as the emotion {listed(taken)}; save it as .json")
         tables, named = [], any(person.name for person in self.people)
         for person in self.people:
             table = pd.DataFrame({"person": person.id, "time_s": person.times.round(4)})
@@ -152,9 +159,9 @@ class Timeline:
             table["flaws"] = quality_flaws.all_names()[person.flaws]
             table["shot"] = np.searchsorted(self.cuts_s, person.times, side="right")
             if person.files:
-                table["file"] = person.files
+                table["file"] = [printable(name) for name in person.files]
             if named:
-                table["name"] = person.name
+                table["name"] = printable(person.name)
             tables.append(table)
         columns = ["person", "time_s", *self.emotions, "entropy", *BOX, "flaws", "shot"]
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)

@@ -1,47 +1,81 @@
 """A timeline from a file or from plain values, checked: the way back of `dfer.inference.timeline_writing`.
 
-JSON is read by Arrow, without a Python object for each number. What Arrow cannot read, because it is damaged or larger
-than 2 GB, is read in Python, which can say what is wrong.
+JSON is read by Arrow, without a Python object for each number. What Arrow cannot read because it is damaged is read in
+Python, which can say what is wrong.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from dfer.errors import DferError, listed
+from dfer.documents import check_depth, checked, parse_json
+from dfer.errors import DferError, listed, shortened
+from dfer.files import read_bytes, require_file
 from dfer.inference import flaws as quality_flaws
 from dfer.inference.segments import Segment
 from dfer.inference.timeline import BOX, FORMAT, Person, Timeline
 from dfer.inference.timeline_writing import HEAD, ROWS
 from dfer.labels import EmotionSet
+from dfer.tables import is_text, read_parquet
 
 Floats = npt.NDArray[np.float64]
 
-MOST_BYTES = 2**31 - 2
-"""Arrow reads one JSON value of at most so many bytes; a larger one is read in Python."""
+LARGEST = 2**30
+"""Bytes of a file; ten hours of ten people in every frame."""
+LARGEST_PLAIN = 64 * 2**20
+"""Bytes of JSON that is read in Python, to say what is wrong in it."""
+MOST_PEOPLE = 100_000
+MOST_EMOTIONS = 1000
+LONGEST_S = 10**8
+"""Seconds of a film, three years."""
+WIDEST = 10**6
+"""Pixels: the largest number in a box."""
+
+
+def _printed(text: str) -> str:
+    if not is_text(text):
+        raise ValueError("expected text without a null character")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_printed)]
+Seconds = Annotated[float, Field(ge=0, le=LONGEST_S, allow_inf_nan=False)]
+
+
+class _Segment(BaseModel):
+    start_s: Seconds
+    apex_s: Seconds
+    end_s: Seconds
+    emotion: str
+    score: float = Field(ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> _Segment:
+        if not self.start_s <= self.apex_s <= self.end_s:
+            raise ValueError("expected start_s, apex_s and end_s in this order")
+        return self
 
 
 class _PersonHead(BaseModel):
-    id: int
-    segments: list[Segment]
+    id: int = Field(ge=0, le=2**31 - 1)
+    segments: list[_Segment]
     overall: list[float] | None = None
-    name: str = ""
+    name: Text = ""
 
 
 class _Head(BaseModel):
-    video: str
-    duration_s: float
-    cuts_s: list[float] = []
-    emotions: list[str]
-    people: list[_PersonHead]
+    video: Text
+    duration_s: Seconds
+    cuts_s: list[Seconds] = []
+    emotions: list[Text] = Field(max_length=MOST_EMOTIONS)
+    people: list[_PersonHead] = Field(max_length=MOST_PEOPLE)
     fps: float | None = Field(None, gt=0, allow_inf_nan=False)
     rotate: Literal[0, 90, 180, 270] = 0
 
@@ -53,7 +87,7 @@ class _ListRows(BaseModel):
     probs: list[list[float] | None]
     boxes: list[list[float] | None]
     flaws: list[str | None] | None = None
-    files: list[str] = []
+    files: list[Text] = []
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,35 +116,32 @@ def load(path: Path) -> Timeline:
     Raises:
         DferError: there is none, or it holds no timeline, or values that do not fit together; says which.
     """
-    try:
-        data = path.read_bytes()
-        if data[:4] == b"PAR1":
-            return _from_parquet(data, source=str(path))
-        found = _from_arrow(data, source=str(path))
-        values = json.loads(data.decode("utf-8-sig")) if found is None else None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DferError(f"{path}: not a timeline that can be read: {error}") from error
-    return found or from_dict(values, source=str(path))
+    if path.suffix.lower() == ".parquet" or _is_parquet(path):
+        return _from_parquet(path)
+    data, source = read_bytes(path, LARGEST), str(path)
+    check_depth(data, source)
+    found = _from_arrow(data, source=source)
+    if found is None and len(data) > LARGEST_PLAIN:
+        raise DferError(f"{path}: not a timeline that can be read: its JSON is damaged or of another format")
+    return found or from_dict(parse_json(data, source, finite=True), source=source)
+
+
+def _is_parquet(path: Path) -> bool:
+    require_file(path)
+    with path.open("rb") as file:
+        return file.read(4) == b"PAR1"
 
 
 def _read_head(values: Any, source: str) -> _Head:
     found = values.get("format") if isinstance(values, dict) else None
     if found != FORMAT:
-        raise DferError(f"{source}: expected the format {FORMAT}, got {found}; use the version of dfer it is from")
-    head: _Head = _validated(_Head, values, source)
-    return head
-
-
-def _validated(model: Any, values: Any, source: str) -> Any:
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise DferError(f"{source} is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        told = shortened(str(found))
+        raise DferError(f"{source}: expected the format {FORMAT}, got {told}; use the version of dfer it is from")
+    return checked(_Head, values, source)
 
 
 def _from_lists(values: Any, size: int, where: str) -> _Rows:
-    plain = _validated(_ListRows, values, where)
+    plain = checked(_ListRows, values, where)
     flags = plain.flaws if plain.flaws is not None else [None] * len(plain.times_s)
     bits = {flag: _bits(flag, where) for flag in set(flags)}
     return _Rows(
@@ -144,14 +175,19 @@ def _from_arrow(data: bytes, *, source: str) -> Timeline | None:
     import pyarrow.json as arrow_json
 
     numbers, texts = pa.list_(pa.float64()), pa.list_(pa.string())
+    segment = dict.fromkeys(("start_s", "apex_s", "end_s", "score"), pa.float64()) | {"emotion": pa.string()}
     person = {
         "times_s": numbers, "probs": pa.list_(numbers), "boxes": pa.list_(numbers), "flaws": texts, "files": texts,
-        "segments": pa.list_(pa.struct({"emotion": pa.string()})), "name": pa.string(),
+        "segments": pa.list_(pa.struct(segment)), "name": pa.string(), "id": pa.int64(), "overall": numbers,
     }  # fmt: skip
-    # What is not named here is inferred; of texts, some look like dates.
-    film = {"format": pa.string(), "video": pa.string(), "emotions": texts, "people": pa.list_(pa.struct(person))}
-    parse = arrow_json.ParseOptions(explicit_schema=pa.schema(film), newlines_in_values=True)
-    read = arrow_json.ReadOptions(block_size=min(len(data) + 1, MOST_BYTES))
+    film = {
+        "format": pa.string(), "video": pa.string(), "emotions": texts, "people": pa.list_(pa.struct(person)),
+        "duration_s": pa.float64(), "cuts_s": numbers, "fps": pa.float64(), "rotate": pa.int64(),
+    }  # fmt: skip
+    parse = arrow_json.ParseOptions(
+        explicit_schema=pa.schema(film), newlines_in_values=True, unexpected_field_behavior="ignore"
+    )
+    read = arrow_json.ReadOptions(block_size=len(data) + 1)
     try:
         table = arrow_json.read_json(pa.py_buffer(data), read_options=read, parse_options=parse)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -206,21 +242,21 @@ def _arrow_bits(flags: Any, where: str) -> npt.NDArray[np.uint8]:
     return np.asarray(known[coded.indices.to_numpy()] if len(known) else np.zeros(0, np.uint8))
 
 
-def _from_parquet(data: bytes, *, source: str) -> Timeline:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(pa.py_buffer(data))
-        values = json.loads((table.schema.metadata or {}).get(HEAD, b"null"))
-        head = _read_head(values, source)
-        owners = table["person"].to_numpy()
-        rows = [
-            _of_person(table.filter(owners == person.id), head.emotions, f"{source}: person {person.id}")
-            for person in head.people
-        ]
-    except (pa.ArrowException, KeyError, ValueError) as error:
-        raise DferError(f"{source}: not a timeline that can be read: {error}") from error
+def _from_parquet(path: Path) -> Timeline:
+    source = str(path)
+    table = read_parquet(path, lambda name: "text" if name in ("flaws", "file") else "number")
+    head = _read_head(parse_json((table.schema.metadata or {}).get(HEAD, b"null"), f"{source}: its head"), source)
+    wanted = ("person", "time_s", "flaws", *head.emotions, *BOX)
+    missing = [name for name in wanted if name not in table.column_names]
+    numbers = [name for name in wanted if name != "flaws" and name not in missing]
+    wrong = [name for name in numbers if str(table.schema.field(name).type) != "double"]
+    if missing or wrong:
+        raise DferError(f"{source}: expected columns of numbers {listed(missing or wrong)}; is this a timeline?")
+    owners = table["person"].to_numpy()
+    rows = [
+        _of_person(table.filter(owners == person.id), head.emotions, f"{source}: person {person.id}")
+        for person in head.people
+    ]
     return _timeline(head, rows, source)
 
 
@@ -228,9 +264,8 @@ def _of_person(table: Any, emotions: Iterable[str], where: str) -> _Rows:
     probs, boxes = (
         np.stack([table[name].to_numpy() for name in names], axis=1) for names in (list(emotions), list(BOX))
     )
-    flags = table["flaws"].combine_chunks()
-    bits = _arrow_bits(flags.dictionary_decode() if hasattr(flags, "dictionary_decode") else flags, where)
-    files = tuple(table["file"].to_pylist()) if "file" in table.column_names else ()
+    bits = _arrow_bits(table["flaws"].combine_chunks(), where)
+    files = tuple(name or "" for name in table["file"].to_pylist()) if "file" in table.column_names else ()
     return _Rows(table["time_s"].to_numpy(), probs, boxes, bits, files)
 
 
@@ -238,7 +273,15 @@ def _of_person(table: Any, emotions: Iterable[str], where: str) -> _Rows:
 
 
 def _timeline(head: _Head, rows: list[_Rows], source: str) -> Timeline:
-    emotions = EmotionSet("timeline", tuple(head.emotions))
+    try:
+        emotions = EmotionSet("timeline", tuple(head.emotions))
+    except DferError as error:
+        raise DferError(f"{source}: {error}") from error
+    ids = [person.id for person in head.people]
+    if len(set(ids)) < len(ids):
+        raise DferError(f"{source}: expected people with an id each, got {listed(ids)}")
+    if (np.diff(head.cuts_s) <= 0).any():
+        raise DferError(f"{source}: cuts_s: expected times that increase")
     people = tuple(
         _person(person, found, emotions, f"{source}: person {person.id}")
         for person, found in zip(head.people, rows, strict=True)
@@ -257,19 +300,31 @@ def _person(head: _PersonHead, rows: _Rows, emotions: EmotionSet, where: str) ->
         lengths["files"] = len(rows.files)
     if set(lengths.values()) != {count}:
         raise DferError(f"{where} has {count} times but {listed(f'{n} {name}' for name, n in lengths.items())}")
-    if (np.isnan(rows.probs[:, 0]) != np.isnan(rows.boxes[:, 0])).any():
-        raise DferError(f"{where}: expected null in probs and boxes at the same times")
-    if not np.isfinite(rows.times).all() or (np.diff(rows.times) <= 0).any():
-        raise DferError(f"{where}: expected times that increase")
+    _check_rows(rows, where)
     overall = _table([head.overall], len(emotions), f"{where}, overall")[0]
     _check_sums(rows.probs, f"{where}: expected probabilities")
     _check_sums(overall[None], f"{where}: expected overall")
     unknown = {segment.emotion for segment in head.segments} - set(emotions)
     if unknown:
         raise DferError(f"{where}: its segments name {listed(sorted(unknown))}, not among {listed(emotions, 12)}")
-    return Person(
-        head.id, rows.times, rows.probs, rows.boxes, rows.flaws, tuple(head.segments), overall, rows.files, head.name
-    )
+    segments = tuple(Segment(**segment.model_dump()) for segment in head.segments)
+    return Person(head.id, rows.times, rows.probs, rows.boxes, rows.flaws, segments, overall, rows.files, head.name)
+
+
+def _check_rows(rows: _Rows, where: str) -> None:
+    """Raises where times, probs or boxes cannot be."""
+    unseen = np.isnan(rows.probs).any(axis=1)
+    for table in (rows.probs, rows.boxes):
+        if (np.isnan(table).all(axis=1) != unseen).any() or (np.isnan(table).any(axis=1) != unseen).any():
+            raise DferError(f"{where}: expected null in probs and boxes at the same times, and in whole rows")
+    times = rows.times
+    if not ((times >= 0) & (times <= LONGEST_S)).all() or (np.diff(times) <= 0).any():
+        raise DferError(f"{where}: expected times that increase, from 0 to {LONGEST_S:,} seconds")
+    boxes = rows.boxes[~unseen]
+    wrong = (np.abs(boxes) > WIDEST).any(axis=1) | (boxes[:, 2:] < 0).any(axis=1)
+    if wrong.any():
+        first = boxes[int(np.flatnonzero(wrong)[0])].tolist()
+        raise DferError(f"{where}: expected boxes of pixels up to {WIDEST:,}, width and height from 0, got {first}")
 
 
 def _check_sums(rows: Floats, told: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -142,4 +143,5 @@ def _lines(table: Floats) -> bytes:
 
 def _json(values: Any) -> bytes:
     text = json.dumps(values, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8", errors="backslashreplace")
+    # a name of a file that is not valid Unicode: an escape that is read again as text
+    return re.sub("[\ud800-\udfff]", lambda half: f"\\\\u{ord(half[0]):04x}", text).encode()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from dfer import tables
 from dfer.errors import DferError
 from dfer.files import replacing, write_text
 from dfer.inference.timeline import Timeline
@@ -45,13 +46,8 @@ class CsvStyle:
 def write_csv(timeline: Timeline, path: Path, *, style: CsvStyle = CsvStyle()) -> None:
     """The table of `Timeline.to_dataframe`."""
     with replacing(path) as partial_path:
-        timeline.to_dataframe().to_csv(
-            partial_path,
-            index=False,
-            lineterminator="\n",
-            sep=style.sep,
-            decimal=style.decimal,
-            encoding=style.encoding,
+        tables.write_csv(
+            timeline.to_dataframe(), partial_path, sep=style.sep, decimal=style.decimal, encoding=style.encoding
         )
 
 

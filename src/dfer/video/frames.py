@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from dfer.arrays import open_array
 from dfer.errors import DferError
 from dfer.files import read_bytes, require_file
 from dfer.video.decoding import Film
@@ -166,14 +167,8 @@ class ArrayClip:
     """A packed clip, memory-mapped."""
 
     def __init__(self, path: Path, fps: float | None) -> None:
-        try:
-            self.array = np.lib.format.open_memmap(path, mode="r")
-        except (OSError, ValueError) as error:
-            raise DferError(f"{path}: not a packed clip that can be read: {error}; pack the clips again") from error
-        shape = self.array.shape
-        if self.array.dtype != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3) or not shape[0]:
-            raise DferError(f"{path}: expected (T, H, W, 3 or 1) uint8, found {shape} {self.array.dtype}")
-        self.times = _clock(shape[0], fps)
+        self.array = open_array(path)
+        self.times = _clock(len(self.array), fps)
 
     def __len__(self) -> int:
         return int(self.array.shape[0])

@@ -333,7 +333,7 @@ def test_an_annotation_without_some_column_says_which(tmp_path: Path) -> None:
 def test_a_damaged_annotation_is_named(tmp_path: Path) -> None:
     path = write_annotation(write_dfew(tmp_path))
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(DferError, match=r"annotation\.xlsx cannot be read as a table.*get it again"):
+    with pytest.raises(DferError, match=r"annotation\.xlsx cannot be read as a table"):
         read(tmp_path)
 
 

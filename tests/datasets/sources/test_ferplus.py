@@ -129,8 +129,8 @@ def test_rows_without_an_image_are_counted(tmp_path: Path) -> None:
     [
         ((-1, 11, 0, 0, 0, 0, 0, 0, 0, 0), r"negative in 1 of 5 clips \(fer0000001\)"),
         ((0.5, 9.5, 0, 0, 0, 0, 0, 0, 0, 0), r"fractional in 1 of 5 clips \(fer0000001\)"),
-        (("", 10, 0, 0, 0, 0, 0, 0, 0, 0), r"NaN in 1 of 5 clips \(fer0000001\)"),
-        ((1, 9, 0, 0, 0, 0, 0, 0, 0), r"NaN in 1 of 5 clips \(fer0000001\)"),
+        (("", 10, 0, 0, 0, 0, 0, 0, 0, 0), r"ten counts a row, up to 1,000,000,000; got fer0000001\.png '"),
+        ((1, 9, 0, 0, 0, 0, 0, 0, 0), r"ten counts a row, up to 1,000,000,000; got fer0000001\.png '"),
         (("ten", 0, 0, 0, 0, 0, 0, 0, 0, 0), r"label\.csv of FER2013Train: expected a name and ten counts.*'ten'"),
     ],
 )
@@ -171,7 +171,7 @@ def test_a_part_without_votes_or_without_images_is_refused(tmp_path: Path) -> No
 def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
     path = write_ferplus(tmp_path / "fer", zipped=True) / "FER2013Valid.zip"
     path.write_bytes(path.read_bytes()[:300])
-    with pytest.raises(DferError, match=r"FER2013Valid\.zip cannot be read: .*get it again"):
+    with pytest.raises(DferError, match=r"FER2013Valid\.zip cannot be read as a zip archive: .*get it again"):
         read(tmp_path / "fer")
 
 

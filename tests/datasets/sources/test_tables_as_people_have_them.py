@@ -426,7 +426,7 @@ def test_a_formula_with_a_value_is_its_value(folder: Path) -> None:
         (b"<annotations><meta></annotations>", r"is damaged XML"),
         (b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', r"defines entities"),
         (b'{"a": 1}', r"is JSON, and not an export of Label Studio"),
-        (b'[{"a": 1}', r"is damaged JSON"),
+        (b'[{"a": 1}', r"cannot be read as JSON"),
         (b"clip,happy,happy\n001,1,2\n", r"has columns of one name: happy; rename all but one"),
         (b"clip,emotion,count\n001,happy,3\n001,sad,many\n", r"expected numbers from 0 in the column count; see row 3"),
     ],

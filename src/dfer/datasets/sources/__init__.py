@@ -13,6 +13,7 @@ from types import ModuleType
 from dfer.datasets.manifest import Manifest
 from dfer.datasets.sources import afew, crema_d, dfew, ferplus, ferv39k, folder, lists, mafw, ravdess, table
 from dfer.errors import DferError, listed, nearest
+from dfer.files import require_file
 
 SOURCES: dict[str, ModuleType] = {
     "mafw": mafw,  # before dfew, which has an annotation.xlsx too
@@ -51,6 +52,8 @@ def read_source(name: str, root: Path, **options: str) -> Manifest:
     root = Path(root)
     if not root.exists():
         raise DferError(f"{root} does not exist; the reader {name} expects {SOURCES[name].EXPECTED}")
+    if not root.is_dir():
+        require_file(root)
     try:
         _check_recognised(name, root)
         return _read(name, root, options)

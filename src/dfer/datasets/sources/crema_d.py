@@ -110,7 +110,7 @@ def _votes(path: Path, modality: str) -> pd.DataFrame:
     """Votes and mean levels of one modality by the clip's name."""
     if is_pointer(path):
         raise DferError(f"{path} is a git-LFS pointer, not a table: download it with `git lfs pull`")
-    table = read_table(path, dtype=str, encoding="utf-8-sig", keep_default_na=False)
+    table = read_table(path)
     missing = [name for name in (*LETTERS, "fileName", "numResponses", "emoVote") if name not in table]
     if missing:
         raise DferError(f"{path}: expected the columns of CREMA-D's {VOTE_TABLE}; missing: {listed(missing)}")
@@ -149,7 +149,7 @@ def _demographics(root: Path, votes: Path) -> pd.DataFrame:
     if path is None:
         logger.warning("no VideoDemographics.csv under %s: age, sex, race and ethnicity stay unknown", root)
         return pd.DataFrame()
-    table = read_table(path, dtype=str, encoding="utf-8-sig", keep_default_na=False)
+    table = read_table(path)
     missing = [name for name in DEMOGRAPHICS if name not in table]
     if missing or table["ActorID"].duplicated().any():
         raise DferError(f"{path}: expected a row an actor with {listed(DEMOGRAPHICS)}; missing: {listed(missing)}")

@@ -148,7 +148,7 @@ def _groups(root: Path, found: Survey, option: str, numbers: Iterable[int]) -> l
     if not option and not found.groups:
         return ["" for _ in numbers]
     path = found.groups[0] if not option else Path(option) if Path(option).is_file() else root / option
-    table = read_table(path, dtype=str, keep_default_na=False)
+    table = read_table(path)
     clip, group = find_column(table, CLIP_COLUMNS), find_column(table, GROUP_COLUMNS)
     if clip is None or group is None:
         raise DferError(f"{path}: expected the columns video_name and group, found {listed(table)}")

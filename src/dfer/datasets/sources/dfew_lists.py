@@ -39,7 +39,7 @@ def read_annotation(path: Path) -> pd.DataFrame:
     Raises:
         DferError: not such a table, a clip twice, votes that cannot be or that contradict the label.
     """
-    table = read_table(path).dropna(how="all")
+    table = read_table(path)
     columns: dict[Any, str] = {}
     for name in table:
         lower = str(name).strip().lower()

@@ -25,18 +25,23 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import logging
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
+from dfer.archives import open_archive, read_member
 from dfer.datasets.manifest import Manifest
 from dfer.datasets.published import DOUBLE
+from dfer.datasets.sources.delimited import decoded, parse_delimited
+from dfer.datasets.sources.sheets import published_table, read_table
 from dfer.errors import DferError, listed
+from dfer.files import read_bytes
 from dfer.labels import FERPLUS, check_votes, single_label, without_lone_votes
+from dfer.labels.votes import MOST_VOTES
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +53,11 @@ BALLOTS = [*EMOTIONS, "other_unknown", "other_not_face"]
 COLUMNS = {"usage": "usage", "image name": "name", "unknown": "other_unknown", "nf": "other_not_face"}
 """Columns of fer2013new.csv that are no emotions, in lower case -> ours."""
 ALL_VOTES = "fer2013new.csv"
+LARGEST = 2**20
+"""Bytes of an image of 48 x 48 pixels."""
+LARGEST_TABLE = 64 * 2**20
+"""Bytes of label.csv."""
+UNREADABLE = "image cannot be read"
 
 
 class Images(NamedTuple):
@@ -87,7 +97,9 @@ def read(root: Path, *, test: str = "") -> Manifest:
     left_out = {str(reason): int(count) for reason, count in reasons.items()}
     rows = rows[rows["reason"] == ""].drop(columns="reason")
     rows = rows.assign(group=_contents(root, rows["path"]))
-    rows, doubles = _without_doubles(rows)
+    if (rows["group"] == "").any():
+        left_out[UNREADABLE] = int((rows["group"] == "").sum())
+    rows, doubles = _without_doubles(rows[rows["group"] != ""])
     left_out |= doubles
     check_votes(rows[BALLOTS], rows["id"].tolist())
     votes, other = without_lone_votes(rows[EMOTIONS], rows[BALLOTS[len(EMOTIONS) :]])
@@ -97,16 +109,26 @@ def read(root: Path, *, test: str = "") -> Manifest:
 
 
 def _contents(root: Path, paths: pd.Series[str]) -> list[str]:
-    """What each image is, as a short hash of its file."""
+    """What each image is, as a short hash of its file; "" for one that cannot be read."""
     archives: dict[str, zipfile.ZipFile] = {}
-    hashes = []
+    hashes, damaged = [], []
     with contextlib.ExitStack() as opened:
         for path in paths:
             archive, inside, member = path.partition(".zip/")
             if inside and archive not in archives:
-                archives[archive] = opened.enter_context(zipfile.ZipFile(root / f"{archive}.zip"))
-            content = archives[archive].read(member) if inside else (root / path).read_bytes()
-            hashes.append(hashlib.sha256(content).hexdigest()[:16])
+                archives[archive] = opened.enter_context(open_archive(root / f"{archive}.zip"))
+            try:
+                content = (
+                    read_member(archives[archive], member, largest=LARGEST)
+                    if inside
+                    else read_bytes(root / path, LARGEST)
+                )
+                hashes.append(hashlib.sha256(content).hexdigest()[:16])
+            except DferError as error:
+                hashes.append("")
+                damaged.append(str(error))
+    if damaged:
+        logger.warning("left out %d clips, %s: %s", len(damaged), UNREADABLE, listed(damaged, 3))
     return hashes
 
 
@@ -158,27 +180,25 @@ def _images(root: Path) -> dict[str, Images]:
 
 def _in_folder(folder: Path, root: Path) -> Images:
     names = {path.name for path in folder.iterdir()}
-    label = (folder / "label.csv").read_bytes() if "label.csv" in names else None
+    label = read_bytes(folder / "label.csv", LARGEST_TABLE) if "label.csv" in names else None
     prefix = folder.relative_to(root).as_posix()
     images = {name for name in names if name.startswith("fer") and name.endswith(".png")}
     return Images(images, "" if prefix == "." else f"{prefix}/", label)
 
 
 def _in_archive(root: Path, part: str) -> Images:
-    try:
-        with zipfile.ZipFile(root / f"{part}.zip") as archive:
-            members = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
-            inner = next((name.rpartition("fer")[0] for name in members if name.endswith(".png")), f"{part}/")
-            label = archive.read(f"{inner}label.csv") if f"{inner}label.csv" in members else None
-    except (OSError, zipfile.BadZipFile) as error:
-        raise DferError(f"{root / part}.zip cannot be read: {error}; get it again") from error
+    with open_archive(root / f"{part}.zip") as archive:
+        members = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
+        inner = next((name.rpartition("fer")[0] for name in members if name.endswith(".png")), f"{part}/")
+        there = f"{inner}label.csv" in members
+        label = read_member(archive, f"{inner}label.csv", largest=LARGEST_TABLE) if there else None
     names = {name.removeprefix(inner) for name in members if name.startswith(inner)}
     return Images(names, f"{part}.zip/{inner}", label)
 
 
 def _part(root: Path, part: str, images: Images) -> pd.DataFrame:
     """Id, path and ballots of a part, and the reason for leaving a row out ("" = none)."""
-    table = _ballots(root, part, images.label).fillna({"name": ""})
+    table = _ballots(root, part, images.label)
     again, same = table["name"].duplicated(keep=False), table.duplicated(keep=False)
     second = table.duplicated()
     name = table.pop("name")
@@ -193,20 +213,39 @@ def _part(root: Path, part: str, images: Images) -> pd.DataFrame:
 
 def _ballots(root: Path, part: str, label: bytes | None) -> pd.DataFrame:
     """Columns name (of the image) and the ten counts, from label.csv or else from fer2013new.csv."""
-    where = "label.csv" if label is not None else ALL_VOTES
-    try:
-        if label is not None:
-            columns = ["name", "box", *BALLOTS]
-            table = pd.read_csv(io.BytesIO(label), header=None, names=columns, dtype={"name": str})
-        else:
-            table = pd.read_csv(root / ALL_VOTES, dtype={"Image name": str})
+    place = f"{'label.csv' if label is not None else ALL_VOTES} of {part}"
+    if label is not None:
+        grid = parse_delimited(decoded(label, place), place)
+        table = published_table(grid, header=False)
+        names = ["name", "box", *BALLOTS]
+        if table.shape[1] != len(names):
+            raise DferError(
+                f"{place}: expected a name, a box and ten counts a row, got {table.shape[1]} cells; get it again"
+            )
+        table.columns = pd.Index(names)
+    elif (root / ALL_VOTES).exists():
+        table = read_table(root / ALL_VOTES)
+        try:
             table = table.rename(columns=_column)
-            table = table[table["usage"] == USAGE[part]]
-        return table[["name", *BALLOTS]].astype(dict.fromkeys(BALLOTS, float))
-    except FileNotFoundError as error:
-        raise DferError(f"{part} has no label.csv, and there is no {ALL_VOTES} in {root}") from error
-    except (ValueError, KeyError) as error:
-        raise DferError(f"{where} of {part}: expected a name and ten counts a row: {error}; get it again") from error
+        except DferError as error:
+            raise DferError(f"{ALL_VOTES} of {part}: expected a name and ten counts a row: {error}") from error
+        table = table[table["usage"] == USAGE[part]] if "usage" in table else table
+    else:
+        raise DferError(f"{part} has no label.csv, and there is no {ALL_VOTES} in {root}")
+    missing = [name for name in ("name", *BALLOTS) if list(table).count(name) != 1]
+    if missing:
+        raise DferError(
+            f"{place}: expected a name and ten counts a row; not there once: {listed(missing)}; get it again"
+        )
+    table = table[["name", *BALLOTS]]
+    numbers = table[BALLOTS].apply(pd.to_numeric, errors="coerce")
+    wrong = ~(numbers.notna() & (numbers.abs() <= MOST_VOTES)).to_numpy()
+    if wrong.any():
+        cells = [
+            f"{table['name'].iloc[row]} '{table[BALLOTS].iloc[row, column]}'" for row, column in np.argwhere(wrong)
+        ]
+        raise DferError(f"{place}: expected a name and ten counts a row, up to {MOST_VOTES:,}; got {listed(cells)}")
+    return table.assign(**numbers.astype(float))
 
 
 def _column(name: str) -> str:

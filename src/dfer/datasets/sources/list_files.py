@@ -11,7 +11,6 @@ UTF-8, with a byte order mark or not, UTF-16 or, where it is none of these, GB 1
 from __future__ import annotations
 
 import codecs
-import csv
 import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -22,6 +21,8 @@ import pandas as pd
 from dfer.datasets.sources.folder import SPLIT_NAMES
 from dfer.datasets.sources.on_disk import CROWD
 from dfer.errors import DferError, listed
+from dfer.files import read_bytes
+from dfer.tables import split, unquoted
 from dfer.video.folders import walk
 
 EXPECTED = "lines of path and label, or of path, frames and label"
@@ -32,6 +33,8 @@ CLIP_NAMES = (
 """Names of the column of clips, in the order in which they are looked for."""
 LABEL_NAMES = ("label", "labels", "id", "emotion", "class", "annotation", "single_label", "target")
 """Names of the column of labels."""
+LARGEST = 64 * 2**20
+"""Bytes of a list."""
 SUFFIXES = (".csv", ".txt")
 DEPTH = 4
 """How many folders deep lists are searched; 4_setups/22_scenes in a nested archive needs 4."""
@@ -52,7 +55,7 @@ def read_list(path: Path) -> pd.DataFrame:
         DferError: it cannot be read, holds nothing, or a line that is no row.
     """
     lines = {number: line for number, line in enumerate(_text(path).splitlines(), 1) if line.strip()}
-    rows = [[cell.strip() for cell in row] for row in _split(list(lines.values()))]
+    rows = [[unquoted(cell.strip()) for cell in row] for row in _split(list(lines.values()))]
     header = [cell.lower() for cell in rows[0]] if rows else []
     wrong = [number for number, row in zip(lines, rows, strict=True) if len(row) != len(header)]
     if wrong:
@@ -124,7 +127,7 @@ def _columns(header: list[str], rows: Sequence[Sequence[str]]) -> tuple[int | No
 
 
 def _text(path: Path) -> str:
-    data = path.read_bytes()
+    data = read_bytes(path, LARGEST)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", errors="replace")
     try:
@@ -138,7 +141,7 @@ def _split(lines: Sequence[str]) -> Iterator[list[str]]:
     separator = next((sign for sign in ",;\t" if all(sign in line for line in lines)), "")
     if separator:
         # a reader for each line, lest a stray quotation mark makes one row of many lines
-        yield from (next(csv.reader([line.replace("\0", "")], delimiter=separator)) for line in lines)
+        yield from (next(split(line.replace("\0", ""), separator), []) for line in lines)
         return
     halves = [line.rsplit(maxsplit=1) for line in lines]
     thirds = [half[0].rsplit(maxsplit=1) for half in halves]

@@ -26,12 +26,15 @@ from dfer.datasets.sources.list_parts import check_folds
 from dfer.datasets.sources.numbered_clips import clip_numbers
 from dfer.datasets.sources.sheets import read_table
 from dfer.errors import DferError, listed
+from dfer.files import read_bytes
 from dfer.labels import MAFW
 
 logger = logging.getLogger(__name__)
 
 CLIP_NAMES = ("clip", "name", "clip_name", "video_name", "video")
 ANNOTATORS = 11
+LARGEST = 64 * 2**20
+"""Bytes of a list."""
 HEADER_ROWS = 5
 """How far down the header of a table is looked for."""
 PUBLISHED = "published distribution"
@@ -48,7 +51,7 @@ def read_distributions(path: Path) -> pd.DataFrame:
     if missing:
         raise DferError(f"{path}: expected a column for each of {listed(MAFW, 12)}; missing: {listed(missing)}")
     cells = table[list(MAFW)].apply(pd.to_numeric, errors="coerce")
-    wrong = (cells.isna() & table[list(MAFW)].notna()) | (cells < 0) | np.isinf(cells)
+    wrong = (cells.isna() & (table[list(MAFW)] != "")) | (cells < 0) | np.isinf(cells)
     if wrong.any(axis=None):
         culprits = table.index[wrong.any(axis=1)]
         raise DferError(
@@ -63,7 +66,7 @@ def read_distributions(path: Path) -> pd.DataFrame:
     if not counted:
         logger.warning("%s holds shares, not counts: read as a distribution (soft_*), not as votes", path)
         rows["soft_from"] = np.where(sums[:, 0] > 0, PUBLISHED, "")
-    return rows.join(table["invalid"].map(_text)) if "invalid" in table else rows
+    return rows.join(table["invalid"]) if "invalid" in table else rows
 
 
 def read_labels(path: Path) -> pd.Series[Any]:
@@ -78,7 +81,7 @@ def read_labels(path: Path) -> pd.Series[Any]:
     name = next((name for name in table if str(name).endswith("label")), None)
     if name is None:
         raise DferError(f"{path}: expected a column single_label or multi_label; found {listed(table, 14)}")
-    parts = [re.split(r"[,，、;_\s]+", _text(cell).strip()) for cell in table[name]]
+    parts = [re.split(r"[,，、;_\s]+", cell) for cell in table[name]]
     numbers = [int(part) for row in parts for part in row if part.isdecimal()]
     base = min(numbers, default=1)
     if base == 0:
@@ -106,7 +109,7 @@ def read_lists(lists: Sequence[tuple[str, int, Path]]) -> pd.DataFrame:
 
 def read_list(path: Path) -> pd.Series[Any]:
     """The emotions by clip number of lines `00025.mp4 anger`, whatever stands behind them, in whatever encoding."""
-    text = path.read_bytes().decode("utf-8-sig", errors="replace")  # clip and label are ASCII
+    text = read_bytes(path, LARGEST).decode("utf-8-sig", errors="replace")  # clip and label are ASCII
     lines = [line.split(maxsplit=2) for line in text.split("\n") if line.strip()]
     wrong = [" ".join(line)[:40] for line in lines if len(line) < 2]
     if wrong or not lines:
@@ -141,7 +144,7 @@ def _read_sheet(path: Path, also: Sequence[str]) -> pd.DataFrame:
         path: the file; its header may stand below a title.
         also: columns of which one suffices to tell the header.
     """
-    whole = read_table(path, header=None, dtype=object).dropna(how="all")
+    whole = read_table(path, header=False)
     for k in range(min(HEADER_ROWS, len(whole))):
         names = [str(cell).strip().lower() for cell in whole.iloc[k]]
         clip = next((names.index(name) for name in CLIP_NAMES if name in names), None)
@@ -153,12 +156,5 @@ def _read_sheet(path: Path, also: Sequence[str]) -> pd.DataFrame:
     if len(set(columns)) < len(columns):
         raise DferError(f"{path} names a column twice: {listed(columns, 14)}")
     table = whole.iloc[k + 1 :].set_axis(columns, axis=1)
-    table = table[table[columns[clip]].notna()]
+    table = table[table[columns[clip]] != ""]
     return table.set_index(clip_numbers(table[columns[clip]], path))
-
-
-def _text(cell: object) -> str:
-    """A cell as text; an empty one is "", Excel's 3.0 is 3."""
-    if cell is None or cell != cell:
-        return ""
-    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)

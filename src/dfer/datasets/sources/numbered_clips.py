@@ -30,7 +30,7 @@ def clip_numbers(names: pd.Series[Any], path: Path) -> pd.Index[Any]:
     """
     stems = names.astype(str).str.strip().str.replace(r"^.*[/\\]", "", regex=True)
     stems = stems.str.replace(r"\.\w+$", "", regex=True)
-    wrong = names[~stems.str.fullmatch(r"\d+").to_numpy(dtype=bool)].map(repr).unique()
+    wrong = names[~stems.str.fullmatch(r"[0-9]{1,18}").to_numpy(dtype=bool)].map(repr).unique()
     if len(wrong):
         raise DferError(f"{path}: expected clip numbers; found {listed(wrong)}")
     numbers = pd.Index(stems.astype(int), name="number")

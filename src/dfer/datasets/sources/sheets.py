@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 
+from dfer.archives import open_archive, read_member
 from dfer.datasets.sources.delimited import read_delimited, read_text
 from dfer.datasets.sources.exports import cvat, elan, label_studio, mturk, qualtrics
-from dfer.datasets.sources.grids import USUAL, Grid, as_table, find_header
+from dfer.datasets.sources.grids import USUAL, Grid, as_table, find_header, padded, rows_named
 from dfer.datasets.sources.label_space import Vocabulary
 from dfer.datasets.sources.merged_cells import check_merged
 from dfer.datasets.sources.workbooks import read_workbook
+from dfer.documents import parse_json
 from dfer.errors import DferError, listed
+from dfer.files import read_bytes, require_file
 
 logger = logging.getLogger(__name__)
 
@@ -29,24 +29,40 @@ SUFFIXES = (".csv", ".tsv", ".xlsx", ".xlsm", ".json", ".xml", ".eaf")
 """Names that tables have; what is in them is found out."""
 MANY = (".json", ".xml", ".eaf")
 """Names of the files in a folder of exports, one a clip or a rater."""
+LARGEST_XML = 256 * 2**20
+"""Bytes of an export in XML."""
+MOST_TAGS = 10_000_000
+"""Of an export in XML."""
 OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 
 
-def read_table(path: Path, **options: Any) -> pd.DataFrame:
-    """A published CSV or Excel table as it stands.
+def read_table(path: Path, *, header: bool = True) -> pd.DataFrame:
+    """A published CSV or Excel table as it stands, its cells as text, "" for an empty one; without empty rows.
 
     Args:
         path: the file.
-        **options: of `pandas.read_csv` or `pandas.read_excel`, whichever reads it.
+        header: whether its first row names the columns; else they are 0, 1, ...
 
     Raises:
         DferError: it cannot be read.
     """
-    try:
-        table: pd.DataFrame = (pd.read_excel if path.suffix.lower() == ".xlsx" else pd.read_csv)(path, **options)
-        return table
-    except Exception as error:  # openpyxl raises whatever a damaged archive makes it stumble over
-        raise DferError(f"{path} cannot be read as a table: {error!r:.200}; get it again") from error
+    grid = read_workbook(path) if path.suffix.lower() == ".xlsx" else read_delimited(path)
+    return published_table(grid, header=header)
+
+
+def published_table(grid: Grid, *, header: bool = True) -> pd.DataFrame:
+    """As `read_table`, for a grid of cells."""
+    rows = [row for row in grid.rows if any(row)]
+    if not rows:
+        raise DferError(f"{grid.place} cannot be read as a table (it is empty); get it again")
+    width = len(rows[0]) if header else max(map(len, rows))
+    wrong = [number for number, row in zip(grid.numbers, grid.rows, strict=True) if any(row[width:])]
+    if wrong:
+        raise DferError(
+            f"{grid.place}: expected rows of {width} cells, found more in {rows_named(wrong)}; get it again"
+        )
+    cells = [padded(row, width) for row in (rows[1:] if header else rows)]
+    return pd.DataFrame(cells, columns=list(rows[0]) if header else None, dtype=object)
 
 
 def open_table(
@@ -96,6 +112,7 @@ def cell_text(value: object) -> str:
 
 def _open(path: Path, words: Vocabulary, sheet: str, own: Mapping[str, str]) -> Grid | pd.DataFrame:
     """A grid of cells, or the answers of an export, by the first bytes of the file."""
+    require_file(path)
     with path.open("rb") as file:
         start = file.read(512)
     if start.startswith(b"PK"):
@@ -107,7 +124,7 @@ def _open(path: Path, words: Vocabulary, sheet: str, own: Mapping[str, str]) -> 
         raise DferError(f"{path} has no sheets; leave out -O sheet={sheet}")
     shown = start.lstrip(b"\xef\xbb\xbf \t\r\n")
     if shown.startswith(b"<"):
-        return _read_xml(path.read_bytes(), words, path)
+        return _read_xml(read_bytes(path, LARGEST_XML), words, path)
     if shown.startswith((b"[", b"{")):
         return _read_json(path, words)
     return read_delimited(path, own)
@@ -115,19 +132,18 @@ def _open(path: Path, words: Vocabulary, sheet: str, own: Mapping[str, str]) -> 
 
 def _member(path: Path, name: str) -> bytes:
     """A file of an archive, empty where it has none of this name."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.read(name) if name in archive.namelist() else b""
-    except (OSError, zipfile.BadZipFile):
-        return b""
+    with open_archive(path, "a table") as archive:
+        return read_member(archive, name, largest=LARGEST_XML) if name in archive.namelist() else b""
 
 
 def _read_xml(text: bytes, words: Vocabulary, path: Path) -> pd.DataFrame:
+    if text.count(b"<") > MOST_TAGS:
+        raise DferError(f"{path}: expected at most {MOST_TAGS:,} tags in XML, got more; export fewer tasks at once")
     if b"<!ENTITY" in text:
         raise DferError(f"{path} defines entities, as no tool does that is read here; it is not opened")
     try:
         root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # also of an unknown encoding
         raise DferError(f"{path} is damaged XML ({error}); export it anew") from error
     for tool, module in (("ELAN", elan), ("CVAT", cvat)):
         if module.recognise(root):
@@ -138,10 +154,7 @@ def _read_xml(text: bytes, words: Vocabulary, path: Path) -> pd.DataFrame:
 
 
 def _read_json(path: Path, words: Vocabulary) -> pd.DataFrame:
-    try:
-        data = json.loads(read_text(path))
-    except ValueError as error:
-        raise DferError(f"{path} is damaged JSON ({error}); export it anew") from error
+    data = parse_json(read_text(path), str(path))
     if not label_studio.recognise_json(data):
         raise DferError(f"{path} is JSON, and not an export of Label Studio; save it as CSV: clip, rater, emotion")
     logger.warning("%s is read as an export of Label Studio", path.name)
