@@ -105,9 +105,10 @@ def read_csv(path: Path, kinds: Kinds, *, begins: str = "") -> tuple[str, Any]:
         start = file.tell()
         names = _names(file, path)
         try:
-            return comment, _unquoted(_read_csv(path, start, names, kinds))
+            table = _read_csv(path, start, names, kinds)
         except _NoNumberError:
-            return comment, _unquoted(_read_csv(path, start, names, lambda name: "any" if kinds(name) else ""))
+            table = _read_csv(path, start, names, lambda name: "any" if kinds(name) else "")
+        return comment, _unquoted(table)
 
 
 def read_parquet(path: Path, kinds: Kinds) -> Any:
@@ -134,6 +135,13 @@ def read_parquet(path: Path, kinds: Kinds) -> Any:
         table.validate(full=True)
         _refuse_long(path, table)
         return _as_wanted(table, wanted)
+
+
+def release() -> None:
+    """Give the memory of tables that are not needed any more back to the system."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
 
 
 def write_csv(

@@ -71,7 +71,7 @@ def test_constants_are_kept_beside_the_predictions(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"fold": 1}', '{"emotions": ["a", "b"], "fold": 1, "mean_vote": 3}'])
 def test_a_damaged_file_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "constant.json").write_text(text)
-    with pytest.raises(DferError, match=r"cannot read the constant answers .*constant\.json .*; remove it"):
+    with pytest.raises(DferError, match=r"cannot read the constant answers: .*constant\.json.*; remove the file"):
         read_constants(tmp_path, ("a", "b"))
 
 

@@ -18,13 +18,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, Field, model_validator
 
 from dfer.comparison.paired import Judged
 from dfer.comparison.significance import CONFIDENCE
+from dfer.documents import checked, read_json
 from dfer.errors import DferError
 from dfer.files import write_text
 from dfer.labels import one_hot
-from dfer.metrics.predictions import Predictions
+from dfer.metrics.functional import SUM_TOLERANCE
+from dfer.metrics.predictions import MOST_FOLDS, Predictions
 from dfer.metrics.protocol import jsonable, measure
 from dfer.metrics.scores import BY_KEY, SCORES
 
@@ -45,6 +48,23 @@ class Constant:
 
     mean_vote: tuple[float, ...]
     labels: tuple[float, ...]
+
+
+class _Told(BaseModel):
+    """A file of constants."""
+
+    fold: int = Field(ge=0, le=MOST_FOLDS)
+    emotions: list[str]
+    mean_vote: tuple[float, ...]
+    labels: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _shares(self) -> _Told:
+        for shares, sums in ((self.mean_vote, (1,)), (self.labels, (0, 1))):
+            near = any(abs(sum(shares) - total) <= SUM_TOLERANCE for total in sums)
+            if len(shares) != len(self.emotions) or min(shares, default=-1) < 0 or not near:
+                raise ValueError(f"expected shares of {len(self.emotions)} emotions that sum to one")
+        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,13 +126,13 @@ def read_constants(run: Path, emotions: Iterable[str]) -> dict[int, Constant]:
     for place in (".", "split", "fold*") if run.is_dir() else (".",):
         for path in sorted(folder.glob(f"{place}/{CONSTANT}")):
             try:
-                told = json.loads(path.read_text(encoding="utf-8"))
-                if told["emotions"] == names:
-                    found[int(told["fold"])] = Constant(tuple(told["mean_vote"]), tuple(told["labels"]))
-            except (OSError, ValueError, KeyError, TypeError) as error:
+                told = checked(_Told, read_json(path, finite=True), str(path))
+            except DferError as error:
                 raise DferError(
-                    f"cannot read the constant answers {path} ({error}); remove it, and `dfer evaluate` writes it anew"
+                    f"cannot read the constant answers: {error}; remove the file, and `dfer evaluate` writes it anew"
                 ) from error
+            if told.emotions == names:
+                found[told.fold] = Constant(told.mean_vote, told.labels)
     return found
 
 

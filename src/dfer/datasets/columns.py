@@ -73,7 +73,7 @@ def check(table: pd.DataFrame, emotions: EmotionSet) -> None:
     _refuse(ids, ids == "", "have no id; give each clip a name")
     _refuse(ids, ids.duplicated(keep=False), "have an id that is not unique; keep one row of each clip")
     _refuse(ids, table["path"] == "", "have no path")
-    for name in table.select_dtypes("str").columns:
+    for name in list(table.select_dtypes("str")):
         _refuse(ids, table[name].str.contains("\0", regex=False).eq(True), f"have a null character in {name}")
     _refuse(ids, ~table["kind"].isin(KINDS), f"are of a kind that is none of {', '.join(KINDS)}")
     _refuse(ids, ~table["split"].isin(SPLITS), "are in a split that is none of train, val, test")
@@ -157,6 +157,7 @@ def _numbers(table: pd.DataFrame, name: Any) -> pd.Series[Any]:
 
 def _refuse(ids: Iterable[Any], wrong: ArrayLike, fault: str) -> None:
     """Raises when some of `wrong` (N,) is true, naming the clips."""
-    culprits = np.asarray(ids, dtype=object)[np.asarray(wrong, dtype=bool)]
-    if len(culprits):
+    rows = np.asarray(wrong, dtype=bool)
+    if rows.any():
+        culprits = np.asarray(ids, dtype=object)[rows]
         raise DferError(f"{len(culprits)} clips {fault}: {listed(map(repr, dict.fromkeys(culprits)))}")

@@ -24,6 +24,7 @@ import pandas as pd
 from dfer.datasets.manifest import Manifest, Mask
 from dfer.errors import DferError, listed
 from dfer.files import write_text
+from dfer.tables import quoted
 
 MAFW_NOUNS = {"angry": "anger", "happy": "happiness", "sad": "sadness"}
 """Where MAFW's files call an emotion otherwise than we do."""
@@ -113,5 +114,5 @@ def _table(header: list[str], rows: list[tuple[object, ...]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows(rows)
+    writer.writerows([quoted(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
     return text.getvalue()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -50,8 +51,8 @@ def near_names(names: Iterable[str]) -> list[list[str]]:
 def joined(names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
     """The names, near ones all in the spelling that is most frequent (of equals the first), and what was joined."""
     groups = near_names(names)
-    names = list(names)
-    stands = {name: max(several, key=names.count) for several in groups for name in several}
+    counts = Counter(names)
+    stands = {name: max(several, key=counts.__getitem__) for several in groups for name in several}
     return [stands.get(name, name) for name in names], groups
 
 

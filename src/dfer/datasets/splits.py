@@ -181,11 +181,13 @@ def stratum_names(manifest: Manifest, column: str = "label") -> Names:
 
 def members_of(names: NDArray[Any]) -> Positions:
     """(N,) a number for each group, near spellings of one together, and one of its own for each clip of no group."""
+    codes, different = pd.factorize(np.asarray(names, dtype=object))
     first: dict[str, str] = {}
-    for name in sorted({str(name) for name in names}):  # groups count in the order of their names, near ones or not
+    for name in sorted(different):  # groups count in the order of their names, near ones or not
         first.setdefault(near(name), name)
-    _, members = np.unique(np.array([first[near(str(name))] for name in names], dtype=str), return_inverse=True)
-    return np.where(names != "", members, len(names) + np.arange(len(names)))
+    _, members = np.unique(np.array([first[near(name)] for name in different], dtype=object), return_inverse=True)
+    unknown = np.isin(codes, np.flatnonzero(different == ""))
+    return np.where(unknown, len(names) + np.arange(len(names)), members[codes] if len(names) else codes)
 
 
 def _cut_parts(groups: Names, strata: Names, plan: Plan) -> Names:

@@ -24,7 +24,7 @@ from dfer.errors import DferError, listed, shortened
 from dfer.metrics.functional import SUM_TOLERANCE
 from dfer.files import replacing
 from dfer.labels import EmotionSet, check_votes
-from dfer.tables import is_text, read_csv, read_parquet, write_csv
+from dfer.tables import is_text, read_csv, read_parquet, release, write_csv
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -136,9 +136,12 @@ class Predictions:
         kinds = partial(_kind, frames=frames)
         table = read_parquet(path, kinds) if path.suffix == ".parquet" else read_csv(path, kinds)[1]
         try:
-            return _from_table(table)
+            found = _from_table(table)
         except DferError as error:
             raise DferError(f"{path}: {error}") from error
+        del table
+        release()
+        return found
 
     def _table(self) -> pd.DataFrame:
         names = np.array([*self.emotions, ""], dtype=object)  # position -1 is the empty name
