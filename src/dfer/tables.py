@@ -169,7 +169,14 @@ def write_csv(
 
 
 def safely(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with names of columns and cells of text as `quoted`."""
+    """The table with names of columns and cells of text as `quoted`, and escapes for what is no Unicode."""
+    objects = {name: table[name] for name in table if table[name].dtype == object}
+    table = table.assign(
+        **{
+            name: cells.map(lambda cell: printable(cell) if isinstance(cell, str) else cell)
+            for name, cells in objects.items()
+        }
+    )
     risky = {name: table[name].astype(str).str.match(_WRITTEN) for name in _texts(table)}
     table = table.assign(
         **{name: table[name].map(quoted, na_action="ignore") for name, found in risky.items() if found.any()}

@@ -143,3 +143,14 @@ def test_lists_that_are_there_are_not_written_over(tmp_path: Path) -> None:
 def test_a_manifest_without_parts_has_no_lists(tmp_path: Path) -> None:
     with pytest.raises(DferError, match="none has a fold"):
         write_fold_lists(mafw_manifest(tmp_path), tmp_path)
+
+
+def test_names_that_a_spreadsheet_would_run_come_back(tmp_path: Path) -> None:
+    ids = ["=1+1", "@a", "-b", "+c", "'=d", "'tis", "e", "f"]
+    rows = clips_of(tmp_path, ids, ".", label=["happy", "sad"] * 4, split=["train"] * 4 + ["test"] * 4)
+    rows["path"] = ids
+    manifest = Manifest.build(rows, emotions=CREMA_D, root=tmp_path)
+    write_fold_lists(manifest, tmp_path / "lists")
+    text = (tmp_path / "lists/train.csv").read_text()
+    assert [line.split(",")[0] for line in text.splitlines()] == ["path", "'=1+1", "'@a", "'-b", "'+c"]
+    assert labels(lists.read(tmp_path / "lists", clips=str(tmp_path))) == labels(manifest)

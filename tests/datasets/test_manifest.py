@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import json
 import tempfile
@@ -489,3 +490,36 @@ def test_a_distribution_is_enough_for_a_clip_and_a_weight_is_not() -> None:
 
 def test_a_sum_that_is_one_but_for_rounding_passes() -> None:
     build(**(SOFT | {"soft_sad": [None, 0.7500009, 0, None]}))
+
+
+@pytest.mark.parametrize(
+    ("head", "told"),
+    [
+        ("[" * 50_000, "its head: expected lists and objects inside each other up to 32 times"),
+        ("{", "its head cannot be read as JSON"),
+        ("[]", "its head: "),
+        ('{"emotions": {"name": "two", "emotions": "happy"}}', "its head: emotions.emotions: Input should be"),
+        ('{"emotions": {"name": 1, "emotions": []}, "root": ".", "source": "", "left_out": {}}', "emotions.name"),
+        ('{"emotions": {"name": "t", "emotions": ["happy","sad"]}, "root": ".", "source": "", "left_out": {"a": "b"}}',
+         "its head: left_out.a: "),
+        ('{"emotions": {"name": "t", "emotions": ["happy","\\ud800"]}, "root": ".", "source": "", "left_out": {}}',
+         "is not valid Unicode text"),
+    ],
+)  # fmt: skip
+def test_a_head_that_cannot_be_is_refused_by_key(tmp_path: Path, head: str, told: str) -> None:
+    build(tmp_path).write(tmp_path / "m.csv")
+    rows = (tmp_path / "m.csv").read_text(encoding="utf-8").partition("\n")[2]
+    (tmp_path / "m.csv").write_text(f"# dfer.manifest/1 {head}\n{rows}", encoding="utf-8")
+    with pytest.raises(DferError) as raised:
+        Manifest.read(tmp_path / "m.csv")
+    assert told in str(raised.value) and "m.csv" in str(raised.value) and len(str(raised.value)) <= 500
+
+
+def test_no_clip_begins_as_a_formula_in_the_file(tmp_path: Path) -> None:
+    build(tmp_path, id=["=1+1", "+a", "-b", "@c"], group=["'=x", "'tis", "", "\tx"]).write(tmp_path / "m.csv")
+    with (tmp_path / "m.csv").open(newline="") as file:
+        next(file)
+        rows = list(csv.DictReader(file))
+    assert [row["id"] for row in rows] == ["'=1+1", "'+a", "'-b", "'@c"]
+    assert [row["group"] for row in rows] == ["''=x", "'tis", "", "'\tx"]
+    assert Manifest.read(tmp_path / "m.csv").table["group"].tolist() == ["'=x", "'tis", "", "\tx"]

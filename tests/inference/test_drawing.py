@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 from dfer import DferError
 from dfer.inference import Segment, Timeline, overlay
 from dfer.inference.colours import colours, rgb
-from dfer.inference.draw import clock, pieces
+from dfer.inference.draw import clock, pieces, plot, write_plot
 from dfer.inference.lettering import mask, write
 from dfer.inference.overlay import Rectangle, Shown, draw_faces, faces_at
 from dfer.inference.thumbnails import choose_peaks, thumbnails
@@ -77,6 +78,15 @@ def test_any_timeline_can_be_drawn(timeline: Timeline, tmp_path: Path) -> None:
     timeline.save(tmp_path / "out.png")
     assert (tmp_path / "out.png").stat().st_size > 1000
     assert timeline._repr_html_().startswith('<img src="data:image/png;base64,')
+
+
+def test_a_dollar_in_a_name_is_a_dollar(tmp_path: Path) -> None:
+    odd = EmotionSet("odd", (r"$\frac$", "$x$", "sad"))
+    person = replace(toy_person(), name=r"$\nothing$", segments=(Segment(0.0, 0.1, 0.2, r"$\frac$", 0.7),))
+    timeline = Timeline("$\\a$.mp4", 0.4, odd, (person,))
+    for suffix in (".svg", ".png", ".pdf"):
+        write_plot(timeline, tmp_path / f"a{suffix}")
+    assert {r"$\frac$", "$\\a$.mp4"} <= set(texts(plot(timeline)))
 
 
 def test_a_plot_of_many_people_says_who_is_not_drawn() -> None:

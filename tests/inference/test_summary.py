@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dfer import DferError
 from dfer.inference import Person, Segment
 from dfer.inference.summary import Summary, strongest, summarise, write_summary
 from dfer.inference.timeline import Timeline
 from dfer.inference.writers import CsvStyle
+from dfer.tables import read_csv
 
 from .toy import EMOTIONS, toy_person, toy_timeline
 
@@ -108,3 +112,31 @@ def test_totals_count_everybody(summary: Summary) -> None:
 def test_nobody_at_all_is_a_table_too(tmp_path: Path) -> None:
     write_summary(Summary(), tmp_path / "out.csv")
     assert len(pd.read_csv(tmp_path / "out.csv")) == 0 and Summary().totals() == ["0 videos; 0 people seen for 0.0 s"]
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    video=st.one_of(
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20),
+        st.sampled_from(["=1+1", "'=1", "@x", "-1", "\tx", "\rx", "a,\nb", "\x1b[31m", "\u202eabc", "x" * 999]),
+    )
+)
+def test_hostile_names_come_back_and_none_begins_as_a_formula(video: str) -> None:
+    gathered = Summary()
+    gathered.add(Timeline(video, 5.0, EMOTIONS, (toy_person(5),)))
+    with tempfile.TemporaryDirectory() as folder:
+        write_summary(gathered, Path(folder, "out.csv"))
+        _, table = read_csv(Path(folder, "out.csv"), lambda _: "any")
+        assert table["video"].to_pylist() == [video]
+        write_summary(gathered, Path(folder, "out.xlsx"))
+        cell = openpyxl.load_workbook(Path(folder, "out.xlsx")).active["A2"]
+        assert cell.data_type == "s" and cell.value[0] not in "=+-@\t\r"
+
+
+def test_a_film_whose_name_is_no_unicode_has_its_row(tmp_path: Path) -> None:
+    gathered = Summary()
+    gathered.add(Timeline("\udcff.mp4", 5.0, EMOTIONS, (toy_person(5),)))
+    gathered.fail(Path("\udcfe.mp4"), DferError("\udcfe.mp4: damaged"))
+    for name in ("out.csv", "out.xlsx"):
+        write_summary(gathered, tmp_path / name)
+    assert "\n\\udcff.mp4,5.0," in (tmp_path / "out.csv").read_text()

@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 import math
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dfer import DferError
 from dfer.inference import Person, Segment, Timeline
-from dfer.inference.flaws import bits, names
+from dfer.inference.flaws import bits
+from dfer.inference.flaws import names as flaw_names
 from dfer.inference.timeline_reading import _from_arrow
 from dfer.inference.writers import SUFFIXES, CsvStyle, write
+from dfer.labels import EmotionSet
+from dfer.tables import read_csv
 
 from .toy import EMOTIONS, toy_person, toy_timeline
 
@@ -124,6 +128,10 @@ def test_what_a_reader_does_not_know_is_skipped_and_flaws_may_lack() -> None:
     assert person.flaws.tolist() == [0, 0, 0, 0]
 
 
+def segment(**changes: Any) -> Any:
+    return {"start_s": 0, "apex_s": 0.1, "end_s": 0.2, "emotion": "sad", "score": 1} | changes
+
+
 def damaged(**changes: Any) -> Any:
     values = json.loads(json.dumps(AS_DOCUMENTED))
     values["people"][0] |= changes
@@ -153,13 +161,88 @@ def damaged(**changes: Any) -> Any:
             "segments name joy, not among angry, disgust, sad",
         ),
         (damaged(id="x"), "people.0.id"),
+        (damaged(id=10**30), "people.0.id"),
+        (
+            damaged(boxes=[[0, 0, 1e999, 1], [0, 0, 1, 1], None, [0, 0, 1, 1]]),
+            "expected boxes of pixels up to 1,000,000",
+        ),
+        (damaged(boxes=[[0, 0, 1, -1], [0, 0, 1, 1], None, [0, 0, 1, 1]]), "width and height from 0"),
+        (
+            damaged(boxes=[[0, 0, None, 1], [0, 0, 1, 1], None, [0, 0, 1, 1]]),
+            "boxes.0.2: Input should be a valid number",
+        ),
+        (damaged(times_s=[-1.0, 0.1, 0.2, 0.3]), "from 0 to 100,000,000 seconds"),
+        (damaged(times_s=[0.0, 0.1, 0.2, 1e30]), "from 0 to 100,000,000 seconds"),
+        (damaged(segments=[segment(start_s=2)]), "expected start_s, apex_s and end_s in this order"),
+        (damaged(segments=[segment(end_s=0.05)]), "expected start_s, apex_s and end_s in this order"),
+        (damaged(segments=[segment(end_s=1e999)]), "segments.0.end_s"),
+        (damaged(segments=[segment(score=7)]), "segments.0.score"),
+        (damaged(name="a\0b"), "people.0.name: Value error, expected text without a null character"),
+        (AS_DOCUMENTED | {"duration_s": 1e999}, "duration_s"),
+        (AS_DOCUMENTED | {"duration_s": -1}, "duration_s"),
+        (AS_DOCUMENTED | {"cuts_s": [2, 1]}, "cuts_s: expected times that increase"),
+        (AS_DOCUMENTED | {"people": AS_DOCUMENTED["people"] * 2}, "expected people with an id each, got 0, 0"),
+        (AS_DOCUMENTED | {"emotions": [f"e{k}" for k in range(1001)]}, "emotions: List should have at most 1000"),
+        (AS_DOCUMENTED | {"emotions": ["sad", "sad", "angry"]}, "names an emotion twice: sad"),
+        (AS_DOCUMENTED | {"video": [[[[]]]]}, "video"),
+        (AS_DOCUMENTED | {"video": "\ud800"}, "not valid Unicode"),
     ],
 )
 def test_what_does_not_fit_together_is_refused_by_name(values: Any, told: str, tmp_path: Path) -> None:
     (tmp_path / "out.json").write_text(json.dumps(values))
     with pytest.raises(DferError) as raised:
         Timeline.load(tmp_path / "out.json")
-    assert told in str(raised.value) and "out.json" in str(raised.value)
+    assert told in str(raised.value) and "out.json" in str(raised.value) and len(str(raised.value)) <= 500
+
+
+def test_lists_inside_each_other_without_end_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "out.json").write_text('{"format": "dfer.timeline/1", "video": ' + "[" * 100_000)
+    with pytest.raises(DferError, match=r"out\.json: expected lists and objects inside each other up to 32 times"):
+        Timeline.load(tmp_path / "out.json")
+
+
+names = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20),
+    st.sampled_from(
+        ["=1+1", "'=1", "@x", "-1", "\tx", "\rx", 'a"b', "a,b\nc", "\x1b[31m", "\u202eabc", "😀", "x" * 999]
+    ),
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(video=names, name=names, file=names, emotions=st.lists(names, min_size=3, max_size=3))
+def test_hostile_names_come_back(video: str, name: str, file: str, emotions: list[str]) -> None:
+    space = EmotionSet("odd", tuple(f"{text}!{k}" for k, text in enumerate(emotions)))
+    files = tuple(f"{file}{k}" for k in range(4))
+    person = replace(toy_person(), name=name, files=files, segments=(Segment(0, 0, 1, space[1], 0.5),))
+    timeline = Timeline(video, 0.4, space, (person,))
+    with tempfile.TemporaryDirectory() as folder:
+        for suffix in (".json", ".parquet"):
+            timeline.save(Path(folder, f"out{suffix}"))
+            read = Timeline.load(Path(folder, f"out{suffix}"))
+            assert read.to_dict() == timeline.to_dict() and read.people[0].files == files
+        timeline.save(Path(folder, "out.csv"))
+        _, table = read_csv(Path(folder, "out.csv"), lambda column: "text" if column in ("file", "name") else "any")
+        assert table["file"].to_pylist() == list(files) and set(table["name"].to_pylist()) == {name}
+        assert table.column_names[2:5] == list(space)
+
+
+def test_a_name_of_a_film_that_is_no_unicode_is_written_as_an_escape(tmp_path: Path) -> None:
+    odd = toy_timeline(replace(toy_person(), files=("\udcff1", "2", "3", "4")), video="\udcff.mp4")
+    for name in ("out.json", "out.parquet", "out.csv"):
+        odd.save(tmp_path / name)
+    for name in ("out.json", "out.parquet"):
+        read = Timeline.load(tmp_path / name)
+        assert read.video == "\\udcff.mp4" and read.people[0].files[0] == "\\udcff1"
+
+
+def test_an_emotion_that_is_called_as_a_column_has_no_table(tmp_path: Path) -> None:
+    timeline = Timeline("a.mp4", 0.4, EmotionSet("odd", ("x", "sad", "y")), (replace(toy_person(), segments=()),))
+    timeline.save(tmp_path / "out.json")
+    assert Timeline.load(tmp_path / "out.json").to_dict() == timeline.to_dict()
+    for name in ("out.csv", "out.parquet"):
+        with pytest.raises(DferError, match=r"a column of the table is called as the emotion x, y; save it as \.json"):
+            timeline.save(tmp_path / name)
 
 
 @pytest.mark.parametrize("text", ["", "{", "\x00\xff", "NaN"])
@@ -226,4 +309,4 @@ def test_every_suffix_that_is_promised_has_a_writer() -> None:
 
 @pytest.mark.parametrize("flags", range(16))
 def test_flaws_have_names_and_back(flags: int) -> None:
-    assert bits(names(flags)) == flags
+    assert bits(flaw_names(flags)) == flags

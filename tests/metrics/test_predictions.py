@@ -54,7 +54,14 @@ def test_a_table_comes_back_bit_for_bit(tmp_path: Path, suffix: str) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
 @given(
-    ids=st.lists(st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1), max_size=8, unique=True),
+    ids=st.lists(
+        st.one_of(
+            st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1),
+            st.sampled_from(["=1+1", "'=1", "@x", "-1", "+1", "\tx", "\rx", "a\r\nb", 'a"b', "\x1b[31m", "x" * 9999]),
+        ),
+        max_size=8,
+        unique=True,
+    ),
     seed=st.integers(0, 2**32 - 1),
     suffix=st.sampled_from([".csv", ".parquet"]),
 )
@@ -137,6 +144,10 @@ def test_folds_with_other_emotions_or_another_order_are_refused() -> None:
         ({"labels": [np.nan, 1.0, 2]}, "whole numbers in 'labels', got others in rows 0"),
         ({"labels": ["happy", "sad", ""]}, "whole numbers in 'labels'"),
         ({"fold": [1, 1, 0.5]}, "whole numbers in 'fold', got others in rows 2"),
+        ({"fold": [1, -1, 10**6 + 1]}, "2 of 3 predictions have a fold outside 0 ... 1,000,000: clips NA, clip"),
+        ({"votes": [[8, 2, 0], [10**9 + 1, 3, 3], NO_VOTES]}, "more than 1,000,000,000 votes in 1 of 2 clips .NA"),
+        ({"ids": ["a", "b\0", "c"]}, "null character or no Unicode in id"),
+        ({"ids": ["a", "\ud800", "c"]}, "null character or no Unicode in id"),
     ],
 )
 def test_values_that_cannot_be_are_refused_by_clip(columns: dict[str, Any], message: str) -> None:

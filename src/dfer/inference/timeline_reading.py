@@ -190,6 +190,7 @@ def _from_arrow(data: bytes, *, source: str) -> Timeline | None:
     read = arrow_json.ReadOptions(block_size=len(data) + 1)
     try:
         table = arrow_json.read_json(pa.py_buffer(data), read_options=read, parse_options=parse)
+        table.validate(full=True)  # text that is no UTF-8
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
     people = table["people"].combine_chunks() if len(table) == 1 else None

@@ -175,6 +175,27 @@ def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
         read(tmp_path / "fer")
 
 
+def test_an_image_with_a_wrong_checksum_is_left_out_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write_ferplus(tmp_path / "fer", zipped=True) / "FER2013Train.zip"
+    whole = len(read(tmp_path / "fer"))
+    with zipfile.ZipFile(path) as archive:
+        crc = archive.getinfo("FER2013Train/fer0000001.png").CRC.to_bytes(4, "little")
+    path.write_bytes(path.read_bytes().replace(crc, bytes(4)))
+    manifest = read(tmp_path / "fer")
+    assert len(manifest) == whole - 1 and "fer0000001" not in set(manifest.table["id"])
+    assert manifest.left_out["image cannot be read"] == 1
+    assert "FER2013Train.zip/FER2013Train/fer0000001.png cannot be read: Bad CRC-32" in caplog.text
+
+
+@pytest.mark.parametrize("count", ["1e300", "1" * 400, "nan", "inf", "²", "1000000001"])
+def test_a_count_of_nobodys_size_is_refused(tmp_path: Path, count: str) -> None:
+    label = write_ferplus(tmp_path / "fer") / "FER2013Train/label.csv"
+    label.write_text(label.read_text() + f'fer0000000.png,"(0, 0, 48, 48)",{count},0,0,0,0,0,0,0,0,0\n')
+    with pytest.raises(DferError, match=r"ten counts a row, up to 1,000,000,000; got fer0000000\.png") as raised:
+        read(tmp_path / "fer")
+    assert len(str(raised.value)) <= 500
+
+
 def test_another_data_set_an_empty_folder_and_no_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DferError, match=r"does not look like ferplus.*it looks like dfew: `dfer prepare dfew "):
         read(write_dfew(tmp_path / "dfew"))

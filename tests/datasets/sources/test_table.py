@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -343,3 +344,28 @@ def test_without_a_column_of_labels_more_than_half_of_the_votes_give_one(tmp_pat
     assert read_source("table", tmp_path / "t.csv", label="none").table["label"].tolist() == ["", "", ""]
     with pytest.raises(DferError, match="majority or none"):
         read_source("table", tmp_path / "t.csv", label="most")
+
+
+@pytest.mark.parametrize("reader", ["table", "lists"])
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, reader: str) -> None:
+    os.mkfifo(tmp_path / "t.csv")
+    for place, told in ((tmp_path / "t.csv", "a named pipe"), (Path("/dev/zero"), "a device")):
+        with pytest.raises(DferError, match=f"expected a file, got {told}"):
+            read_source(reader, place)
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"," * 50_000_001, r"at most 50,000,000 cells"),
+        (b"clip,happy,sad\n" + b"1," * 5000, r"row 2 goes beyond the limits of a table"),
+        (b"<a>" * 10_000_001, r"at most 10,000,000 tags"),
+        (b"[" * 100_000, r"inside each other up to 32 times"),
+        (b'[{"id": ' + b"9" * 5000 + b"}]", r"cannot be read as JSON"),
+    ],
+)
+def test_tables_of_too_many_cells_are_refused(tmp_path: Path, data: bytes, told: str) -> None:
+    (tmp_path / "t.csv").write_bytes(data)
+    with pytest.raises(DferError, match=rf"t\.csv.*{told}") as raised:
+        read_source("table", tmp_path / "t.csv")
+    assert len(str(raised.value)) <= 500

@@ -126,9 +126,16 @@ def _contents(root: Path, paths: pd.Series[str]) -> list[str]:
                 hashes.append(hashlib.sha256(content).hexdigest()[:16])
             except DferError as error:
                 hashes.append("")
-                damaged.append(str(error))
+                damaged.append((str(path), str(error)))
     if damaged:
-        logger.warning("left out %d clips, %s: %s", len(damaged), UNREADABLE, listed(damaged, 3))
+        told = damaged[0][1]
+        logger.warning(
+            "left out %d clips, %s: %s; the first: %s",
+            len(damaged),
+            UNREADABLE,
+            listed(path for path, _ in damaged),
+            told,
+        )
     return hashes
 
 

@@ -68,7 +68,7 @@ def read_workbook(path: Path, *, sheet: str = "", own: Mapping[str, str] = USUAL
     except DferError:
         raise
     except Exception as error:  # openpyxl raises whatever a damaged archive makes it stumble over
-        told = shortened(str(error) or repr(error), 200)
+        told = shortened(" ".join((str(error) or repr(error)).split()), 200)
         raise DferError(f"{path} cannot be read as a table ({told}); save it as .xlsx or .csv") from error
 
 

@@ -6,6 +6,7 @@ transcripts, are passed over. The rater is the tier's annotator, or else what th
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import PurePath
 from xml.etree.ElementTree import Element
@@ -67,8 +68,8 @@ def _spans(root: Element, tier: Element) -> Spans:
     times = {slot.get("TIME_SLOT_ID"): slot.get("TIME_VALUE") for slot in root.iter("TIME_SLOT")}
     lengths: dict[str | None, float] = {}
     for mark in root.iter("ALIGNABLE_ANNOTATION"):
-        ends = [times.get(mark.get(name)) for name in ("TIME_SLOT_REF1", "TIME_SLOT_REF2")]
-        known = [float(end) for end in ends if end is not None]
+        ends = [times.get(mark.get(name)) or "" for name in ("TIME_SLOT_REF1", "TIME_SLOT_REF2")]
+        known = [float(end) for end in ends if re.fullmatch("[0-9]{1,12}", end)]
         lengths[mark.get("ANNOTATION_ID")] = known[1] - known[0] if len(known) == 2 else 0.0
     owner = {mark.get("ANNOTATION_ID"): mark.get("ANNOTATION_REF") for mark in root.iter("REF_ANNOTATION")}
     found = []
