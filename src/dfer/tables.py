@@ -170,18 +170,13 @@ def write_csv(
 
 def safely(table: pd.DataFrame) -> pd.DataFrame:
     """The table with names of columns and cells of text as `quoted`, and escapes for what is no Unicode."""
-    objects = {name: table[name] for name in table if table[name].dtype == object}
-    table = table.assign(
-        **{
-            name: cells.map(lambda cell: printable(cell) if isinstance(cell, str) else cell)
-            for name, cells in objects.items()
-        }
-    )
-    risky = {name: table[name].astype(str).str.match(_WRITTEN) for name in _texts(table)}
-    table = table.assign(
-        **{name: table[name].map(quoted, na_action="ignore") for name, found in risky.items() if found.any()}
-    )
-    return table.rename(columns={name: quoted(str(name)) for name in table if _WRITTEN.match(str(name))})
+    table = table.copy(deep=False)
+    for name in _texts(table):
+        if table[name].dtype == object:
+            table[name] = table[name].map(lambda cell: printable(cell) if isinstance(cell, str) else cell)
+        if table[name].astype(str).str.match(_WRITTEN).any():
+            table[name] = table[name].map(lambda cell: quoted(cell) if isinstance(cell, str) else cell)
+    return table.rename(columns={name: quoted(printable(str(name))) for name in table})
 
 
 def bounded(rows: Iterable[Sequence[str]], place: object) -> Iterator[Sequence[str]]:

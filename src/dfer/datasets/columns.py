@@ -73,7 +73,8 @@ def check(table: pd.DataFrame, emotions: EmotionSet) -> None:
     _refuse(ids, ids == "", "have no id; give each clip a name")
     _refuse(ids, ids.duplicated(keep=False), "have an id that is not unique; keep one row of each clip")
     _refuse(ids, table["path"] == "", "have no path")
-    for name in list(table.select_dtypes("str")):
+    texts: list[Any] = list(table.select_dtypes("str"))
+    for name in texts:
         _refuse(ids, table[name].str.contains("\0", regex=False).eq(True), f"have a null character in {name}")
     _refuse(ids, ~table["kind"].isin(KINDS), f"are of a kind that is none of {', '.join(KINDS)}")
     _refuse(ids, ~table["split"].isin(SPLITS), "are in a split that is none of train, val, test")

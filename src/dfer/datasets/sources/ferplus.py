@@ -111,7 +111,8 @@ def read(root: Path, *, test: str = "") -> Manifest:
 def _contents(root: Path, paths: pd.Series[str]) -> list[str]:
     """What each image is, as a short hash of its file; "" for one that cannot be read."""
     archives: dict[str, zipfile.ZipFile] = {}
-    hashes, damaged = [], []
+    hashes: list[str] = []
+    damaged: list[tuple[str, str]] = []
     with contextlib.ExitStack() as opened:
         for path in paths:
             archive, inside, member = path.partition(".zip/")
