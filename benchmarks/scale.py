@@ -18,8 +18,8 @@ import pandas as pd
 from results import write_result
 
 from dfer.datasets import Manifest
-from dfer.evaluation import Predictions
 from dfer.labels import DFEW
+from dfer.metrics import Predictions
 
 CLIPS, COMPARED = 1_000_000, 500_000
 

@@ -146,13 +146,18 @@ def test_folds_with_other_emotions_or_another_order_are_refused() -> None:
         ({"fold": [1, 1, 0.5]}, "whole numbers in 'fold', got others in rows 2"),
         ({"fold": [1, -1, 10**6 + 1]}, "2 of 3 predictions have a fold outside 0 ... 1,000,000: clips NA, clip"),
         ({"votes": [[8, 2, 0], [10**9 + 1, 3, 3], NO_VOTES]}, "more than 1,000,000,000 votes in 1 of 2 clips .NA"),
-        ({"ids": ["a", "b\0", "c"]}, "null character or no Unicode in id"),
-        ({"ids": ["a", "\ud800", "c"]}, "null character or no Unicode in id"),
+        ({"ids": ["a", "b\0", "c"]}, "1 of 3 predictions have a null character in id"),
     ],
 )
 def test_values_that_cannot_be_are_refused_by_clip(columns: dict[str, Any], message: str) -> None:
     with pytest.raises(DferError, match=message):
         toy(**columns)
+
+
+def test_names_that_are_no_unicode_cannot_be_written(tmp_path: Path) -> None:
+    for columns in ({"ids": ["a", "\ud800", "c"]}, {"frames": ["1", "\udcff", "2"]}):
+        with pytest.raises(DferError, match="1 of 3 predictions have what is no valid Unicode"):
+            toy(**columns).write(tmp_path / "p.csv")
 
 
 def test_a_table_may_lack_the_frames(tmp_path: Path) -> None:

@@ -21,9 +21,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from dfer.errors import DferError, listed, shortened
-from dfer.metrics.functional import SUM_TOLERANCE
 from dfer.files import replacing
 from dfer.labels import EmotionSet, check_votes
+from dfer.metrics.functional import SUM_TOLERANCE
 from dfer.tables import is_text, read_csv, read_parquet, release, write_csv
 
 Floats = NDArray[np.float64]
@@ -114,6 +114,8 @@ class Predictions:
         """
         path = Path(path)
         _check_suffix(path)
+        for what, texts in (("id", self.ids), ("frames", self.frames)):
+            self._refuse([not is_text(text) for text in texts], f"have what is no valid Unicode in {what}")
         with replacing(path) as written:
             if path.suffix == ".parquet":
                 self._table().to_parquet(written, index=False)
@@ -161,8 +163,7 @@ class Predictions:
 
     def _check_values(self) -> None:
         self._refuse(self.ids == "", "have no id; give each clip one")
-        for what, texts in (("id", self.ids), ("frames", self.frames)):
-            self._refuse([not is_text(text) for text in texts], f"have a null character or no Unicode in {what}")
+        self._refuse(["\0" in name for name in self.ids], "have a null character in id")
         self._refuse((self.fold < 0) | (self.fold > MOST_FOLDS), f"have a fold outside 0 ... {MOST_FOLDS:,}")
         self._refuse(
             pd.Series(self.ids, dtype=object).duplicated().to_numpy(),

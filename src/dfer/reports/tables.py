@@ -14,6 +14,7 @@ from typing import Any
 
 from dfer.documents import read_json
 from dfer.errors import DferError, listed
+from dfer.tables import quoted
 
 FILES = ("report.json", "compare.json", "robustness.json")
 """What a run's folder may hold; the first that is there is read."""
@@ -186,9 +187,9 @@ def latex(table: Table) -> Iterator[str]:
 
 def comma_separated(table: Table) -> Iterator[str]:
     """The lines of a table as CSV."""
-    for row in (table.head, *table.rows):
+    for name, *cells in (table.head, *table.rows):
         text = io.StringIO()
-        csv.writer(text, lineterminator="").writerow(row)
+        csv.writer(text, lineterminator="").writerow([quoted(name), *cells])
         yield text.getvalue()
 
 

@@ -6,7 +6,6 @@ models are nobody's answers and are passed over.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from dfer.datasets.sources.exports import Answer, as_frame, choose_clip, choose_
 from dfer.datasets.sources.grids import Grid
 from dfer.datasets.sources.label_space import Vocabulary
 from dfer.datasets.spelling import file_of
+from dfer.documents import parse_json
 from dfer.errors import DferError
 
 ROW_FIELDS = frozenset(("annotation_id", "annotator", "lead_time"))
@@ -125,7 +125,7 @@ def _choices(cell: Any) -> list[str]:
     """The words of a cell: plain text, or choices as JSON."""
     if isinstance(cell, str) and cell[:1] in ("{", "["):
         try:
-            cell = json.loads(cell)
+            cell = parse_json(cell, "a cell")
         except ValueError:
             return [cell]
     if isinstance(cell, dict):

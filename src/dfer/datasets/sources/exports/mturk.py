@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 
@@ -12,6 +11,7 @@ from dfer.datasets.sources.exports import YES, Answer, as_frame, choose_clip, ch
 from dfer.datasets.sources.grids import Grid
 from dfer.datasets.sources.label_space import REJECTED, Vocabulary
 from dfer.datasets.spelling import file_of
+from dfer.documents import parse_json
 from dfer.errors import DferError
 
 TICKS = (*YES, "false", "0", "no", "off", "")
@@ -81,7 +81,7 @@ def _answers(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> dict[
 def _from_json(cell: str) -> list[tuple[str, list[str]]]:
     """Question and choices in Answer.taskAnswers."""
     try:
-        data = json.loads(cell)
+        data = parse_json(cell, "a cell")
     except ValueError:
         return []
     found = []
