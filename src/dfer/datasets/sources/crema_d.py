@@ -112,8 +112,11 @@ def _votes(path: Path, modality: str) -> pd.DataFrame:
         raise DferError(f"{path} is a git-LFS pointer, not a table: download it with `git lfs pull`")
     table = read_table(path)
     missing = [name for name in (*LETTERS, "fileName", "numResponses", "emoVote") if name not in table]
-    if missing:
-        raise DferError(f"{path}: expected the columns of CREMA-D's {VOTE_TABLE}; missing: {listed(missing)}")
+    twice = listed(table.columns[table.columns.duplicated()])
+    if missing or twice:
+        raise DferError(
+            f"{path}: expected the columns of CREMA-D's {VOTE_TABLE}, each once; missing: {listed(missing)}, twice: {twice}"
+        )
     row = table.iloc[:, 0].str.strip()
     _refuse(
         path, row, ~row.str.fullmatch(r"[123]\d{5}"), "have no name from 100001 to 399999, which tells the modality"

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from dfer.datasets.sources.exports import YES, Answer, as_frame, choose_clip, choose_question, single
-from dfer.datasets.sources.grids import Grid
+from dfer.datasets.sources.grids import Grid, padded
 from dfer.datasets.sources.label_space import REJECTED, Vocabulary
 from dfer.datasets.spelling import file_of
 from dfer.documents import parse_json
@@ -34,7 +34,7 @@ def read(grid: Grid, words: Vocabulary) -> pd.DataFrame:
     """The answers, an assignment after the other."""
     start = recognise(grid.rows)
     header = grid.rows[start]
-    rows = [dict(zip(header, row, strict=False)) for row in grid.rows[start + 1 :] if any(row)]
+    rows = [dict(zip(header, padded(row, len(header)), strict=True)) for row in grid.rows[start + 1 :] if any(row)]
     inputs = {
         name.removeprefix("Input."): [row.get(name, "") for row in rows] for name in header if _is(name, "Input.")
     }
