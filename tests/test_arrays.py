@@ -55,7 +55,7 @@ def test_a_header_of_ones_own_is_read_when_it_is_true(tmp_path: Path) -> None:
         GOOD.replace("|u1", "|O"),
         GOOD.replace("'|u1'", "[('a', '|u1')]"),
         GOOD.replace("False", "0"),
-        GOOD.replace("False", "Filse"),
+        GOOD.replace("False", "F4lse"),
         GOOD.replace("'descr'", "'descrse, "),
         GOOD.replace("descr", "other"),
         "__import__('os').abort()",

@@ -28,7 +28,7 @@ class DferError(ValueError):
     """Bad input, told to the user in one sentence, one line of at most `LONGEST` characters."""
 
     def __init__(self, *told: object) -> None:
-        super().__init__(*(_one_line(text) if isinstance(text, str) else text for text in told))
+        super().__init__(*(shortened(printable(text), LONGEST) if isinstance(text, str) else text for text in told))
 
 
 class UnwritableError(DferError):
@@ -79,8 +79,6 @@ def _seen(found: re.Match[str]) -> str:
     if code < 0x20:
         return chr(0x2400 + code)
     return "\N{SYMBOL FOR DELETE}" if code == 0x7F else f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-def _one_line(text: str) -> str:
-    return shortened(text.replace("\r", " ").replace("\n", " "), LONGEST)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

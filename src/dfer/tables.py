@@ -72,7 +72,7 @@ def is_text(text: str) -> bool:
     return "\0" not in text and (text.isascii() or not _SURROGATE.search(text))
 
 
-def printable(text: str) -> str:
+def as_unicode(text: str) -> str:
     """A text with escapes for what is no Unicode, such as half a character of a file's name."""
     return text if text.isascii() else text.encode("utf-8", errors="backslashreplace").decode()
 
@@ -173,10 +173,10 @@ def safely(table: pd.DataFrame) -> pd.DataFrame:
     table = table.copy(deep=False)
     for name in _texts(table):
         if table[name].dtype == object:
-            table[name] = table[name].map(lambda cell: printable(cell) if isinstance(cell, str) else cell)
+            table[name] = table[name].map(lambda cell: as_unicode(cell) if isinstance(cell, str) else cell)
         if table[name].astype(str).str.match(_WRITTEN).any():
             table[name] = table[name].map(lambda cell: quoted(cell) if isinstance(cell, str) else cell)
-    return table.rename(columns={name: quoted(printable(str(name))) for name in table})
+    return table.rename(columns={name: quoted(as_unicode(str(name))) for name in table})
 
 
 def bounded(rows: Iterable[Sequence[str]], place: object) -> Iterator[Sequence[str]]:

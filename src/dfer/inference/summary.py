@@ -17,7 +17,7 @@ from dfer.files import replacing
 from dfer.inference import flaws as quality_flaws
 from dfer.inference.timeline import Person, Timeline
 from dfer.inference.writers import CsvStyle
-from dfer.tables import printable, quoted, write_csv
+from dfer.tables import as_unicode, quoted, write_csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,7 +102,7 @@ class Summary:
         """The next video."""
         self.videos += 1
         self.emotions = timeline.emotions.emotions
-        film = {"video": printable(timeline.video), "duration_s": round(timeline.duration_s, 3)}
+        film = {"video": as_unicode(timeline.video), "duration_s": round(timeline.duration_s, 3)}
         for person in timeline.people:
             found = summarise(person, timeline)
             self._people.append(found)
@@ -114,11 +114,15 @@ class Summary:
     def fail(self, video: Path, error: DferError) -> None:
         """A video that could not be read."""
         self.failed += 1
-        self._rows.append({"video": printable(str(video)), "note": printable(" ".join(str(error).split()))})
+        self._rows.append({"video": as_unicode(str(video)), "note": as_unicode(" ".join(str(error).split()))})
 
     def _row(self, person: Person, found: PersonSummary) -> dict[str, object]:
         known = not np.isnan(found.mean).any()
-        row: dict[str, object] = {"person": person.id, "name": printable(person.name), "seen_s": round(found.seen_s, 3)}
+        row: dict[str, object] = {
+            "person": person.id,
+            "name": as_unicode(person.name),
+            "seen_s": round(found.seen_s, 3),
+        }
         row["strongest"] = self.emotions[int(found.mean.argmax())] if known else ""
         for prefix, values in (("mean", found.mean), ("share", found.shares)):
             row |= {f"{prefix}_{name}": value for name, value in zip(self.emotions, values.round(4), strict=True)}

@@ -21,7 +21,7 @@ from dfer.errors import DferError, listed
 from dfer.inference import flaws as quality_flaws
 from dfer.inference.segments import Segment
 from dfer.labels import EmotionSet, entropy
-from dfer.tables import printable
+from dfer.tables import as_unicode
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,9 +159,9 @@ class Timeline:
             table["flaws"] = quality_flaws.all_names()[person.flaws]
             table["shot"] = np.searchsorted(self.cuts_s, person.times, side="right")
             if person.files:
-                table["file"] = [printable(name) for name in person.files]
+                table["file"] = [as_unicode(name) for name in person.files]
             if named:
-                table["name"] = printable(person.name)
+                table["name"] = as_unicode(person.name)
             tables.append(table)
         columns = ["person", "time_s", *self.emotions, "entropy", *BOX, "flaws", "shot"]
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
