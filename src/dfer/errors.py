@@ -28,7 +28,12 @@ class DferError(ValueError):
     """Bad input, told to the user in one sentence, one line of at most `LONGEST` characters."""
 
     def __init__(self, *told: object) -> None:
-        super().__init__(*(shortened(printable(text), LONGEST) if isinstance(text, str) else text for text in told))
+        super().__init__(
+            *(
+                shortened(printable(" ".join(text.splitlines())), LONGEST) if isinstance(text, str) else text
+                for text in told
+            )
+        )
 
 
 class UnwritableError(DferError):

@@ -115,8 +115,7 @@ def _votes(path: Path, modality: str) -> pd.DataFrame:
     twice = listed(table.columns[table.columns.duplicated()])
     if missing or twice:
         raise DferError(
-            f"{path}: expected the columns of CREMA-D's {VOTE_TABLE}, each once; missing: {listed(missing)}, "
-            f"twice: {twice}"
+            f"{path}: expected the columns of CREMA-D's {VOTE_TABLE}; missing: {listed(missing)}, twice: {twice}"
         )
     row = table.iloc[:, 0].str.strip()
     _refuse(
