@@ -262,3 +262,12 @@ def test_elan_without_emotions_says_what_is_there(folder: Path) -> None:
         read_source("table", path)
     assert votes(read_source("table", path, map="frh=happy")) == {"001": {"happy": 1}}
     assert read_answers(path, words=Vocabulary("", {"frh": "happy"})).raters == ("eva",)
+
+
+@pytest.mark.parametrize("answer", ["happy", '"' + "[" * 5000 + '"'])
+def test_odd_rows_of_mechanical_turk_are_no_traceback(tmp_path: Path, answer: str) -> None:
+    head = "HITId,WorkerId,AssignmentStatus,Input.video,Answer.emotion"
+    (tmp_path / "t.csv").write_text(f"{head}\n1,anna,Approved,a.mp4,happy\n2,ben,Approved,b.mp4,{answer}\n3\n")
+    answers = read_answers(tmp_path / "t.csv")
+    given = 2 if answer == "happy" else 1
+    assert len(answers) == given and answers.left_out == {"answer without an emotion": 3 - given}
