@@ -19,7 +19,8 @@ LONGEST = 4096
 WIDEST = 8192
 """Pixels of an edge."""
 HEADER = re.compile(
-    r"\{'descr': '\|?u1', 'fortran_order': (True|False), 'shape': \((\d{1,9}), ?(\d{1,9}), ?(\d{1,9}), ?([13])\),? ?\}\s*",
+    r"\{'descr': '\|?u1', 'fortran_order': (True|False), "
+    r"'shape': \((\d{1,9}), ?(\d{1,9}), ?(\d{1,9}), ?([13])\),? ?\}\s*",
     re.ASCII,
 )
 """As NumPy writes it."""
