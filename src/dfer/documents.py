@@ -117,10 +117,14 @@ def _parsed(parse: Callable[[str], Any], data: bytes, source: str, language: str
     except RecursionError:
         raise DferError(f"{source}: its lists and tables are nested too deeply to be read as {language}") from None
     except ValueError as error:  # also of text that is not UTF-8, and of numbers with thousands of digits
-        raise DferError(f"{source} cannot be read as {language}: {shortened(str(error), 200)}") from error
+        raise DferError(f"{source} cannot be read as {language}: {shortened(_reason(error), 200)}") from error
     if language == "TOML" or rb"\ud" in data.lower():
         _walk(values, source)
     return values
+
+
+def _reason(error: ValueError) -> str:
+    return str(error).partition("; use sys.")[0]  # Python's advice to itself
 
 
 def _walk(values: object, source: str) -> None:

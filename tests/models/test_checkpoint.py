@@ -217,7 +217,8 @@ def test_a_card_of_another_version_of_the_format_is_refused(folder: Path) -> Non
         ({"preprocessing": {"mean": False}}, "mean"),
         ({"preprocessing": {"std": [True]}}, "std.0"),
         ({"preprocessing": {"frames": 4_096, "size": 4_096}}, "at most 16777216 pixels"),
-        ({"preprocessing": {"frames": 8, "grey": True}}, "expects clips (batch, 3 channels"),
+        ({"preprocessing": {}}, "preprocessing: lacks frames, size, grey, short, mean, std"),
+        ({"preprocessing": GREY.to_dict()}, "expects clips (batch, 3 channels"),
         (
             {"emotions": {"name": "many", "emotions": [f"e{k}" for k in range(1_001)]}},
             "expected from 2 to 1000 emotions",

@@ -12,16 +12,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
 
 from dfer.comparison.paired import Judged
 from dfer.comparison.significance import CONFIDENCE
-from dfer.errors import DferError
+from dfer.documents import checked, read_json
+from dfer.errors import DferError, shortened
 from dfer.files import write_text
 from dfer.labels import one_hot
 from dfer.metrics.predictions import Predictions
@@ -45,6 +47,24 @@ class Constant:
 
     mean_vote: tuple[float, ...]
     labels: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """constant.json."""
+
+    fold: Annotated[int, Field(ge=0, le=1_000_000)]
+    emotions: tuple[str, ...]
+    mean_vote: tuple[Annotated[float, Field(ge=0, le=1)], ...]
+    labels: tuple[Annotated[float, Field(ge=0, le=1)], ...]
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (pydantic reads it; it is no field)
+
+    def __post_init__(self) -> None:
+        for name, shares in (("mean_vote", self.mean_vote), ("labels", self.labels)):
+            even = abs(sum(shares) - 1) <= 1e-6 or (name == "labels" and not any(shares))
+            if len(shares) != len(self.emotions) or not even:
+                raise DferError(f"expected {name} to have a share for each of {len(self.emotions)} emotions, of sum 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,8 +111,8 @@ def constants_of(votes: ArrayLike, labels: ArrayLike, training: Mapping[int, NDA
 
 def write_constant(path: Path, constant: Constant, *, fold: int, emotions: Iterable[str]) -> None:
     """Keep a fold's constants as JSON."""
-    told = {"fold": fold, "emotions": list(emotions), "mean_vote": constant.mean_vote, "labels": constant.labels}
-    write_text(path, json.dumps(told, ensure_ascii=False) + "\n")
+    told = _Kept(fold, tuple(emotions), constant.mean_vote, constant.labels)
+    write_text(path, json.dumps(asdict(told)) + "\n")
 
 
 def read_constants(run: Path, emotions: Iterable[str]) -> dict[int, Constant]:
@@ -106,13 +126,14 @@ def read_constants(run: Path, emotions: Iterable[str]) -> dict[int, Constant]:
     for place in (".", "split", "fold*") if run.is_dir() else (".",):
         for path in sorted(folder.glob(f"{place}/{CONSTANT}")):
             try:
-                told = json.loads(path.read_text(encoding="utf-8"))
-                if told["emotions"] == names:
-                    found[int(told["fold"])] = Constant(tuple(told["mean_vote"]), tuple(told["labels"]))
-            except (OSError, ValueError, KeyError, TypeError) as error:
+                told = checked(_Kept, read_json(path, finite=True), str(path))
+            except DferError as error:
                 raise DferError(
-                    f"cannot read the constant answers {path} ({error}); remove it, and `dfer evaluate` writes it anew"
+                    f"cannot read the constant answers {path} ({shortened(str(error), 250)}); remove it, and "
+                    "`dfer evaluate` writes it anew"
                 ) from error
+            if list(told.emotions) == names:
+                found[told.fold] = Constant(told.mean_vote, told.labels)
     return found
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from dfer.documents import checked
-from dfer.errors import DferError, nearest
+from dfer.errors import DferError, nearest, shortened
 from dfer.models.checkpoint import Card, load_checkpoint, require_emotions, save_checkpoint
 from dfer.models.clips import answer
 from dfer.models.frame_gru import FrameGru
@@ -95,6 +95,8 @@ def default_options(name: str) -> dict[str, Any]:
     {'width': 16, 'dropout': 0.2}
     """
     if name not in BUILDERS:
-        raise DferError(f"no model '{name}'{nearest(name, BUILDERS)}; there are {', '.join(list_models())}")
+        raise DferError(
+            f"no model '{shortened(name, 80)}'{nearest(name, BUILDERS)}; there are {', '.join(list_models())}"
+        )
     parameters = inspect.signature(BUILDERS[name]).parameters.values()
     return {each.name: each.default for each in parameters if each.name not in ("num_classes", "in_channels")}

@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from dfer.documents import MEGABYTE, checked, parse_json, read_json
-from dfer.errors import DferError, shortened
+from dfer.errors import DferError, listed, shortened
 from dfer.files import replacing
 from dfer.labels import EmotionSet
 from dfer.models.weights import fit_weights, read_outlines, require_fit
@@ -218,5 +218,10 @@ def _card_of(values: Any, source: str) -> Card:
         Preprocessing.from_card(card.preprocessing)
     except DferError as error:
         raise DferError(f"{source}: {error}") from error
+    lacking = [key for key in Preprocessing().to_dict() if key not in card.preprocessing and key != "mirror"]  # newer
+    if lacking:
+        raise DferError(
+            f"{source}: preprocessing: lacks {listed(lacking, 6)}; a network is shown what it was trained on"
+        )
     card.options.pop("weights", None)  # a path of the machine it was trained on
     return card

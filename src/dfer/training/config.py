@@ -24,6 +24,8 @@ Rate = Annotated[float, Field(ge=0, le=10)]
 Strength = Annotated[float, Field(ge=0, le=1_000)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 """Of epochs, or of clips in a batch."""
+Option = bool | int | float | str | list[int | float]
+"""What a rule or a network may take; which it does, and in which range, it says itself."""
 StratumName = Literal["clear", "mixed", "ambiguous"]
 """A name of `dfer.labels.STRATA`; mypy and pydantic want them written out."""
 
@@ -62,6 +64,7 @@ class Labels(Section):
     """`[labels]`: from votes to targets; further keys are the rule's own, see `dfer.labels.rules`."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, Option] = Field(init=False)
 
     rule: str = "frequency"
     """A rule of `dfer.labels.soft_labels`, or "hard": a one-hot row of the source's own label."""
@@ -82,6 +85,7 @@ class ModelSection(Section):
     """`[model]`: further keys are the model's own, see `dfer.models.create_model`."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, Option] = Field(init=False)
 
     name: str = "tiny3d"
 
