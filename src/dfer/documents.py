@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from dfer.errors import DferError, shortened
+from dfer.errors import DferError, listed, nearest, shortened
 from dfer.files import read_bytes
 
 if sys.version_info >= (3, 11):
@@ -71,16 +71,44 @@ def parse_toml(data: bytes | str, source: str) -> dict[str, Any]:
 def checked(kind: type[T] | TypeAdapter[T], values: object, source: str) -> T:
     """The values as an instance of a type, or a sentence on the first key that does not fit it.
 
+    Values count as JSON has them: a list does for a tuple and a whole number for a float, but no text and no truth
+    value does for a number.
+
     Raises:
-        DferError: names the source, the key, what was expected and what came.
+        DferError: names the source, the key, what was expected and what came; of an unknown key the nearest known one.
     """
     adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
     try:
-        return adapter.validate_python(values)
+        return adapter.validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])) or "the whole"
-        raise DferError(f"{source}: {key}: {first['msg']}, got {shortened(repr(first['input']), 80)}") from error
+        first = error.errors(include_url=False, include_context=False)[0]
+        raise DferError(f"{shortened(source, 200)}: {_explained(first, adapter)}") from error
+
+
+def _explained(fault: Any, adapter: TypeAdapter[Any]) -> str:
+    """One of pydantic's faults in words."""
+    place = fault["loc"]
+    key = shortened(".".join(map(str, place)), 80)
+    if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        known = _keys_at(adapter.json_schema(), place[:-1])
+        return f"unknown key {key}{nearest(str(place[-1]), known)}; known here: {listed(known, 12)}"
+    told = shortened(fault["msg"].removeprefix("Value error, ").replace("Input should", "it should"), 200)
+    if fault["type"] == "value_error" and not place:  # of several keys together: the sentence says which
+        return told
+    return f"{key or 'the whole'}: {told}, got {shortened(repr(fault['input']), 80)}"
+
+
+def _keys_at(schema: dict[str, Any], place: tuple[int | str, ...]) -> list[str]:
+    """The keys that the JSON schema of a type knows at a place in it."""
+
+    def resolved(node: dict[str, Any]) -> dict[str, Any]:
+        node = next((part for part in node.get("anyOf", [node]) if "$ref" in part or "properties" in part), node)
+        return schema["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
+
+    node = resolved(schema)
+    for part in place:
+        node = resolved(node.get("properties", {}).get(part) or node.get("items", {}))
+    return list(node.get("properties", {}))
 
 
 def _parsed(parse: Callable[[str], Any], data: bytes, source: str, language: str) -> Any:
@@ -89,10 +117,14 @@ def _parsed(parse: Callable[[str], Any], data: bytes, source: str, language: str
     except RecursionError:
         raise DferError(f"{source}: its lists and tables are nested too deeply to be read as {language}") from None
     except ValueError as error:  # also of text that is not UTF-8, and of numbers with thousands of digits
-        raise DferError(f"{source} cannot be read as {language}: {shortened(str(error), 200)}") from error
+        raise DferError(f"{source} cannot be read as {language}: {shortened(_reason(error), 200)}") from error
     if language == "TOML" or rb"\ud" in data.lower():
         _walk(values, source)
     return values
+
+
+def _reason(error: ValueError) -> str:
+    return str(error).partition("; use sys.")[0]  # Python's advice to itself
 
 
 def _walk(values: object, source: str) -> None:

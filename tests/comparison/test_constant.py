@@ -68,7 +68,18 @@ def test_constants_are_kept_beside_the_predictions(tmp_path: Path) -> None:
     assert read_constants(tmp_path, ("b", "a")) == {} == read_constants(tmp_path / "nowhere", ("a", "b"))
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"fold": 1}', '{"emotions": ["a", "b"], "fold": 1, "mean_vote": 3}'])
+WHOLE = '{"emotions": ["a", "b"], "fold": 1, "mean_vote": [0.5, 0.5], "labels": [1, 0]}'
+ODD = [
+    ("1, 0", "1"), ("1, 0", "1, 1"), ("0.5, 0.5", "0, 0"), ("0.5", "NaN"), ("[1, 0]", "[2, -1]"), ("labels", "label"),
+    ('"fold": 1', '"fold": 1000001'), ('"fold": 1', '"fold": "1"'), ('"b"', "3"), ("1, 0", "true, false"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"fold": 1}', '{"emotions": ["a", "b"], "fold": 1, "mean_vote": 3}',
+     *(WHOLE.replace(*pair) for pair in ODD)],
+)  # fmt: skip
 def test_a_damaged_file_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "constant.json").write_text(text)
     with pytest.raises(DferError, match=r"cannot read the constant answers: .*constant\.json.*; remove the file"):

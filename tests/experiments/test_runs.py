@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, recall_score
 
 from dfer import DferError, Manifest, Predictions
+from dfer.comparison.constant import CONSTANT, Constant, read_constants, write_constant
 from dfer.experiments import evaluate_runs, fold_name, train_folds
 from dfer.experiments.runs import manifest_of, trained_folds
+from dfer.training.record import LOG, Epoch, Record, Summary, read_log, read_summary
 from tests.training.toy import EMOTIONS, toy_manifest, toy_recipe
 
 QUICK = toy_recipe(optim={"epochs": 1, "batch": 8})
@@ -119,3 +125,128 @@ def test_a_test_part_that_was_predicted_is_not_read_again(run: Path, tmp_path: P
         shutil.rmtree(run / fold / "model")
         (run / fold / "model").mkdir()  # a model that cannot be loaded, if anybody tried to
     assert evaluate_runs({"run": run}, tmp_path / "two")["cells"] == first["cells"]
+
+
+# -- folders of strangers -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def evaluated(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same run with its test parts read."""
+    folder = Path(shutil.copytree(trained, tmp_path_factory.mktemp("evaluated") / "run"))
+    evaluate_runs({"run": folder}, folder)
+    return folder
+
+
+def with_key(**changes: Any) -> Callable[[str], str]:
+    """JSON, or each line of it, with other values of some keys."""
+    return lambda text: "".join(json.dumps(json.loads(line) | changes) + "\n" for line in text.splitlines())
+
+
+def of_summary(**changes: Any) -> Callable[[str], str]:
+    return lambda text: json.dumps(json.loads(text) | changes)
+
+
+ANYTHING = ["[]", "{}", "null", "3", '"x"', "{", "x", "", "[" * 100_000,
+            '{"a": ' + "9" * 5_000 + "}", '{"a": "\\ud800"}',
+            "\x00", '{"manifest": 3}', '{"emotions": 3}', '{"emotions": []}', '{"epoch": 1}', "NaN"]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ANYTHING, ids=lambda text: text[:20])
+@pytest.mark.parametrize("name", ["data.json", "fold1/train.json", "fold1/metrics.jsonl", "fold2/constant.json"])
+def test_a_damaged_file_of_a_run_is_one_sentence_with_its_name(
+    evaluated: Path, tmp_path: Path, name: str, text: str
+) -> None:
+    folder = Path(shutil.copytree(evaluated, tmp_path / "run"))
+    (folder / name).write_text(text)
+    if name == "fold1/metrics.jsonl" and not text:
+        return  # a run without a curve
+    with pytest.raises(DferError) as caught:
+        told = evaluate_runs({"run": folder}, tmp_path / "out")
+        read_constants(folder, told["emotions"])
+    assert name in str(caught.value) and "\n" not in str(caught.value) and len(str(caught.value)) <= 500
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("data.json", of_summary(manifest=["a"]), "manifest"),
+        ("data.json", of_summary(other=1), "unknown key other"),
+        ("fold1/train.json", of_summary(emotions=["happy", 3, "sad"]), "emotions.1"),
+        ("fold1/train.json", of_summary(seconds="long"), "seconds"),
+        ("fold1/train.json", of_summary(seconds=-1), "seconds"),
+        ("fold1/train.json", of_summary(seconds=float("nan")), "finite"),
+        ("fold1/train.json", of_summary(clips=True), "clips"),
+        ("fold1/train.json", of_summary(clips=10**13), "clips"),
+        ("fold1/train.json", of_summary(epochs=0), "epochs"),
+        ("fold1/train.json", of_summary(fold=10**7), "fold"),
+        ("fold1/train.json", of_summary(left_out={"x": "many"}), "left_out.x"),
+        ("fold1/train.json", of_summary(left_out=[]), "left_out"),
+        ("fold1/train.json", of_summary(model=None), "model"),
+        ("fold1/train.json", of_summary(epoch=3), "unknown key epoch (did you mean 'epochs'?)"),
+        ("fold1/metrics.jsonl", with_key(epoch="one"), "line 1: epoch"),
+        ("fold1/metrics.jsonl", with_key(val_war=float("nan")), "line 1"),
+        ("fold1/metrics.jsonl", with_key(val_war=1.5), "line 1: val_war"),
+        ("fold1/metrics.jsonl", with_key(train_loss=[1]), "line 1: train_loss"),
+        ("fold1/metrics.jsonl", with_key(val_wat=0.5), "unknown key val_wat (did you mean 'val_war'?)"),
+        ("fold1/metrics.jsonl", lambda text: text[: len(text) // 2], "line 1"),
+        ("fold1/metrics.jsonl", lambda text: text * 2, "epochs in order, each once, got 1, 1"),
+    ],
+)
+def test_a_wrong_value_in_a_file_of_a_run_is_named_by_its_key(
+    evaluated: Path, tmp_path: Path, name: str, change: Callable[[str], str], said: str
+) -> None:
+    folder = Path(shutil.copytree(evaluated, tmp_path / "run"))
+    (folder / name).write_text(change((folder / name).read_text()))
+    with pytest.raises(DferError) as caught:
+        evaluate_runs({"run": folder}, tmp_path / "out")
+    assert name in str(caught.value) and said in str(caught.value) and len(str(caught.value)) <= 500
+
+
+@pytest.mark.parametrize("name", ["data.json", "fold1/train.json", "fold1/metrics.jsonl", "fold1/recipe.toml"])
+@pytest.mark.parametrize("instead", ["a named pipe", "a folder", "a device", "nothing"])
+def test_what_is_no_file_in_a_run_is_refused_at_once(evaluated: Path, tmp_path: Path, name: str, instead: str) -> None:
+    folder = Path(shutil.copytree(evaluated, tmp_path / "run"))
+    (folder / name).unlink()
+    if instead == "a named pipe":
+        os.mkfifo(folder / name)
+    elif instead == "a folder":
+        (folder / name).mkdir()
+    elif instead == "a device":
+        (folder / name).symlink_to("/dev/zero")
+    with pytest.raises(
+        DferError, match=f"got {instead}|no such file|No such file|no fully trained model for fold1|fold"
+    ):
+        evaluate_runs({"run": folder}, tmp_path / "out", folds=[1, 2])
+
+
+@pytest.mark.parametrize("name", ["foldx", "fold", "fold-1", "fold01", "fold" + "9" * 200, "fold²"])
+def test_folders_that_are_not_named_as_folds_are_are_no_folds(run: Path, name: str) -> None:
+    (run / name).mkdir()
+    (run / name / "train.json").write_text("{}")
+    assert trained_folds(run) == [1, 2]
+
+
+NAMES = st.text(min_size=1, max_size=50) | st.sampled_from(
+    ["\"quotes'", "line\nand\rreturn", "\x00\x1b[31m", "\u202eleft", "\N{GRINNING FACE}", "=1", "x" * 100_000]
+)
+
+
+@given(st.lists(NAMES, min_size=2, max_size=3, unique=True), NAMES, st.floats(0, 1e6))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_a_run_writes_of_any_names_it_reads_back(
+    tmp_path: Path, emotions: list[str], name: str, number: float
+) -> None:
+    whole = Summary(
+        clips=1, validation=0, left_out={name: 1}, epochs=1, kept_epoch=1, seconds=number, parameters=1, model=name,
+        emotions=tuple(emotions), data=name,
+    )  # fmt: skip
+    (tmp_path / LOG).unlink(missing_ok=True)
+    record = Record(tmp_path, writes=True)
+    record.finish(whole)
+    record.log({"epoch": 1, "step": 3, "train_loss": number, "lr": float("inf"), "seconds": 1.0, "threads": None})
+    assert read_summary(tmp_path) == whole
+    assert read_log(tmp_path) == [Epoch(epoch=1, step=3, train_loss=number, lr=None, seconds=1.0)]
+    shares = tuple([1.0] + [0.0] * (len(emotions) - 1))
+    write_constant(tmp_path / CONSTANT, Constant(shares, shares), fold=1, emotions=emotions)
+    assert read_constants(tmp_path, emotions) == {1: Constant(shares, shares)}

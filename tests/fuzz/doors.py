@@ -447,6 +447,8 @@ def read_state(_: Path, file: Path) -> None:
     check(all(torch.isfinite(value).all() for value in network.state_dict().values()), "weights that are not finite")
 
 
+PICTURES = (".png", ".jpg", ".webp", ".bmp", ".tif")
+FILMS = (".mp4", ".mkv", ".ts", ".avi", ".gif", ".webp")
 DOORS: dict[str, Door] = {
     "manifest .csv": Door(manifest_seed(".csv"), read_manifest),
     "manifest .parquet": Door(manifest_seed(".parquet"), read_manifest),
@@ -465,8 +467,8 @@ DOORS: dict[str, Door] = {
     "timeline .parquet": Door(timeline_seed(".parquet"), read_timeline),
     "packed clip .npy": Door(packed_seed, read_packed),
     "pictures in .zip": Door(zip_seed, read_zip),
-    **{f"picture {suffix}": Door(picture_seed(suffix), read_picture) for suffix in (".png", ".jpg", ".webp", ".bmp", ".tif")},
-    **{f"film {suffix}": Door(film_seed(suffix), read_film) for suffix in (".mp4", ".mkv", ".ts", ".avi", ".gif", ".webp")},
+    **{f"picture {suffix}": Door(picture_seed(suffix), read_picture) for suffix in PICTURES},
+    **{f"film {suffix}": Door(film_seed(suffix), read_film) for suffix in FILMS},
     "playlist .m3u8": Door(playlist_seed, read_playlist),
     "recipe .toml": Door(recipe_seed, read_recipe),
     "recipe --set": Door(override_seed, read_override),

@@ -54,6 +54,30 @@ def test_an_unknown_emotion_is_refused_with_the_set_the_nearest_name_and_the_kno
         DFEW.index("surprse")
 
 
+def test_many_emotions_are_compared_by_look_ups_and_not_with_each_other() -> None:
+    class Counted(str):
+        compared = 0
+
+        def __eq__(self, other: object) -> bool:
+            Counted.compared += 1
+            return str(self) == other
+
+        __hash__ = str.__hash__
+
+        def strip(self, _: str | None = None, /) -> Counted:
+            return self
+
+        def casefold(self) -> Counted:
+            return self
+
+    names = tuple(Counted(f"e{k}") for k in range(2_000))
+    many = EmotionSet("many", names, {f"alias{k}": name for k, name in enumerate(names)})
+    assert many.index("alias1999") == 1_999 and many.index("e7") == 7
+    assert Counted.compared < 50 * len(names)
+    with pytest.raises(DferError, match="names an emotion twice: e5"):
+        EmotionSet("twice", (*names, "E5"))
+
+
 def test_an_unknown_set_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(DferError, match=r"no emotion set 'dfw' \(did you mean 'dfew'\?\)"):
         emotion_set("dfw")

@@ -38,7 +38,7 @@ def test_an_unknown_network_is_refused_and_the_nearest_is_named() -> None:
 
 
 def test_an_unknown_option_is_refused_and_the_nearest_is_named() -> None:
-    with pytest.raises(DferError, match=r"tiny3d has no option 'wldth' \(did you mean 'width'\?\); it has width, drop"):
+    with pytest.raises(DferError, match=r"tiny3d: unknown key wldth \(did you mean 'width'\?\); known here: width"):
         create_model("tiny3d", 7, wldth=8)
 
 
@@ -56,6 +56,16 @@ def test_an_unknown_option_is_refused_and_the_nearest_is_named() -> None:
         ("m3dfel", {"bag": 1}),
         ("m3dfel", {"instance_length": 0}),
         ("r3d18", {"width": 2.5}),
+        ("tiny3d", {"width": True}),
+        ("tiny3d", {"width": 4_097}),
+        ("tiny3d", {"dropout": 1.0}),
+        ("tiny3d", {"dropout": float("nan")}),
+        ("tiny3d", {"in_channels": 65}),
+        ("frame_gru", {"widths": 32}),
+        ("frame_gru", {"widths": [32] * 13}),
+        ("frame_gru", {"widths": [4_096] * 12, "depth": 64}),
+        ("m3dfel", {"width": 4_096}),
+        ("m3dfel", {"bag": 10**9}),
     ],
 )
 def test_values_that_no_network_can_be_built_with_are_one_sentence(name: str, options: dict[str, object]) -> None:
@@ -64,9 +74,9 @@ def test_values_that_no_network_can_be_built_with_are_one_sentence(name: str, op
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("count", [1, 0, -1])
-def test_fewer_than_two_emotions_are_refused(count: int) -> None:
-    with pytest.raises(DferError, match=f"at least 2 emotions, got {count}"):
+@pytest.mark.parametrize("count", [1, 0, -1, 1_001, 10**12])
+def test_fewer_than_two_emotions_and_more_than_a_thousand_are_refused(count: int) -> None:
+    with pytest.raises(DferError, match=f"expected from 2 to 1000 emotions, got {count}"):
         create_model("tiny3d", count)
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dfer import DferError, Midas
+from dfer.files import write_text
 from dfer.training import Recipe, load_recipe, recipe_from
 
 
@@ -32,17 +37,38 @@ def test_a_resolved_recipe_reads_back_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("optim.lrr=1e-4", "unknown key optim.lrr; did you mean lr"),
-        ("augment.flp=0.5", "unknown key augment.flp; did you mean flip"),
-        ("midas.alfa=0.5", "unknown key midas.alfa; did you mean alpha"),
-        ("input.sizze=64", "unknown key input.sizze; did you mean size"),
-        ("sead=1", "unknown key sead; did you mean seed"),
+        ("optim.lrr=1e-4", "unknown key optim.lrr (did you mean 'lr'?)"),
+        ("augment.flp=0.5", "unknown key augment.flp (did you mean 'flip'?)"),
+        ("midas.alfa=0.5", "unknown key midas.alfa (did you mean 'alpha'?)"),
+        ("input.sizze=64", "unknown key input.sizze (did you mean 'size'?)"),
+        ("sead=1", "unknown key sead (did you mean 'seed'?)"),
         ("optim.lr=-1", "optim.lr"),
         ("augment.flip=2", "probability"),
         ("midas.alpha=0", "alpha > 0"),
         ("input.std=[0.0]", "std > 0"),
         ("loss.name=focal_cross", "loss.name"),
         ("optim.epochs=ten", "optim.epochs"),
+        ("optim.epochs=true", "optim.epochs: it should be a valid integer, got True"),
+        ("optim.epochs=1000001", "optim.epochs"),
+        ("optim.lr=10.5", "optim.lr: it should be less than or equal to 10"),
+        ("optim.lr=inf", "optim.lr"),
+        ("optim.batch=0", "optim.batch"),
+        ("seed=" + "9" * 5_000, "seed: it should be a valid integer, got '9999"),
+        ("seed=18446744073709551616", "seed"),
+        ("seed=-1", "seed"),
+        ("seed=1\n[optim]\nlr=1", "seed"),
+        ("optim.threads=" + "[" * 5_000, "optim.threads"),
+        (".".join("x" * 5_000) + "=1", "expected --set key=value"),
+        ("x" * 5_000 + "=1", "unknown key xxx"),
+        ("input.frames=5000", "at most 4096 frames"),
+        ("input={frames=64,size=1024}", "at most 16777216 pixels"),
+        ("data.stratum=3", "data.stratum"),
+        ("data.load_size=4097", "data.load_size"),
+        ("labels.prior={a=1}", "labels.prior"),
+        ('labels.prior=["a","b"]', "labels.prior"),
+        ("labels.strength=nan", "labels.strength"),
+        ("model.widths=[[1]]", "model.widths"),
+        ("data=1", "data: it should be an object, got 1"),
         ("optim", "key=value"),
         ("seed.x=1", "not a table"),
         ("loss.gamma=1.0", 'loss.gamma is of loss.name = "focal" and does nothing in "cross_entropy"'),
@@ -64,7 +90,42 @@ def test_a_wrong_override_is_refused_in_one_sentence(tmp_path: Path, override: s
     path.write_text("seed = 0\n", encoding="utf-8")
     with pytest.raises(DferError) as caught:
         load_recipe(path, [override])
-    assert said in str(caught.value) and "\n" not in str(caught.value)
+    told = str(caught.value)
+    assert said in told and "\n" not in told and len(told) <= 500
+
+
+def test_what_is_no_file_of_text_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place, kind in ((tmp_path / "pipe", "a named pipe"), (tmp_path, "a folder"), (Path("/dev/zero"), "a device")):
+        with pytest.raises(DferError, match=f"expected a file, got {kind}"):
+            load_recipe(place)
+    for name in ("x" * 5_000, "nul\0l"):
+        with pytest.raises(DferError, match="cannot read the recipe"):
+            load_recipe(Path(name))
+
+
+NAMES = st.text(min_size=1, max_size=300) | st.sampled_from(
+    ["\"quotes'", "line\nand\rreturn", "\x00\x1b[31m", "\u202eleft", "\N{GRINNING FACE}", "=1+1", "x" * 100_000]
+)
+
+
+@given(st.dictionaries(NAMES.filter(lambda key: key not in ("rule", "smoothing")), NAMES, max_size=3), NAMES)
+@settings(max_examples=60, deadline=None)
+def test_a_recipe_with_any_names_reads_back_the_same_or_is_refused(options: dict[str, str], name: str) -> None:
+    try:
+        recipe = recipe_from({"labels": {**options, "rule": name}, "seed": 2**63 - 1})
+    except DferError:
+        assert any(is_half(text) for text in (name, *options, *options.values()))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "recipe.toml"
+        write_text(path, recipe.toml())
+        assert load_recipe(path) == recipe
+
+
+def is_half(text: str) -> bool:
+    """Whether it holds half of a pair of surrogates."""
+    return any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +165,7 @@ def test_a_missing_or_broken_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(DferError, match="cannot read the recipe"):
         load_recipe(tmp_path / "none.toml")
     (tmp_path / "broken.toml").write_text("[optim\n", encoding="utf-8")
-    with pytest.raises(DferError, match="is not TOML"):
+    with pytest.raises(DferError, match="cannot be read as TOML"):
         load_recipe(tmp_path / "broken.toml")
 
 

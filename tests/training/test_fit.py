@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from scipy.stats import entropy
 from torch import Tensor, nn
 
@@ -21,6 +24,7 @@ from dfer import DferError, Manifest, Midas, load_checkpoint
 from dfer.training import Recipe, fit
 from dfer.training.clips import ClipDataset, choose_clips
 from dfer.training.predict import predict_probs
+from dfer.training.state import Place
 from dfer.video.preprocessing import Preprocessing
 
 from .full_disk import full_disk
@@ -372,7 +376,8 @@ def test_selection_that_nothing_can_be_based_on_is_refused_before_training(
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_clips_of_the_batch(toy: Manifest, tmp_path: Path, seen: Any) -> None:
-    recipe = quick(optim={"name": "sgd", "lr": 1e30, "warmup_epochs": 0})
+    recipe = quick(optim={"name": "sgd", "lr": 10.0, "warmup_epochs": 0})
+    recipe = recipe.model_copy(update={"optim": recipe.optim.model_copy(update={"lr": 1e30})})  # more than one may ask
     watch = Watch()
     with pytest.raises(DferError, match=r"the loss is (nan|inf) at step \d+.*optim\.lr.*clip_norm") as caught:
         fit(recipe, toy, tmp_path / "run", fold=1, progress=watch)
@@ -449,8 +454,8 @@ def test_a_run_killed_between_the_log_line_and_the_state_logs_no_epoch_twice(
 ) -> None:
     save = loop.save_state
 
-    def kill(path: Path, place: dict[str, Any], **what: Any) -> None:
-        if place["step"] == 3 * epoch:
+    def kill(path: Path, place: Place, **what: Any) -> None:
+        if place.step == 3 * epoch:
             raise Killed
         save(path, place, **what)
 
@@ -577,8 +582,8 @@ def test_a_disk_that_takes_no_state_is_one_sentence_and_the_former_state_stays(
 ) -> None:
     folder, save = tmp_path / "run", loop.save_state
 
-    def full(path: Path, place: dict[str, Any], **what: Any) -> None:
-        if place["step"] < 6:
+    def full(path: Path, place: Place, **what: Any) -> None:
+        if place.step < 6:
             save(path, place, **what)
             return
         with full_disk(after=100_000):
@@ -591,3 +596,142 @@ def test_a_disk_that_takes_no_state_is_one_sentence_and_the_former_state_stays(
     assert "\n" not in str(caught.value)
     fit(quick(), toy, folder, fold=1, resume=True)
     assert same(weights(folder), weights(whole)) and log(folder) == log(whole)
+
+
+# -- states of strangers --------------------------------------------------------------------------------------------
+
+
+def forge(folder: Path, **changes: Any) -> None:
+    """Change keys of a state's place; None takes a key out, a text for the whole replaces it."""
+    path = folder / "state.safetensors"
+    with safe_open(path, framework="pt") as file:
+        place = json.loads(file.metadata()["place"])
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
+    written = changes.get("whole", json.dumps({key: value for key, value in (place | changes).items() if value != ...}))
+    save_file(tensors, path, {"place": written})
+
+
+@pytest.fixture(scope="module")
+def begun(toy: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was killed in its second epoch of three, with a state after the first."""
+    folder = tmp_path_factory.mktemp("begun") / "run"
+    with pytest.raises(Killed):
+        fit(quick(), toy, folder, fold=1, progress=Watch(step=killer(5)))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"step": 10**9}, {"step": -5}, {"step": 0.5}, {"step": "3"}, {"step": True}, {"step": ...}, {"step": 9},
+        {"step": 4}, {"step": 6}, {"step": 0}, {"clips": 4}, {"clips": -1}, {"loss": "x"}, {"loss": float("nan")},
+        {"seconds": -1},        {"seconds": None}, {"best": "high"}, {"best_epoch": 3},
+        {"row": []}, {"row": {}}, {"row": {"epoch": 2}},
+        {"row": {"epoch": {"a": 1}}}, {"data": 3}, {"data": "other"}, {"data": ...}, {"stepp": 3}, {"whole": "[]"},
+        {"whole": "{"}, {"whole": "[" * 100_000}, {"whole": '{"step": ' + "9" * 5_000 + "}"},
+        {"whole": '{"data": "\\ud800"}'},
+    ],
+)  # fmt: skip
+def test_a_state_that_is_not_of_the_run_is_refused_and_no_run_is_called_trained(
+    toy: Manifest, begun: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    folder = Path(shutil.copytree(begun, tmp_path / "run"))
+    forge(folder, **changes)
+    before = {path.name: path.read_bytes() for path in folder.glob("*.*")}
+    with pytest.raises(DferError) as caught:
+        fit(quick(), toy, folder, fold=1, resume=True)
+    told = str(caught.value)
+    assert str(folder) in told and "\n" not in told and len(told) <= 500
+    assert {path.name: path.read_bytes() for path in folder.glob("*.*")} == before
+    assert not (folder / "train.json").exists() and not (folder / "model").exists()
+
+
+def _other_moment(tensors: dict[str, Tensor]) -> None:
+    tensors["optimizer:0:exp_avg"] = torch.zeros(3)
+
+
+def _later(tensors: dict[str, Tensor]) -> None:
+    tensors["optimizer:0:step"] = torch.tensor(9.0)
+
+
+def _nan_weight(tensors: dict[str, Tensor]) -> None:
+    tensors["model:head.bias"][0] = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_other_moment, "0:exp_avg of the optimiser"),
+        (_later, "0:step of the optimiser"),
+        (_nan_weight, "not finite: head.bias"),
+        (lambda tensors: tensors.pop("model:head.bias"), "missing: head.bias"),
+        (lambda tensors: tensors.pop("optimizer:0:exp_avg_sq"), "0:exp_avg_sq of the optimiser"),
+        (lambda tensors: tensors.update({"optimizer:999:step": torch.zeros(())}), "999:step of the optimiser"),
+        (lambda tensors: tensors.update({"optimizer:x:step": torch.zeros(())}), "x:step of the optimiser"),
+        (lambda tensors: tensors.update({"alien:weight": torch.zeros(2)}), "unknown tensors of alien"),
+        (lambda tensors: tensors.update({"weight": torch.zeros(2)}), "unknown tensors of weight"),
+    ],
+)
+def test_tensors_that_are_not_those_of_the_run_are_refused(
+    toy: Manifest, begun: Path, tmp_path: Path, change: Callable[[dict[str, Tensor]], object], said: str
+) -> None:
+    folder = Path(shutil.copytree(begun, tmp_path / "run"))
+    path = folder / "state.safetensors"
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    tensors = load_file(path)
+    change(tensors)
+    save_file(tensors, path, metadata)
+    with pytest.raises(DferError, match=f"cannot resume from .*{said}") as caught:
+        fit(quick(), toy, folder, fold=1, resume=True)
+    assert len(str(caught.value)) <= 500
+
+
+@pytest.mark.parametrize("name", ["state.safetensors", "recipe.toml", "metrics.jsonl"])
+def test_a_pipe_in_the_place_of_a_file_of_the_run_is_refused_at_once(
+    toy: Manifest, begun: Path, tmp_path: Path, name: str
+) -> None:
+    folder = Path(shutil.copytree(begun, tmp_path / "run"))
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(DferError, match="expected a file, got a named pipe"):
+        fit(quick(), toy, folder, fold=1, resume=True)
+
+
+@pytest.mark.parametrize("log", ["", "{}\n", '{"epoch": 7}\n', "x\n", "[" * 100_000])
+def test_a_log_that_does_not_lead_to_the_state_is_refused(toy: Manifest, begun: Path, tmp_path: Path, log: str) -> None:
+    folder = Path(shutil.copytree(begun, tmp_path / "run"))
+    (folder / "metrics.jsonl").write_text(log)
+    with pytest.raises(DferError, match=r"metrics\.jsonl") as caught:
+        fit(quick(), toy, folder, fold=1, resume=True)
+    assert len(str(caught.value)) <= 500
+
+
+def test_another_recipe_is_named_by_its_keys(toy: Manifest, begun: Path) -> None:
+    with pytest.raises(DferError, match=r"other: optim\.batch \(4 there, 6 here\); use another folder"):
+        fit(quick(optim={"batch": 6}), toy, begun, fold=1, resume=True)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "{", '{"epochs": 3}', "[" * 100_000])
+def test_a_damaged_summary_is_no_finished_run(toy: Manifest, begun: Path, tmp_path: Path, text: str) -> None:
+    folder = Path(shutil.copytree(begun, tmp_path / "run"))
+    (folder / "train.json").write_text(text)
+    with pytest.raises(DferError, match=r"train\.json"):
+        fit(quick(), toy, folder, fold=1, resume=True)
+
+
+def test_a_kill_between_the_last_step_of_an_epoch_and_its_line_loses_neither(
+    toy: Manifest, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+
+    def killed(self: object, epoch: int) -> None:
+        if epoch == 2:
+            raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        made = loop._Run._epoch_row
+        patch.setattr(loop._Run, "_epoch_row", lambda self, epoch: killed(self, epoch) or made(self, epoch))
+        fit(quick(), toy, tmp_path / "run", fold=1)
+    fit(quick(), toy, tmp_path / "run", fold=1, resume=True)
+    assert log(tmp_path / "run") == log(whole) and same(weights(tmp_path / "run"), weights(whole))

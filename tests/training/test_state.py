@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from dfer import DferError
-from dfer.training.state import load_state, save_state
+from dfer.training.state import Place, load_state, save_state
 
 from .full_disk import full_disk
 
@@ -42,7 +42,7 @@ def step(network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
 @pytest.mark.parametrize("name", ["adamw", "sgd"])
 def test_what_was_saved_goes_on_as_if_nothing_had_happened(tmp_path: Path, name: str) -> None:
     network, optimizer = made(name, steps=3)
-    place = {"step": 7, "loss": 0.1 + 0.2, "best": None}
+    place = Place("clips", step=3, loss=0.1 + 0.2, clips=5, seconds=1.5, row={"epoch": 1, "lr": 1e-3, "val_kl": None})
     save_state(tmp_path / "state.safetensors", place, optimizer=optimizer, modules={"model": network})
     other, fresh = made(name, steps=0)
     read = load_state(tmp_path / "state.safetensors", optimizer=fresh, modules={"model": other})
@@ -71,7 +71,7 @@ def damaged(whole: bytes, how: str) -> bytes:
 def test_a_damaged_state_is_one_sentence_that_names_the_file(tmp_path: Path, how: str) -> None:
     path = tmp_path / "state.safetensors"
     network, optimizer = made("adamw", steps=1)
-    save_state(path, {"step": 1}, optimizer=optimizer, modules={"model": network})
+    save_state(path, Place(step=1), optimizer=optimizer, modules={"model": network})
     path.write_bytes(damaged(path.read_bytes(), how))
     with pytest.raises(DferError, match="cannot resume from") as caught:
         load_state(path, optimizer=optimizer, modules={"model": network})
@@ -83,7 +83,7 @@ def test_a_state_of_something_else_is_one_sentence(tmp_path: Path, strange: str)
     path = tmp_path / "state.safetensors"
     network, optimizer = made("adamw", steps=1)
     modules = {"average": network} if strange == "other module" else {"model": network}
-    save_state(path, {"step": 1}, optimizer=optimizer, modules=modules)
+    save_state(path, Place(step=1), optimizer=optimizer, modules=modules)
     if strange == "no place":
         save_file({"model:weight": torch.zeros(2)}, path)
     other, fresh = made("adamw", steps=0, width=6 if strange == "wider network" else 4)
@@ -101,11 +101,11 @@ def test_a_missing_state_is_one_sentence(tmp_path: Path) -> None:
 def test_a_full_disk_is_one_sentence_and_leaves_the_former_state_whole(tmp_path: Path) -> None:
     path = tmp_path / "state.safetensors"
     network, optimizer = made("adamw", steps=1)
-    save_state(path, {"step": 1}, optimizer=optimizer, modules={"model": network})
+    save_state(path, Place(step=1), optimizer=optimizer, modules={"model": network})
     former = path.read_bytes()
     step(network, optimizer)
     with full_disk(after=100), pytest.raises(DferError, match=r"cannot write .*--resume") as caught:
-        save_state(path, {"step": 2}, optimizer=optimizer, modules={"model": network})
+        save_state(path, Place(step=2), optimizer=optimizer, modules={"model": network})
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == former and files(tmp_path) == ["state.safetensors"]
 
@@ -113,7 +113,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_former_state_whole(tmp_path:
 def test_a_write_that_breaks_off_half_way_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "state.safetensors"
     network, optimizer = made("sgd", steps=1)
-    save_state(path, {"step": 1}, optimizer=optimizer, modules={"model": network})
+    save_state(path, Place(step=1), optimizer=optimizer, modules={"model": network})
     former = path.read_bytes()
 
     def half(tensors: Any, target: Path, metadata: Any) -> None:
@@ -122,5 +122,5 @@ def test_a_write_that_breaks_off_half_way_leaves_no_half_file(tmp_path: Path, mo
 
     monkeypatch.setattr("dfer.training.state.save_file", half)
     with pytest.raises(DferError, match="No space left on device"):
-        save_state(path, {"step": 2}, optimizer=optimizer, modules={"model": network})
+        save_state(path, Place(step=2), optimizer=optimizer, modules={"model": network})
     assert path.read_bytes() == former and files(tmp_path) == ["state.safetensors"]

@@ -115,13 +115,21 @@ def test_a_card_brings_back_what_it_was_given() -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"syze": 48}, r"unknown key 'syze' \(did you mean 'size'\?\) in the preprocessing of the model's card.json"),
-        ({"colour_space": "bgr"}, "unknown key 'colour_space' in the preprocessing .*; known: frames, size"),
-        ({"frames": "many"}, "card.json: preprocessing.frames: .* got 'many'"),
-        ({"frames": None}, "preprocessing.frames"),
+        ({"syze": 48}, r"preprocessing of the model's card.json: unknown key syze \(did you mean 'size'\?\)"),
+        ({"colour_space": "bgr"}, "preprocessing of .*: unknown key colour_space; known here: frames, size"),
+        ({"frames": "many"}, "card.json: frames: .* got 'many'"),
+        ({"frames": None}, "preprocessing of .*: frames"),
+        ({"frames": True}, "preprocessing of .*: frames: .* got True"),
+        ({"frames": 4_097}, "at most 4096 frames"),
+        ({"size": 10**9}, "at most 4096 frames"),
+        ({"frames": 1_000, "size": 1_000}, "at most 16777216 pixels"),
+        ({"std": [1e-9]}, "std > 0"),
+        ({"mean": False}, "preprocessing of .*: mean"),
+        ({"mean": [True]}, "preprocessing of .*: mean.0"),
+        ({"mean": {"a": 1}}, "preprocessing of .*: mean"),
         ({"size": 0}, "at least 1 frame of 8 pixels"),
         ({"std": [0.0]}, "std > 0"),
-        ({"mean": [float("nan")]}, "a mean of finite numbers"),
+        ({"mean": [float("nan")]}, "finite number"),
     ],
 )
 def test_a_card_that_asks_for_what_is_not_known_is_refused_in_one_sentence(values: dict[str, Any], said: str) -> None:

@@ -106,16 +106,19 @@ class Midas:
     counts: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.alpha < float("inf"):
+        if not 1e-3 <= self.alpha <= 1e3:
             raise DferError(
-                f"expected alpha > 0 in Beta(alpha, alpha), got {self.alpha}; to mix nothing, leave Midas out"
+                f"expected alpha > 0 in Beta(alpha, alpha), from 0.001 to 1000, got {self.alpha}; to mix nothing, "
+                "leave Midas out"
             )
         if self.per not in ("clip", "batch"):
             raise DferError(f'expected per="clip" or per="batch", got {self.per!r}')
         if not 0 <= self.prob <= 1:
             raise DferError(f"expected prob in [0, 1], got {self.prob}")
-        if self.softmax is not None and not self.softmax > 0:
-            raise DferError(f"expected a softmax temperature > 0, or None for no softmax, got {self.softmax}")
+        if self.softmax is not None and not 1e-3 <= self.softmax <= 1e3:
+            raise DferError(
+                f"expected a softmax temperature > 0, from 0.001 to 1000, or None for no softmax, got {self.softmax}"
+            )
         for name, value, known in (("blend", self.blend, ("mixup", *BLENDS)), ("pairing", self.pairing, PAIRINGS)):
             if value not in known:
                 raise DferError(f"expected {name} to be one of {listed(known)}, got {value!r}")

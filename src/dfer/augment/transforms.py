@@ -27,7 +27,7 @@ class Augment:
 
     Attributes:
         crop: least and greatest share of the area that a random resized crop keeps, each in (0, 1].
-        aspect: the greatest ratio of the crop's sides, >= 1.
+        aspect: the greatest ratio of the crop's sides, from 1 to 100.
         flip: probability of a horizontal flip.
         rotation: greatest angle, degrees, either way, in [0, 180].
         colour: strength of brightness, contrast and (for colour clips) saturation jitter, in [0, 1).
@@ -61,9 +61,9 @@ class Augment:
                 "expected augment.motion_blur + augment.defocus <= 1, for a clip gets one or the other, "
                 f"got {self.motion_blur} and {self.defocus}"
             )
-        if not 0 <= self.colour < 1 or not 0 < self.blur_size <= 0.5 or not 1 <= self.aspect < math.inf:
+        if not 0 <= self.colour < 1 or not 0 < self.blur_size <= 0.5 or not 1 <= self.aspect <= 100:
             raise DferError(
-                "expected augment.colour in [0, 1), augment.blur_size in (0, 0.5] and augment.aspect >= 1, "
+                "expected augment.colour in [0, 1), augment.blur_size in (0, 0.5] and augment.aspect from 1 to 100, "
                 f"got {self.colour}, {self.blur_size} and {self.aspect}"
             )
         if not 0 <= self.rotation <= 180:

@@ -12,7 +12,7 @@ from rich.table import Table
 from dfer.cli.app import app
 from dfer.cli.naming import run_names
 from dfer.cli.terminal import Counter, TrainingBar, console, say
-from dfer.errors import DferError, listed
+from dfer.errors import DferError, listed, shortened
 
 if TYPE_CHECKING:
     from dfer.datasets import Manifest
@@ -48,13 +48,14 @@ def train(
 
 
 def folds_of(manifest: Manifest, wanted: str) -> list[int | None]:
+    wanted = shortened(wanted, 40)
     if not manifest.folds:
         if wanted not in ("all", "split"):
             raise DferError(f"this manifest has a train and a test split, no folds; leave --fold {wanted} out")
         return [None]
     if wanted == "all":
         return list(manifest.folds)
-    if not wanted.isdigit() or int(wanted) not in manifest.folds:
+    if wanted not in map(str, manifest.folds):
         raise DferError(f"expected --fold all or one of {listed(manifest.folds, limit=20)}, got {wanted}")
     return [int(wanted)]
 

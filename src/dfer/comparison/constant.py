@@ -111,8 +111,8 @@ def constants_of(votes: ArrayLike, labels: ArrayLike, training: Mapping[int, NDA
 
 def write_constant(path: Path, constant: Constant, *, fold: int, emotions: Iterable[str]) -> None:
     """Keep a fold's constants as JSON."""
-    told = {"fold": fold, "emotions": list(emotions), "mean_vote": constant.mean_vote, "labels": constant.labels}
-    write_text(path, json.dumps(told, ensure_ascii=False) + "\n")
+    told = _Told(fold=fold, emotions=list(emotions), mean_vote=constant.mean_vote, labels=constant.labels)
+    write_text(path, json.dumps(told.model_dump()) + "\n")
 
 
 def read_constants(run: Path, emotions: Iterable[str]) -> dict[int, Constant]:

@@ -11,7 +11,6 @@ that began it.
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ from dfer.experiments.attributes import groups_of
 from dfer.experiments.runs import fold_name, saved_predictions, train_folds, trained_folds, training_constants
 from dfer.training.config import Recipe, load_recipe
 from dfer.training.fit import Progress
-from dfer.training.record import SUMMARY
+from dfer.training.record import read_summary
 
 
 class Job(NamedTuple):
@@ -147,11 +146,11 @@ def compare_grid(runs: Mapping[str, list[list[Job]]], data: Path, out: Path) -> 
 
 def _cost(jobs: Sequence[Job]) -> dict[str, Any]:
     """What all runs of a cell took together."""
-    summaries = [json.loads((job.folder / fold_name(job.fold) / SUMMARY).read_text(encoding="utf-8")) for job in jobs]
+    summaries = [read_summary(job.folder / fold_name(job.fold)) for job in jobs]
     return {
         "runs": len(jobs),
-        "seconds": round(sum(summary["seconds"] for summary in summaries), 1),
-        "parameters": summaries[0]["parameters"],
+        "seconds": round(sum(summary.seconds for summary in summaries), 1),
+        "parameters": summaries[0].parameters,
     }
 
 

@@ -43,6 +43,8 @@ from dfer.training.fit import Progress
 logger = logging.getLogger(__name__)
 
 CLIPS = "clips.csv"
+MOST = 1_000
+"""Folds, and models a fold."""
 Probs = npt.NDArray[np.float64]
 
 
@@ -65,8 +67,10 @@ class Estimation:
     fold: int | None = None
 
     def __post_init__(self) -> None:
-        if self.folds < 2 or self.models < 1:
-            raise DferError(f"expected 2 folds or more and 1 model or more, got {self.folds} and {self.models}")
+        if not 2 <= self.folds <= MOST or not 1 <= self.models <= MOST:
+            raise DferError(
+                f"expected 2 folds or more and 1 model or more, at most {MOST}, got {self.folds} and {self.models}"
+            )
         if not 0 <= self.weight <= 1:
             raise DferError(f"expected the weight of the given label from 0 to 1, got {self.weight}")
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import numpy.typing as npt
 
 from dfer.comparison.constant import CONSTANT, Constant, constants_of, write_constant
 from dfer.datasets import Manifest
+from dfer.documents import checked, read_json
 from dfer.errors import DferError, listed
 from dfer.experiments.attributes import groups_of, require_columns, scores_by_group
 from dfer.experiments.held_out import mended
@@ -28,6 +31,7 @@ from dfer.training.clips import choose_clips
 from dfer.training.config import Recipe, load_recipe
 from dfer.training.fit import Progress, fit
 from dfer.training.predict import predict_fold
+from dfer.training.record import SUMMARY, read_log, read_summary
 from dfer.video.frames import open_clip
 from dfer.video.preprocessing import resize_square
 from dfer.video.sampling import uniform
@@ -37,6 +41,17 @@ THUMBNAILS = 5
 """Frames shown of each clip of the report's gallery."""
 THUMBNAIL_SIZE = 96
 """Pixels."""
+
+DATA = "data.json"
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """data.json: the file of the manifest that a run was trained on."""
+
+    manifest: str
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (pydantic reads it; it is no field)
 
 
 def fold_name(fold: int | None) -> str:
@@ -62,7 +77,7 @@ def train_folds(
         DferError: the folder holds a run on another manifest, another process trains in it, or as `fit` does.
     """
     manifest = Manifest.read(data)
-    if (folder / "data.json").exists() and manifest_of([folder]) != data.resolve():
+    if os.path.lexists(folder / DATA) and manifest_of([folder]) != data.resolve():
         raise DferError(f"{folder} holds a run on {manifest_of([folder])}, not on {data}; choose another folder")
     writes = os.environ.get("RANK", "0") == "0"  # of several processes of torchrun, one writes
     for fold in folds:
@@ -70,7 +85,7 @@ def train_folds(
         with sole_owner(home) if writes else contextlib.nullcontext():
             fit(recipe, manifest, home, fold=fold, resume=resume, progress=progress)
         if writes:
-            write_text(folder / "data.json", json.dumps({"manifest": str(data.resolve())}) + "\n")
+            write_text(folder / DATA, json.dumps(asdict(TrainedOn(str(data.resolve())))) + "\n")
 
 
 def evaluate_runs(
@@ -147,16 +162,20 @@ def tested_folds(runs: Mapping[str, Path], folds: Sequence[int | None] | None) -
 
 def trained_folds(folder: Path) -> list[int | None]:
     """The folds of a run that are trained to the end, in order."""
-    folds = [int(path.parent.name.removeprefix("fold")) for path in folder.glob("fold*/train.json")]
-    split: list[int | None] = [None] if (folder / "split" / "train.json").exists() else []
-    return split + sorted(folds)
+    names = {path.parent.name for path in folder.glob(f"*/{SUMMARY}")}
+    folds = [int(name.removeprefix("fold")) for name in names if re.fullmatch("fold(0|[1-9][0-9]{0,6})", name)]
+    return [None] * ("split" in names) + sorted(folds)
 
 
 def manifest_of(folders: Sequence[Path]) -> Path:
-    """The manifest that all of the runs were trained on."""
+    """The manifest that all of the runs were trained on.
+
+    Raises:
+        DferError: a folder that is no run, or runs on different manifests.
+    """
     try:
-        paths = {json.loads((folder / "data.json").read_text(encoding="utf-8"))["manifest"] for folder in folders}
-    except (OSError, ValueError, KeyError) as error:
+        paths = {checked(TrainedOn, read_json(folder / DATA), str(folder / DATA)).manifest for folder in folders}
+    except DferError as error:
         raise DferError(f"expected runs of `dfer train`, got {listed(folders)}: {error}") from error
     if len(paths) > 1:
         raise DferError(f"the runs were trained on different manifests: {listed(sorted(paths))}; name one with --data")
@@ -198,14 +217,14 @@ def training_constants(manifest: Manifest, folds: Sequence[int | None]) -> dict[
 def _require_same_data(folder: Path, manifest: Manifest, fold: int | None) -> None:
     """Refuse a manifest that is not the one of training: its test clips may have been trained on."""
     run = folder / fold_name(fold)
-    trained = json.loads((run / "train.json").read_text(encoding="utf-8"))
-    if trained["emotions"] != list(manifest.emotions):
+    trained = read_summary(run)
+    if trained.emotions != tuple(manifest.emotions):
         raise DferError(
-            f"the model of {run} knows {listed(trained['emotions'], 12)}; the data have "
+            f"the model of {run} knows {listed(trained.emotions, 12)}; the data have "
             f"{listed(manifest.emotions, 12)}, in this order; evaluate it on data of its own emotions"
         )
     chosen = choose_clips(load_recipe(run / "recipe.toml"), manifest, fold)
-    if chosen.fingerprint(manifest.table["id"]) != trained["data"]:
+    if chosen.fingerprint(manifest.table["id"]) != trained.data:
         raise DferError(
             f"{run} was trained on other clips, votes or folds than this manifest of {len(manifest)} clips has, so its "
             "test part may have been trained on; give the manifest of the training with --data, or train anew"
@@ -217,13 +236,10 @@ def _cell(name: str, folder: Path, predictions: Predictions) -> dict[str, Any]:
     recipe = load_recipe(folder / fold_name(folds[0]) / "recipe.toml")
     logs = [folder / fold_name(fold) for fold in folds]
     curves = [
-        {
-            "fold": fold or 0,
-            "epochs": [json.loads(line) for line in (log / "metrics.jsonl").read_text().splitlines()],
-        }
+        {"fold": fold or 0, "epochs": [asdict(epoch) for epoch in read_log(log)]}
         for fold, log in zip(folds, logs, strict=True)
     ]
-    training = [json.loads((log / "train.json").read_text(encoding="utf-8")) for log in logs]
+    training = [read_summary(log) for log in logs]
     first = training[0]
     return cell(
         name,
@@ -233,10 +249,10 @@ def _cell(name: str, folder: Path, predictions: Predictions) -> dict[str, Any]:
         run=folder.name,
         curves=curves,
         training={
-            "epochs": first["epochs"], "clips": first["clips"], "estimated": first.get("estimated", 0),
-            "left_out": first["left_out"], "validation": first["validation"], "frames": recipe.input.frames,
-            "seconds": round(sum(part["seconds"] for part in training), 1), "parameters": first["parameters"],
-            "model": first["model"], "seed": recipe.seed, "selection": recipe.selection,
+            "epochs": first.epochs, "clips": first.clips, "estimated": first.estimated,
+            "left_out": first.left_out, "validation": first.validation, "frames": recipe.input.frames,
+            "seconds": round(sum(part.seconds for part in training), 1), "parameters": first.parameters,
+            "model": first.model, "seed": recipe.seed, "selection": recipe.selection,
         },
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ References: orders and spellings follow each source's own files: DFEW (Jiang et 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -58,18 +59,21 @@ class EmotionSet:
     emotions: tuple[str, ...]
     aliases: Mapping[str, str] = field(default_factory=dict, compare=False)
 
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (pydantic reads it; it is no field)
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "emotions", tuple(self.emotions))
         folded = [_fold(emotion) for emotion in self.emotions]
         if not folded or "" in folded:
-            raise DferError(f"emotion set '{self.name}': expected names, got {list(self.emotions)}")
-        twice = sorted({emotion for emotion in folded if folded.count(emotion) > 1})
+            raise DferError(f"emotion set '{self.name}': expected names, got {listed(map(repr, self.emotions))}")
+        twice = sorted(emotion for emotion, count in Counter(folded).items() if count > 1)
         if twice:
             raise DferError(f"emotion set '{self.name}' names an emotion twice: {listed(twice)}")
+        names, spelt = set(self.emotions), set(folded)
         wrong = [
             f"{alias} -> {emotion}"
             for alias, emotion in self.aliases.items()
-            if emotion not in self.emotions or _fold(alias) in set(folded) - {_fold(emotion)}
+            if emotion not in names or (_fold(alias) in spelt and _fold(alias) != _fold(emotion))
         ]
         if wrong:
             raise DferError(
@@ -93,7 +97,8 @@ class EmotionSet:
     def _positions(self) -> dict[str, int]:
         """Folded spelling -> position; a name wins over an alias, an alias over a shared spelling."""
         positions = {_shared(emotion): k for k, emotion in enumerate(self.emotions)}
-        positions |= {_fold(alias): self.emotions.index(emotion) for alias, emotion in self.aliases.items()}
+        own = {emotion: k for k, emotion in enumerate(self.emotions)}
+        positions |= {_fold(alias): own[emotion] for alias, emotion in self.aliases.items()}
         return positions | {_fold(emotion): k for k, emotion in enumerate(self.emotions)}
 
     def _find(self, name: str) -> int | None:

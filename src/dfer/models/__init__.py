@@ -11,14 +11,18 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import pydantic
+import torch
 from torch import nn
 
-from dfer.errors import DferError, listed, nearest
+from dfer.documents import checked
+from dfer.errors import DferError, nearest, shortened
 from dfer.models.checkpoint import Card, load_checkpoint, require_emotions, save_checkpoint
 from dfer.models.clips import answer
 from dfer.models.frame_gru import FrameGru
 from dfer.models.m3dfel import M3dfel
 from dfer.models.manifold import mixed_inside
+from dfer.models.options import MOST_EMOTIONS, MOST_WEIGHTS
 from dfer.models.r3d18 import r3d18
 from dfer.models.tiny3d import Tiny3d
 
@@ -59,23 +63,25 @@ def create_model(name: str, num_classes: int, *, in_channels: int = 3, **options
     Raises:
         DferError: an unknown name or option, the nearest one is named; or a value that no network can be built with.
     """
+    outline_model(name, num_classes, in_channels=in_channels, **options)
+    return BUILDERS[name](num_classes, in_channels=in_channels, **options)
+
+
+def outline_model(name: str, num_classes: int, *, in_channels: int = 3, **options: Any) -> nn.Module:
+    """The network that `create_model` would build, without memory for its weights, and with the same errors."""
     known = default_options(name)
-    if num_classes < 2:
-        raise DferError(f"expected at least 2 emotions, got {num_classes}")
-    for option in options:
-        if option not in known:
-            raise DferError(
-                f"model {name} has no option '{option}'{nearest(option, known)}; it has {listed(known, limit=12)}"
-            )
-    try:
+    signature = inspect.signature(BUILDERS[name], eval_str=True).parameters
+    fields: Any = {option: (signature[option].annotation, default) for option, default in known.items()}
+    record = pydantic.create_model("Options", __config__=pydantic.ConfigDict(extra="forbid"), **fields)
+    checked(record, options, f"model {name}")
+    for what, number, least, most in (("emotions", num_classes, 2, MOST_EMOTIONS), ("in_channels", in_channels, 1, 64)):
+        if not isinstance(number, int) or not least <= number <= most:
+            raise DferError(f"model {name}: expected from {least} to {most} {what}, got {number!r}")
+    options.pop("weights", None)  # a file, which says nothing of the size
+    with torch.device("meta"):
         network = BUILDERS[name](num_classes, in_channels=in_channels, **options)
-        empty = [key for key, value in network.named_parameters() if not value.numel()]
-    except DferError:
-        raise
-    except (TypeError, ValueError, RuntimeError, IndexError) as error:
-        raise DferError(f"model {name} cannot be built with {options}: {error}") from error
-    if empty:
-        raise DferError(f"model {name} with {options} and {in_channels} channels has empty layers: {listed(empty)}")
+    if (weights := sum(value.numel() for value in network.parameters())) > MOST_WEIGHTS:
+        raise DferError(f"model {name}: expected at most {MOST_WEIGHTS} weights, got {weights}; lower its widths")
     return network
 
 
@@ -89,6 +95,8 @@ def default_options(name: str) -> dict[str, Any]:
     {'width': 16, 'dropout': 0.2}
     """
     if name not in BUILDERS:
-        raise DferError(f"no model '{name}'{nearest(name, BUILDERS)}; there are {', '.join(list_models())}")
+        raise DferError(
+            f"no model '{shortened(name, 80)}'{nearest(name, BUILDERS)}; there are {', '.join(list_models())}"
+        )
     parameters = inspect.signature(BUILDERS[name]).parameters.values()
     return {each.name: each.default for each in parameters if each.name not in ("num_classes", "in_channels")}

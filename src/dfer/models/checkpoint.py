@@ -9,22 +9,33 @@ Nothing is unpickled: a file from a stranger can be wrong, but it cannot run.
 from __future__ import annotations
 
 import json
+import math
+import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+import torch
+from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from dfer.errors import DferError
+from dfer.documents import MEGABYTE, checked, parse_json, read_json
+from dfer.errors import DferError, listed, shortened
 from dfer.files import replacing
 from dfer.labels import EmotionSet
-from dfer.models.weights import fit_weights
+from dfer.models.weights import fit_weights, read_outlines, require_fit
 from dfer.version import __version__
+from dfer.video.preprocessing import Preprocessing
 
 FORMAT = "dfer.checkpoint/1"
+TOLERANCE = 0.02
+"""How far a probability may be from the card's: another processor, or weights of half precision, shift it by less."""
+SIDE = 32
+"""Pixels of the pattern that a network is asked about, at most: few, so that loading stays fast."""
+
+Temperature = Annotated[float, Field(ge=1e-3, le=1e3)]
 
 
 @dataclass(frozen=True)
@@ -39,8 +50,11 @@ class Card:
         data: what it was trained on.
         metrics: what it scored, and on what.
         recipe: the whole recipe.
-        calibration: {"temperature": t} where one was fitted: probabilities are softmax(logits / t).
+        calibration: {"temperature": t} where one was fitted: probabilities are softmax(logits / t);
+            "temperature_labels" suits labels better than votes.
         version: of dfer.
+        answer: probs of each emotion for a fixed pattern, see `answer_of`, by which the weights are known again; empty
+            in cards of earlier versions.
     """
 
     model: str
@@ -50,18 +64,22 @@ class Card:
     data: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
-    calibration: dict[str, float] = field(default_factory=dict)
-    version: str = __version__
+    calibration: dict[Literal["temperature", "temperature_labels"], Temperature] = field(default_factory=dict)
+    version: Annotated[str, Field(max_length=100)] = __version__
+    answer: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
+
+    __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # noqa: RUF012 (pydantic reads it; it is no field)
 
 
 def save_checkpoint(folder: str | Path, model: nn.Module, card: Card) -> None:
     """Write a checkpoint; a process killed meanwhile leaves the former one, or none, never a mixture of two.
 
     Raises:
-        DferError: the card names no known model, or the folder cannot be written.
+        DferError: the card names no known model or could not be read again, the network's answers are not finite, or
+            the folder cannot be written.
     """
     folder = Path(folder)
-    text = _to_json(card)
+    text = _to_json(card, model)
     state: dict[str, Tensor] = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     weights, card_file = folder / "model.safetensors", folder / "card.json"
     with replacing(card_file) as new_card, replacing(weights) as new_weights:  # the weights take their place first
@@ -80,19 +98,65 @@ def load_checkpoint(folder: str | Path) -> tuple[nn.Module, Card]:
         DferError: not a checkpoint, a damaged one, one of another version of the format, or weights that do not fit
             the network and the number of emotions that the card names.
     """
-    from dfer.models import create_model  # the door imports this module
+    from dfer.models import create_model, outline_model  # the door imports this module
 
-    card, path = _read_card(Path(folder)), Path(folder) / "model.safetensors"
+    folder = Path(folder)
+    card, path = _read_card(folder), folder / "model.safetensors"
+    source = f"{path} ({card.model} for {len(card.emotions)} emotions by its card)"
     try:
-        model = create_model(card.model, len(card.emotions), **card.options)
+        outline = outline_model(card.model, len(card.emotions), **card.options)
     except (DferError, TypeError) as error:  # TypeError: an option that repeats one of our own arguments
         raise DferError(f"{folder}: its card.json asks for what cannot be built: {error}") from error
+    require_fit(outline, read_outlines(path), source=source)  # before anything takes memory
+    model = create_model(card.model, len(card.emotions), **card.options)
     try:
         state = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise DferError(f"{path} is missing, damaged or not a safetensors file: {error}") from error
-    fit_weights(model, state, source=f"{path} ({card.model} for {len(card.emotions)} emotions by its card)")
-    return model.eval(), card
+        raise DferError(f"{path} is damaged or not a safetensors file: {shortened(str(error), 200)}") from error
+    fit_weights(model, state, source=source)
+    _require_answer(model.eval(), card, folder)
+    return model, card
+
+
+def answer_of(model: nn.Module, preprocessing: Preprocessing) -> tuple[float, ...]:
+    """The (K,) probs of a network, without temperature and mirror image, for a fixed pattern of waves.
+
+    Raises:
+        DferError: they are not finite, or the network takes no such clips.
+    """
+    side, length = min(preprocessing.size, SIDE), preprocessing.frames
+    waves = torch.arange(preprocessing.channels * length * side * side, dtype=torch.float64).mul(0.7).sin()
+    clip = waves.view(1, preprocessing.channels, length, side, side).add(1).div(2)
+    mean, std = (torch.tensor(values).view(1, -1, 1, 1, 1) for values in (preprocessing.mean, preprocessing.std))
+    training, weight = model.training, next(model.parameters())
+    try:
+        with torch.inference_mode():
+            logits = model.eval()(((clip - mean) / std).to(weight))
+    finally:
+        model.train(training)
+    probs: list[float] = torch.softmax(logits[0].double(), dim=0).tolist()
+    if not all(map(math.isfinite, probs)):
+        raise DferError("the network's answers are not finite; train it anew with a lower optim.lr or optim.clip_norm")
+    return tuple(round(value, 5) for value in probs)
+
+
+def _require_answer(model: nn.Module, card: Card, folder: Path) -> None:
+    """Refuse a network that answers NaN, or another thing than its card says."""
+    try:
+        found = answer_of(model, Preprocessing.from_card(card.preprocessing))
+    except (DferError, RuntimeError) as error:
+        raise DferError(f"{folder} cannot be used: {shortened(str(error), 300)}") from error
+    same = [abs(ours - told) <= TOLERANCE for ours, told in zip(found, card.answer, strict=False)]
+    if card.answer and not (all(same) and len(found) == len(card.answer)):
+        raise DferError(
+            f"{folder}: the weights are not those of its card.json, which says that a fixed pattern gets the probs "
+            f"{_few(card.answer)}; they give {_few(found)}; take both files from one source"
+        )
+
+
+def _few(probs: tuple[float, ...]) -> str:
+    shown = ", ".join(f"{value:.3f}" for value in probs[:8])
+    return f"({shown}{', ...' if len(probs) > 8 else ''})"
 
 
 def require_emotions(card: Card, emotions: EmotionSet) -> None:
@@ -108,33 +172,56 @@ def require_emotions(card: Card, emotions: EmotionSet) -> None:
         )
 
 
-def _to_json(card: Card) -> str:
+def _to_json(card: Card, model: nn.Module) -> str:
     from dfer.models import default_options
 
     options = default_options(card.model) | card.options  # so that a later default does not change this model
     options.pop("weights", None)  # what it started from; the weights it has now are in the file
+    answer = answer_of(model, Preprocessing.from_card(card.preprocessing))
     values = {each.name: getattr(card, each.name) for each in fields(card)} | {
         "options": options,
         "emotions": {"name": card.emotions.name, "emotions": list(card.emotions)},
+        "answer": answer,
     }
-    return json.dumps({"format": FORMAT} | values, indent=1, default=str) + "\n"
+    text = json.dumps({"format": FORMAT} | _plain(values), indent=1, allow_nan=False) + "\n"
+    _card_of(parse_json(text, "the card"), "the card")
+    return text
+
+
+def _plain(value: Any) -> Any:
+    """What JSON knows: a number that is not finite is null, and what has no form of its own is its text."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def _read_card(folder: Path) -> Card:
     path = folder / "card.json"
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise DferError(f"{folder} is not a checkpoint of dfer: expected card.json and model.safetensors in it")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DferError(f"{path} is damaged: {error}") from error
-    found = values.get("format") if isinstance(values, dict) else None
+    return _card_of(read_json(path, largest=MEGABYTE, finite=True), str(path))
+
+
+def _card_of(values: Any, source: str) -> Card:
+    found = values.pop("format", None) if isinstance(values, dict) else None
     if found != FORMAT:
-        raise DferError(f"{path}: expected the format {FORMAT}, got {found}; use the version of dfer that wrote it")
+        raise DferError(
+            f"{source}: expected the format {FORMAT}, got {shortened(str(found), 80)}; use the version of dfer that "
+            "wrote it"
+        )
+    card = checked(Card, values, source)
     try:
-        card = TypeAdapter(Card).validate_python(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise DferError(f"{path} is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        Preprocessing.from_card(card.preprocessing)
+    except DferError as error:
+        raise DferError(f"{source}: {error}") from error
+    lacking = [key for key in Preprocessing().to_dict() if key not in card.preprocessing and key != "mirror"]  # newer
+    if lacking:
+        raise DferError(
+            f"{source}: preprocessing: lacks {listed(lacking, 6)}; a network is shown what it was trained on"
+        )
     card.options.pop("weights", None)  # a path of the machine it was trained on
     return card

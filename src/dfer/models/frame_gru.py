@@ -6,12 +6,14 @@ The usual CNN + RNN of the field's baselines (ResNet18 + GRU) at a size that a C
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from dfer.errors import DferError
 from dfer.models.clips import require_clips
+from dfer.models.options import Share, Width
 
 
 class Residual2d(nn.Module):
@@ -50,12 +52,12 @@ class FrameGru(nn.Module):
     """
 
     def __init__(
-        self, num_classes: int, *, in_channels: int = 3, widths: Sequence[int] = (32, 64, 128, 192), depth: int = 1,
-        stem_stride: int = 1, hidden: int = 96, dropout: float = 0.3,
+        self, num_classes: int, *, in_channels: int = 3,
+        widths: Annotated[Sequence[Width], Field(min_length=1, max_length=12)] = (32, 64, 128, 192),
+        depth: Annotated[int, Field(ge=1, le=64)] = 1, stem_stride: Annotated[int, Field(ge=1, le=16)] = 1,
+        hidden: Annotated[int, Field(ge=0, le=4_096)] = 96, dropout: Share = 0.3,
     ) -> None:  # fmt: skip
         super().__init__()
-        if stem_stride < 1 or hidden < 0:
-            raise DferError(f"frame_gru expects stem_stride >= 1 and hidden >= 0, got {stem_stride} and {hidden}")
         self.in_channels = in_channels
         layers: list[nn.Module] = [
             nn.Conv2d(in_channels, widths[0], 3, stem_stride, 1, bias=False), nn.BatchNorm2d(widths[0]),

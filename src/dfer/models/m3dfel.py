@@ -13,12 +13,15 @@ References:
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from dfer.errors import DferError
 from dfer.models.clips import require_clips
+from dfer.models.options import Width
 from dfer.models.r3d18 import R3d, load_weights
 
 HEADS = 8
@@ -62,14 +65,11 @@ class M3dfel(nn.Module):
     """
 
     def __init__(
-        self, num_classes: int, *, in_channels: int = 3, bag: int = 4, instance_length: int = 4, width: int = 64,
+        self, num_classes: int, *, in_channels: int = 3, bag: Annotated[int, Field(ge=2, le=1_024)] = 4,
+        instance_length: Annotated[int, Field(ge=1, le=4_096)] = 4, width: Width = 64,
         weights: str | Path | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        if bag < 2 or instance_length < 1:
-            raise DferError(
-                f"m3dfel expects a bag of 2 instances or more, of 1 frame or more; got {bag} of {instance_length}"
-            )
         self.in_channels, self.bag, self.instance_length = in_channels, bag, instance_length
         self.backbone = R3d(0, in_channels=in_channels, width=width)
         if weights:

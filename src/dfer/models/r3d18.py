@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from dfer.models.clips import require_clips
+from dfer.models.options import Width
 from dfer.models.weights import fit_weights, read_weights
 
 logger = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ class R3d(nn.Module):
         return self.fc(hidden.mean(dim=(2, 3, 4)))  # type: ignore[no-any-return]
 
 
-def r3d18(num_classes: int, *, in_channels: int = 3, width: int = 64, weights: str | Path | None = None) -> R3d:
+def r3d18(num_classes: int, *, in_channels: int = 3, width: Width = 64, weights: str | Path | None = None) -> R3d:
     """R3D-18.
 
     Args:

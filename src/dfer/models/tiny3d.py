@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dfer.models.clips import require_clips
+from dfer.models.options import Share, Width
 
 
 def factorised(channels: int, width: int, stride: tuple[int, int]) -> nn.Sequential:
@@ -53,7 +54,7 @@ class Tiny3d(nn.Module):
         dropout: probability, before the linear layer.
     """
 
-    def __init__(self, num_classes: int, *, in_channels: int = 3, width: int = 16, dropout: float = 0.2) -> None:
+    def __init__(self, num_classes: int, *, in_channels: int = 3, width: Width = 16, dropout: Share = 0.2) -> None:
         super().__init__()
         self.in_channels = in_channels
         self.stem = nn.Sequential(

@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from dfer.errors import DferError, listed
+from dfer.errors import DferError, listed, shortened
+from dfer.files import require_file
+
+LARGEST_WEIGHTS = 8 * 2**30
+"""Bytes of a file of weights."""
+FLOATS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+"""How safetensors calls the numbers that weights may have; those of all others count as whole ones."""
+
+
+def read_outlines(path: Path) -> dict[str, Tensor]:
+    """The names, shapes and kinds of the tensors of a safetensors file, from its header: tensors without memory.
+
+    Raises:
+        DferError: no such file, or a damaged one.
+    """
+    require_file(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            return {
+                name: torch.empty(part.get_shape(), dtype=FLOATS.get(part.get_dtype(), torch.int64), device="meta")
+                for name, part in parts.items()
+            }
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise DferError(f"{path} is damaged or not a safetensors file: {shortened(str(error), 200)}") from error
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -22,6 +48,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         DferError: no such file, a damaged one, or one that holds more or other things than tensors.
     """
     try:
+        size = require_file(path)
+        if path.suffix != ".safetensors" and zipfile.is_zipfile(path):  # torch packs nothing: a bomb does
+            with zipfile.ZipFile(path) as packed:
+                size = max(size, sum(member.file_size for member in packed.infolist()))
+        if size > LARGEST_WEIGHTS:
+            raise ValueError(f"it holds {size / 2**30:.0f} GB, more than {LARGEST_WEIGHTS / 2**30:.0f}")
         safe = path.suffix == ".safetensors"
         state = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile file makes the readers raise nearly anything
@@ -37,18 +69,18 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def fit_weights(network: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:
-    """Copy `state` into `network`; every weight of the network must be there, in its shape, and nothing else.
+def require_fit(network: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:
+    """Refuse what is not the weights of a network: each of its tensors in its shape, and nothing else.
 
     Batch norm's counters of batches may be absent: nothing is computed from them, and converters drop them.
 
     Args:
-        network: changed in place.
-        state: tensors by name.
+        network: may be on the device "meta", without memory.
+        state: tensors by name, or their outlines.
         source: what they are, for the message.
 
     Raises:
-        DferError: lists the names that are missing, unknown, of another shape or kind of number, or not finite.
+        DferError: lists the names that are missing, unknown, of another shape or of another kind of number.
     """
     own = network.state_dict()
     faults = {
@@ -64,12 +96,29 @@ def fit_weights(network: nn.Module, state: Mapping[str, Tensor], *, source: str)
             for key, value in state.items()
             if key in own and value.is_floating_point() != own[key].is_floating_point()
         ],
-        # as float, which is what they become: a float64 may be too large for it
-        "not finite": [
-            key for key, value in state.items() if value.is_floating_point() and not torch.isfinite(value.float()).all()
+    }
+    _refuse(faults, source)
+
+
+def fit_weights(network: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:
+    """Copy `state` into `network`, which is changed in place; see `require_fit`.
+
+    Raises:
+        DferError: as `require_fit`; or weights that are not finite, or variances of batch norm below 0.
+    """
+    require_fit(network, state, source=source)
+    floats = {key: value.float() for key, value in state.items() if value.is_floating_point()}  # what they become
+    faults = {
+        "not finite": [key for key, value in floats.items() if not torch.isfinite(value).all()],
+        "a negative variance": [
+            key for key, value in floats.items() if key.endswith("running_var") and (value < 0).any()
         ],
     }
+    _refuse(faults, source)
+    network.load_state_dict(state, strict=False)
+
+
+def _refuse(faults: Mapping[str, list[str]], source: str) -> None:
     if any(faults.values()):
         found = "; ".join(f"{what}: {listed(keys)}" for what, keys in faults.items() if keys)
         raise DferError(f"{source}: the weights do not fit the network: {found}")
-    network.load_state_dict(state, strict=False)

@@ -6,34 +6,35 @@ A key that is not known is an error that names the nearest one.
 
 from __future__ import annotations
 
-import difflib
-import sys
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from dfer.augment import Augment, Midas
-from dfer.errors import DferError, listed, nearest
+from dfer.documents import DEEPEST, checked, parse_toml, read_toml
+from dfer.errors import DferError, listed, nearest, shortened
 from dfer.video.preprocessing import Preprocessing
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(ge=0, le=10)]
+"""A learning rate, or a weight decay."""
+Strength = Annotated[float, Field(ge=0, le=1_000)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+"""Of epochs, or of clips in a batch."""
+Option = bool | int | float | str | list[int | float]
+"""What a rule or a network may take; which it does, and in which range, it says itself."""
 StratumName = Literal["clear", "mixed", "ambiguous"]
 """A name of `dfer.labels.STRATA`; mypy and pydantic want them written out."""
 
 
 def _listed(value: Any) -> Any:
-    """A text with commas, as `--set` gives it, as a list."""
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+    """A text with commas, as `--set` gives it, or a list, as a tuple."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(","))
+    return tuple(value) if isinstance(value, list) else value
 
 
 class Section(BaseModel):
@@ -47,15 +48,15 @@ class Data(Section):
 
     subset: Literal["single", "all", "ambiguous"] = "single"
     """Train on the clips to which the source gives one label, all that have a target, or those without a label."""
-    min_votes: Annotated[int, Field(ge=0)] = 0
+    min_votes: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
     """Train on clips whose most voted emotion has at least so many votes."""
     stratum: Annotated[tuple[StratumName, ...], BeforeValidator(_listed)] = ()
     """Train on clips of these strata of agreement, one or several; empty: of all."""
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """The share of the training part that is cut off for validation, by group where groups are known."""
-    load_size: Annotated[int, Field(ge=0)] = 0
+    load_size: Annotated[int, Field(ge=0, le=4_096)] = 0
     """The size at which training clips are read before they are cropped to `input.size`; 0 is `input.size`."""
-    workers: Annotated[int, Field(ge=0)] = 0
+    workers: Annotated[int, Field(ge=0, le=1_024)] = 0
     """Processes that read clips; 0 reads in the training process."""
 
 
@@ -63,6 +64,7 @@ class Labels(Section):
     """`[labels]`: from votes to targets; further keys are the rule's own, see `dfer.labels.rules`."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, Option] = Field(init=False)
 
     rule: str = "frequency"
     """A rule of `dfer.labels.soft_labels`, or "hard": a one-hot row of the source's own label."""
@@ -83,6 +85,7 @@ class ModelSection(Section):
     """`[model]`: further keys are the model's own, see `dfer.models.create_model`."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, Option] = Field(init=False)
 
     name: str = "tiny3d"
 
@@ -96,9 +99,9 @@ class Loss(Section):
     """`[loss]`: see `dfer.training.losses`."""
 
     name: Literal["cross_entropy", "kl", "js", "focal", "logit_adjusted", "dirichlet_multinomial"] = "cross_entropy"
-    gamma: NotNegative = 2.0
+    gamma: Strength = 2.0
     """Of the focal loss; 0 is cross-entropy."""
-    tau: NotNegative = 1.0
+    tau: Strength = 1.0
     """Of logit_adjusted; 0 is cross-entropy."""
     class_weights: Literal["none", "balanced"] = "none"
     """"balanced": the terms of each emotion weigh as much as any other's, by its share of the training targets; for
@@ -112,24 +115,24 @@ class Optim(Section):
     """`[optim]`: optimiser and schedule (linear warm-up, then a cosine down to `min_lr`, stepped every batch)."""
 
     name: Literal["adamw", "sgd"] = "adamw"
-    lr: Positive = 5e-4
-    min_lr: NotNegative = 5e-6
-    weight_decay: NotNegative = 0.05
+    lr: Annotated[float, Field(gt=0, le=10)] = 5e-4
+    min_lr: Rate = 5e-6
+    weight_decay: Rate = 0.05
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Of SGD."""
     epochs: Count = 20
-    warmup_epochs: NotNegative = 1
-    unmixed_epochs: Annotated[int, Field(ge=0)] = 0
+    warmup_epochs: Annotated[float, Field(ge=0, le=1_000_000)] = 1
+    unmixed_epochs: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """The last epochs, in which MIDAS mixes nothing."""
     batch: Count = 32
     """Clips a step, over all processes together."""
-    clip_norm: NotNegative = 0.0
+    clip_norm: Annotated[float, Field(ge=0, le=1e9)] = 0.0
     """The greatest norm of the gradient; 0 does not clip."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay of an exponential moving average of the weights, which is then what is judged; 0 keeps none."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """"auto": bf16 on hardware that computes in it, where the network's gradients in it are proved; else fp32."""
-    threads: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    threads: Annotated[int, Field(ge=1, le=4_096)] | Literal["auto"] = "auto"
     """Of a run on a CPU. "auto": OMP_NUM_THREADS, or else as many as other programs leave cores idle, looked at before
     each epoch. A run that shall be the same to the last bit needs a number."""
 
@@ -147,7 +150,7 @@ def _off_is_none(value: Any) -> Any:
 class Recipe(Section):
     """A whole recipe."""
 
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     selection: Literal["last", "val_war", "val_uar", "val_kl"] = "last"
     """Which epoch's weights are kept: the last, or the best on the validation part (never on the test part)."""
     data: Data = Data()
@@ -246,14 +249,11 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         DferError: no such file, no TOML, an unknown key (the nearest is named), a value out of range.
     """
     path = shipped_recipes().get(str(path), path)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
+    if not os.path.exists(path):  # noqa: PTH110 (Path.exists raises for a name that is too long)
         shipped = shipped_recipes()
         hint = f"{nearest(path.stem, shipped)}; dfer comes with {listed(shipped, 12)}"
-        raise DferError(f"cannot read the recipe {path}: {error.strerror}{hint}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DferError(f"{path} is not TOML: {error}") from error
+        raise DferError(f"cannot read the recipe {shortened(str(path))}: there is no such file{hint}")
+    values = read_toml(path)
     for override in overrides:
         _override(values, override)
     return recipe_from(values, str(path))
@@ -261,42 +261,20 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 
 def recipe_from(values: dict[str, Any], where: str = "the recipe") -> Recipe:
     """Validate a recipe given as nested dictionaries; see `load_recipe` for the errors."""
-    try:
-        return Recipe.model_validate(values)
-    except ValidationError as error:
-        raise DferError(f"{where}: " + "; ".join(_explain(problem) for problem in error.errors())) from error
+    return checked(Recipe, values, where)
 
 
 def _override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
-    if not equals or not key.strip():
-        raise DferError(f"expected --set key=value, such as --set optim.lr=1e-4, got {override!r}")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
     *tables, last = key.strip().split(".")
+    if not equals or not last or len(tables) > DEEPEST:
+        raise DferError(f"expected --set key=value, such as --set optim.lr=1e-4, got {shortened(repr(override))}")
     for name in tables:
         values = values.setdefault(name, {})
         if not isinstance(values, dict):
-            raise DferError(f"--set {override}: {name} is not a table of the recipe")
-    values[last] = value
-
-
-def _explain(problem: Any) -> str:
-    """One of pydantic's errors in one sentence."""
-    key = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] not in ("extra_forbidden", "unexpected_keyword_argument"):
-        told: str = problem["msg"].removeprefix("Value error, ")
-        return f"{key}: {told}, got {problem['input']!r}" if key else told  # of the whole recipe: not all of it again
-    known = _keys_of_table(problem["loc"][:-1])
-    close = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
-    return f"unknown key {key}; {hint}"
-
-
-def _keys_of_table(location: tuple[Any, ...]) -> list[str]:
-    defaults = Recipe(midas=Midas()).model_dump()
-    for part in location:
-        defaults = defaults[part]
-    return list(defaults)
+            raise DferError(f"--set {shortened(override)}: {shortened(name)} is not a table of the recipe")
+    try:
+        parsed = parse_toml(f"value = {text}", "--set")
+    except DferError:  # a bare word, or a number that the recipe's check refuses
+        parsed = {}
+    values[last] = parsed["value"] if parsed.keys() == {"value"} else text.strip()

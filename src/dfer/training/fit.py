@@ -26,7 +26,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from dfer.datasets import Manifest
-from dfer.errors import DferError, listed
+from dfer.errors import DferError, listed, shortened
 from dfer.models import Card, create_model, mixed_inside, save_checkpoint
 from dfer.training.balance import class_weights, clip_shares
 from dfer.training.clips import Batch, Chosen, ClipDataset, Rows, batches, choose_clips, jittered_sampler
@@ -38,8 +38,8 @@ from dfer.training.optim import learning_rate, make_optimizer, moving_average
 from dfer.training.precision import Precision, autocast
 from dfer.training.predict import to_network, validation_scores
 from dfer.training.randomness import Purpose, stream
-from dfer.training.record import Record
-from dfer.training.state import load_state, save_state
+from dfer.training.record import Record, Summary
+from dfer.training.state import Place, load_state, save_state
 from dfer.training.threads import Threads, threads_kept
 from dfer.version import __version__
 
@@ -123,10 +123,7 @@ class _Run:
         self.threads = Threads(recipe.optim.threads)
         self.precision: Precision = "fp32"
         self.batches_per_epoch = max(1, len(self.chosen.train) // recipe.optim.batch)
-        self.place: dict[str, Any] = {
-            "step": 0, "loss": 0.0, "clips": 0, "seconds": 0.0, "best": None, "best_epoch": 0, "row": {},
-            "data": self.chosen.fingerprint(manifest.table["id"]),
-        }  # fmt: skip
+        self.place = Place(self.chosen.fingerprint(manifest.table["id"]))
 
     def _require_selection(self) -> None:
         """Refuse, before an epoch is trained, to choose by a score that the validation part cannot give."""
@@ -166,11 +163,12 @@ class _Run:
         if resume:
             self.record.require_recipe(self.recipe)
             if self.record.finished:
+                self._require_same(self.record.summary().data)
                 logger.info("%s is finished", self.folder)
                 return False
             if self.record.state.exists():
                 self._pick_up()
-            self.record.forget_after(self.place["step"])
+            self.record.forget_after(self.place.epoch(self.batches_per_epoch))
         else:
             self.record.require_unused()
         self.accelerator.wait_for_everyone()  # all have compared recipes before one writes
@@ -179,11 +177,24 @@ class _Run:
 
     def _pick_up(self) -> None:
         place = load_state(self.record.state, optimizer=self.optimizer, modules=self._modules())
-        if place["data"] != self.place["data"]:
+        self._require_same(place.data)
+        steps, closed = self.batches_per_epoch, place.epoch(self.batches_per_epoch)
+        total, batch = steps * self.recipe.optim.epochs, min(self.recipe.optim.batch, len(self.chosen.train))
+        sound = place.step <= total and place.clips == (place.step - closed * steps) * batch
+        if not sound or place.best_epoch > closed or place.row.get("epoch", 0) != closed:
+            raise DferError(
+                f"cannot resume from {self.record.state}: expected a place within {total} steps of {batch} clips, got "
+                f"step {shortened(str(place.step), 30)} with {shortened(str(place.clips), 30)} clips of its epoch and "
+                f"the best epoch {shortened(str(place.best_epoch), 30)}; start again in another folder"
+            )
+        self.place = place
+
+    def _require_same(self, data: str) -> None:
+        """Refuse to go on with what was begun on other clips."""
+        if data != self.place.data:
             raise DferError(
                 f"{self.folder} was begun on other clips or targets than this manifest gives; use another folder"
             )
-        self.place = place
 
     def _modules(self) -> dict[str, nn.Module]:
         return {"model": self.network} | ({"average": self.average} if self.average else {})
@@ -191,17 +202,17 @@ class _Run:
     def _finish(self, row: dict[str, Any]) -> None:
         if self.recipe.selection == "last":
             self._keep_model(row)
-        summary = {
-            "fold": self.fold, "clips": len(self.chosen.train), "validation": len(self.chosen.validation),
-            "estimated": self.estimated,
-            "left_out": {**self.manifest.left_out, **self.chosen.left_out}, "epochs": self.recipe.optim.epochs,
-            "kept_epoch": self.place["best_epoch"] or self.recipe.optim.epochs,
-            "seconds": round(self.place["seconds"], 1), "parameters": self.parameters, "model": self.recipe.model.name,
-            "emotions": list(self.manifest.emotions), "data": self.place["data"],
-            "prior": self.chosen.prior.round(6).tolist(),
-            "precision": self.precision, "processes": self.accelerator.num_processes,
-            "device": str(self.accelerator.device), "version": __version__,
-        }  # fmt: skip
+        summary = Summary(
+            fold=self.fold, clips=len(self.chosen.train), validation=len(self.chosen.validation),
+            estimated=self.estimated,
+            left_out={**self.manifest.left_out, **self.chosen.left_out}, epochs=self.recipe.optim.epochs,
+            kept_epoch=self.place.best_epoch or self.recipe.optim.epochs,
+            seconds=round(self.place.seconds, 1), parameters=self.parameters, model=self.recipe.model.name,
+            emotions=tuple(self.manifest.emotions), data=self.place.data,
+            prior=tuple(self.chosen.prior.round(6).tolist()),
+            precision=self.precision, processes=self.accelerator.num_processes,
+            device=str(self.accelerator.device), version=__version__,
+        )  # fmt: skip
         self.record.finish(summary)
 
     def _keep_model(self, row: dict[str, Any]) -> None:
@@ -228,14 +239,13 @@ class _Run:
     def train(self, progress: Progress | None) -> None:
         """From where the run stands to its end."""
         self.precision = self._proved_precision()
-        row = self.place["row"]
-        for epoch in range(self.place["step"] // self.batches_per_epoch, self.recipe.optim.epochs):
+        row: dict[str, Any] = self.place.row
+        for epoch in range(self.place.epoch(self.batches_per_epoch), self.recipe.optim.epochs):
             threads = self.threads.choose()
             self._train_epoch(epoch, progress)
             self._require_finite_weights()
             row = self._epoch_row(epoch) | {"threads": threads}
-            self.record.log(row)
-            self.place |= {"loss": 0.0, "clips": 0, "row": row}
+            self.place.loss, self.place.clips, self.place.row = 0.0, 0, self.record.log(row)
             if self._is_best(row):
                 self._keep_model(row)
             self._save_state()
@@ -245,18 +255,18 @@ class _Run:
 
     def _train_epoch(self, epoch: int, progress: Progress | None) -> None:
         total = self.batches_per_epoch * self.recipe.optim.epochs
-        rows = self._order(epoch)[self.place["step"] - epoch * self.batches_per_epoch :]
+        rows = self._order(epoch)[self.place.step - epoch * self.batches_per_epoch :]
         saved = begin = time.monotonic()
         for batch in self._read(rows, epoch):
-            loss = self._step(batch, self.place["step"])
+            loss = self._step(batch, self.place.step)
             size = len(batch.rows) * self.accelerator.num_processes
             now = time.monotonic()
-            self.place["step"] += 1
-            self.place["loss"] += loss * size
-            self.place["clips"] += size
-            self.place["seconds"] += now - begin
+            self.place.step += 1
+            self.place.loss += loss * size
+            self.place.clips += size
+            self.place.seconds += now - begin
             if progress:
-                progress.step(self.place["step"], total, loss, size / (now - begin))
+                progress.step(self.place.step, total, loss, size / (now - begin))
             begin = now
             if now - saved > CHECKPOINT_SECONDS:
                 self._save_state()
@@ -328,7 +338,7 @@ class _Run:
         """A step can ruin the weights after a loss that was still finite; no such network is kept."""
         if not all(weight.isfinite().all() for weight in self.network.parameters()):
             raise DferError(
-                f"the weights are not finite after step {self.place['step']}, in {self.precision}; {self._advice()}"
+                f"the weights are not finite after step {self.place.step}, in {self.precision}; {self._advice()}"
             )
 
     def _advice(self) -> str:
@@ -343,8 +353,9 @@ class _Run:
 
     def _epoch_row(self, epoch: int) -> dict[str, Any]:
         row = {
-            "epoch": epoch + 1, "step": self.place["step"], "train_loss": self.place["loss"] / self.place["clips"],
-            "lr": self.optimizer.param_groups[0]["lr"], "seconds": round(self.place["seconds"], 1),
+            "epoch": epoch + 1, "step": self.place.step, "train_loss": self.place.loss / self.place.clips,
+            "lr": learning_rate(self.recipe.optim, self.place.step - 1, self.batches_per_epoch),
+            "seconds": round(self.place.seconds, 1),
         }  # fmt: skip
         validation = self.chosen.validation
         if len(validation):
@@ -356,9 +367,9 @@ class _Run:
         if wanted == "last":
             return False
         score = -row[wanted] if wanted == "val_kl" else row[wanted]
-        if self.place["best"] is not None and score <= self.place["best"]:
+        if self.place.best is not None and score <= self.place.best:
             return False
-        self.place |= {"best": score, "best_epoch": row["epoch"]}
+        self.place.best, self.place.best_epoch = score, row["epoch"]
         return True
 
     def _save_state(self) -> None:

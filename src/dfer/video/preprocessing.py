@@ -7,19 +7,24 @@ model is never shown frames of another kind than it was trained on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from pydantic import TypeAdapter, ValidationError
 
-from dfer.errors import DferError, listed, nearest
+from dfer.documents import checked
+from dfer.errors import DferError
 from dfer.video.frames import Clip
 from dfer.video.sampling import SHORT_RULES
 
 Frames = npt.NDArray[np.uint8]
+MOST_FRAMES = LARGEST_SIZE = 4_096
+MOST_PIXELS = 2**24
+"""Of all frames of a clip together, such as 64 frames of 512 x 512: 200 MB of memory for the input alone."""
+LARGEST_MEAN = LARGEST_STD = 1_000.0
+SMALLEST_STD = 1e-6
 
 
 @dataclass(frozen=True)
@@ -45,20 +50,30 @@ class Preprocessing:
     std: tuple[float, ...] = (1.0,)
     mirror: bool = False
 
+    __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # noqa: RUF012 (pydantic reads it; it is no field)
+
     def __post_init__(self) -> None:
         for name in ("mean", "std"):  # a card in JSON has lists
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.short not in SHORT_RULES:
             raise DferError(f"expected short to be one of {', '.join(SHORT_RULES)}, got {self.short!r}")
-        if self.frames < 1 or self.size < 8:
-            raise DferError(f"expected at least 1 frame of 8 pixels, got {self.frames} of {self.size}")
+        if not 1 <= self.frames <= MOST_FRAMES or not 8 <= self.size <= LARGEST_SIZE:
+            raise DferError(
+                f"expected at least 1 frame of 8 pixels, got {self.frames} of {self.size}, and at most {MOST_FRAMES} "
+                f"frames of {LARGEST_SIZE} pixels"
+            )
+        if self.frames * self.size**2 > MOST_PIXELS:
+            raise DferError(
+                f"expected at most {MOST_PIXELS} pixels in the frames of a clip, got {self.frames} frames of "
+                f"{self.size} x {self.size}; lower frames or size"
+            )
         for name in ("mean", "std"):
             if len(getattr(self, name)) not in (1, self.channels):
                 raise DferError(f"expected 1 or {self.channels} values in {name}, got {getattr(self, name)}")
-        if not all(0 < value < np.inf for value in self.std):
-            raise DferError(f"expected std > 0, got {self.std}")
-        if not np.isfinite(self.mean).all():
-            raise DferError(f"expected a mean of finite numbers, got {self.mean}")
+        if not all(SMALLEST_STD <= value <= LARGEST_STD for value in self.std):
+            raise DferError(f"expected std > 0, from {SMALLEST_STD:g} to {LARGEST_STD:g}, got {self.std}")
+        if not all(abs(value) <= LARGEST_MEAN for value in self.mean):  # False for NaN, too
+            raise DferError(f"expected a mean of finite numbers of at most {LARGEST_MEAN:g}, got {self.mean}")
 
     @property
     def channels(self) -> int:
@@ -76,20 +91,7 @@ class Preprocessing:
         Raises:
             DferError: an unknown key, the nearest is named; or a value that cannot be.
         """
-        known = [each.name for each in fields(cls)]
-        for key in values:
-            if key not in known:
-                raise DferError(
-                    f"unknown key '{key}'{nearest(str(key), known)} in the preprocessing of the model's card.json; "
-                    f"known: {listed(known, 12)}"
-                )
-        try:
-            return TypeAdapter(cls).validate_python(dict(values))
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(["preprocessing", *map(str, first["loc"])])
-            reason = first["msg"].removeprefix("Value error, ")
-            raise DferError(f"the model's card.json: {place}: {reason}, got {first['input']!r}") from error
+        return checked(cls, dict(values), "preprocessing of the model's card.json")
 
     def read(self, clip: Clip, indices: npt.NDArray[np.int64], *, size: int | None = None) -> Frames:
         """The frames at `indices` as (T, size, size, C) uint8; `size` None is the network's own."""
