@@ -10,7 +10,7 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from dfer.datasets import Manifest, read_source
 from dfer.errors import DferError
 from dfer.labels import EmotionSet, soft_labels
 from dfer.metrics import Predictions
-from tests.datasets.sources.trees import write_annotation
+from tests.datasets.sources.trees import write_dfew
 from tests.inference.toy import toy_person, toy_timeline
 from tests.metrics.toy import toy_predictions
 from tests.video.films import noise, write_video
@@ -162,7 +162,9 @@ def read_ferplus(folder: Path, _: Path) -> None:
 
 
 def dfew_seed(folder: Path) -> list[Path]:
-    return [write_annotation(folder)]
+    write_dfew(folder)
+    lists = sorted((folder / "EmoLabel_DataSplit").rglob("*.csv"))
+    return [folder / "Annotation" / "annotation.xlsx", lists[0]]
 
 
 def read_dfew(folder: Path, _: Path) -> None:
@@ -287,8 +289,8 @@ def checkpoint_seed(folder: Path) -> list[Path]:
     from dfer.video import Preprocessing
 
     torch.manual_seed(0)
-    card = Card("frame_gru", {"width": 8}, THREE, asdict(Preprocessing(frames=2, size=16)))
-    save_checkpoint(folder / "model", create_model("frame_gru", 3, width=8), card)
+    card = Card("frame_gru", {"widths": [4, 8]}, THREE, asdict(Preprocessing(frames=2, size=16)))
+    save_checkpoint(folder / "model", create_model("frame_gru", 3, widths=(4, 8)), card)
     return [folder / "model" / "card.json", folder / "model" / "card.json", folder / "model" / "model.safetensors"]
 
 
@@ -426,14 +428,11 @@ def state_seed(folder: Path) -> list[Path]:
     from dfer.training.state import Place, save_state
 
     torch.manual_seed(0)
-    network = create_model("frame_gru", 3, width=8)
+    network = create_model("frame_gru", 3, widths=(4, 8))
     optimizer = torch.optim.AdamW(network.parameters())
-    place = Place(**{name: value for name, value in PLACE.items() if name in Place.__dataclass_fields__})
+    place = Place(data="abc", step=3, loss=1.5, clips=12, seconds=2.0)
     save_state(folder / "s.safetensors", place, optimizer=optimizer, modules={"model": network})
     return [folder / "s.safetensors"]
-
-
-PLACE: Mapping[str, Any] = {"step": 3, "sample": 12, "loss": 1.5, "best": None, "seconds": 2.0}
 
 
 def read_state(_: Path, file: Path) -> None:
@@ -442,7 +441,7 @@ def read_state(_: Path, file: Path) -> None:
     from dfer.models import create_model
     from dfer.training.state import load_state
 
-    network = create_model("frame_gru", 3, width=8)
+    network = create_model("frame_gru", 3, widths=(4, 8))
     load_state(file, optimizer=torch.optim.AdamW(network.parameters()), modules={"model": network})
     check(all(torch.isfinite(value).all() for value in network.state_dict().values()), "weights that are not finite")
 

@@ -279,14 +279,14 @@ def test_an_image_may_be_a_member_of_an_archive(tmp_path: Path, method: int) -> 
             archive.write(path, f"dir/{path.name}")
     for index, name in enumerate(("1.png", "2.png")):
         assert np.array_equal(everything(tmp_path / "Faces.ZIP/dir" / name, "image"), written[[index]])
-    with pytest.raises(DferError, match=r"3\.png: cannot be read: .*no item named 'dir/3\.png'"):
+    with pytest.raises(DferError, match=r"3\.png cannot be read: it is not in the archive"):
         everything(tmp_path / "Faces.ZIP/dir/3.png", "image")
 
 
 def test_an_archive_or_a_member_that_is_damaged_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "faces.zip"
     path.write_bytes(b"PK\x03\x04 no archive")
-    with pytest.raises(DferError, match=r"1\.png: cannot be read: File is not a zip file"):
+    with pytest.raises(DferError, match=r"faces\.zip cannot be read as a zip archive: File is not a zip file"):
         everything(path / "1.png", "image")
     path = tmp_path / "members.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -294,7 +294,7 @@ def test_an_archive_or_a_member_that_is_damaged_is_refused_by_name(tmp_path: Pat
     data = bytearray(path.read_bytes())
     data[35 : 35 + 20] = b"\xff" * 20
     path.write_bytes(data)
-    with pytest.raises(DferError, match=r"members\.zip.1\.png: cannot be read"):
+    with pytest.raises(DferError, match=r"members\.zip.1\.png cannot be read"):
         everything(path / "1.png", "image")
 
 

@@ -38,7 +38,7 @@ def is_animated(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         head = file.read(HEAD)
-    return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20] & MOVES)
+    return len(head) == HEAD and head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20] & MOVES)
 
 
 def animated(path: Path) -> Iterator[Painted]:

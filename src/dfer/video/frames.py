@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-import zlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -18,9 +17,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from dfer.archives import open_archive, read_member
 from dfer.arrays import open_array
 from dfer.errors import DferError
-from dfer.files import read_bytes, require_file
+from dfer.files import read_bytes
 from dfer.video.decoding import Film
 from dfer.video.limits import LARGEST_FILE, require_decodable
 from dfer.video.listing import find_list, times_by_number
@@ -143,16 +143,11 @@ def read_image(path: Path) -> Frames:
 
 def _bytes(path: Path) -> bytes:
     archive = next((parent for parent in path.parents if parent.suffix.lower() == ".zip"), None)
-    try:
-        if archive is None:
-            data = read_bytes(path, LARGEST_FILE)
-        else:
-            require_file(archive)
-            # Keyed by process: a forked worker must not share its parent's file position.
-            data = _open_zip(archive, os.getpid()).read(path.relative_to(archive).as_posix())
-    except (OSError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise DferError(f"{path}: cannot be read: {reason}") from error
+    if archive is None:
+        data = read_bytes(path, LARGEST_FILE)
+    else:
+        # Keyed by process: a forked worker must not share its parent's file position.
+        data = read_member(_open_zip(archive, os.getpid()), path.relative_to(archive).as_posix(), largest=LARGEST_FILE)
     if not data:
         raise DferError(f"{path}: the file is empty")
     return data
@@ -160,7 +155,7 @@ def _bytes(path: Path) -> bytes:
 
 @lru_cache(maxsize=8)
 def _open_zip(path: Path, _process: int) -> zipfile.ZipFile:
-    return zipfile.ZipFile(path)
+    return open_archive(path)
 
 
 class ArrayClip:

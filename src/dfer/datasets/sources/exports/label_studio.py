@@ -84,7 +84,10 @@ def _annotations(tasks: Sequence[Any], place: str) -> Iterator[tuple[Any, str, s
     for number, task in enumerate(tasks, 1):
         if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
             raise DferError(f"{place}: task {number} has no data; export it anew as JSON")
-        for annotation in task.get("annotations") or task.get("completions") or []:
+        given = task.get("annotations") or task.get("completions") or []
+        if not isinstance(given, list) or not all(_is_annotation(each) for each in given):
+            raise DferError(f"{place}: task {number} has annotations that are none; export it anew as JSON")
+        for annotation in given:
             reviews = annotation.get("reviews") or []
             rejected = bool(reviews) and reviews[-1].get("accepted") is False
             status = "skipped" if annotation.get("was_cancelled") else "rejected" if rejected else ""
@@ -92,6 +95,16 @@ def _annotations(tasks: Sequence[Any], place: str) -> Iterator[tuple[Any, str, s
             for result in annotation.get("result") or []:
                 answers.setdefault(str(result.get("from_name", "")), []).extend(_chosen(result.get("value") or {}))
             yield task, _rater(annotation), status, answers
+
+
+def _is_annotation(given: Any) -> bool:
+    """Whether it has the parts of an annotation that are read, each of the kind that it is read as."""
+    if not isinstance(given, dict):
+        return False
+    parts = {name: given.get(name) or [] for name in ("reviews", "result")}
+    return all(
+        isinstance(part, list) and all(isinstance(each, dict) for each in part) for part in parts.values()
+    ) and all(isinstance(result.get("value") or {}, dict) for result in parts["result"])
 
 
 def _chosen(value: Mapping[str, Any]) -> list[str]:
