@@ -50,7 +50,7 @@ def frames_of(clips: torch.Tensor) -> list[list[int]]:
 
 def test_a_sample_is_the_clip_its_target_its_name_and_its_votes(eight: Manifest) -> None:
     test = ClipDataset(eight, SMALL, fold=2, part="test")
-    assert len(test) == 2 and test.rows.tolist() == [6, 7]
+    assert len(test) == 2 and test.rows.tolist() == [6, 7] and test.labels.tolist() == [0, -1]
     clip, target, name, votes = test[0]
     assert clip.shape == (3, 4, 16, 16) and clip.dtype == torch.float32 and clip.is_contiguous()
     # 40 frames in four parts of ten: their middles are 5, 15, 25 and 35

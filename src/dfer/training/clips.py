@@ -83,7 +83,10 @@ class ClipDataset(Dataset[Sample]):
 
     Attributes:
         rows: (n,) which rows of the manifest these are.
-        targets: (n, K) float64, all targets.
+        ids: their n names.
+        targets: (n, K) float64, their targets.
+        votes: (n, K) float64, their counts; NaN where nobody voted.
+        labels: (n,) int64, positions of their single labels in the manifest's emotions; -1 where there is none.
         left_out: reason -> how many clips of the training part were left out.
 
     Raises:
@@ -126,7 +129,7 @@ class ClipDataset(Dataset[Sample]):
         else:
             self.rows, targets = _as_they_are(manifest, fold, part, rule, options)
         table = manifest.table.iloc[self.rows]
-        self.emotions, self.targets, self.votes = manifest.emotions, targets[self.rows], manifest.votes[self.rows]
+        self.targets, self.votes, self.labels = (each[self.rows] for each in (targets, manifest.votes, manifest.labels))
         self.ids, self.kinds = table["id"].tolist(), table["kind"].tolist()
         self.paths = [manifest.resolve(path) for path in table["path"]]
         self.preprocessing = preprocessing or Preprocessing()
