@@ -13,7 +13,7 @@ import pytest
 from dfer import Manifest, load_checkpoint
 from dfer.labels import DFEW, FERPLUS, EmotionSet
 from dfer.training import fit, load_recipe
-from dfer.training.clips import choose_clips
+from dfer.training.choosing import choose_clips
 from dfer.training.config import shipped_recipes
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,42 @@ LONGEST = 40
 """Lines of an example."""
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+FRAMEWORKS = {"train_with_lightning": "lightning", "train_with_transformers": "transformers"}
+"""Example -> the package that it needs."""
+TOLD = """
+import sys, dfer
+set_epoch = dfer.ClipDataset.set_epoch
+dfer.ClipDataset.set_epoch = lambda clips, epoch: (print("epoch", epoch), set_epoch(clips, epoch))
+exec(compile(open(sys.argv[1], encoding="utf-8").read(), sys.argv[1], "exec"))
+"""
+"""An example as it stands, with a data set that says which epochs it was told of."""
+
+
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *command], cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    "example", [each for each in EXAMPLES if each.stem not in FRAMEWORKS], ids=lambda path: path.stem
+)
 def test_an_example_runs_in_an_empty_folder_and_prints_a_result(example: Path, tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, str(example)], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = run(tmp_path, str(example))
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() and not done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "result"), [("train_with_lightning", "test_loss"), ("train_with_transformers", "WAR")]
+)
+def test_a_framework_trains_reads_other_frames_each_epoch_and_prints_a_result(
+    name: str, result: str, tmp_path: Path
+) -> None:
+    if find_spec(FRAMEWORKS[name]) is None:
+        pytest.skip(f"{FRAMEWORKS[name]} is not installed")
+    done = run(tmp_path, "-c", TOLD, str(EXAMPLES[0].parent / f"{name}.py"))
+    assert done.returncode == 0, done.stderr  # these packages say more there, on their own account
+    lines = done.stdout.splitlines()
+    assert lines.index("epoch 0") < lines.index("epoch 1") and result in "".join(lines[lines.index("epoch 1") :])
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
@@ -38,4 +70,5 @@ def test_the_clips_beside_the_examples_are_read_as_people_read_them(tmp_path: Pa
 
 
 def test_there_are_examples() -> None:
-    assert {"midas_in_your_loop", "votes_to_soft_labels", "read_a_video"} <= {path.stem for path in EXAMPLES}
+    named = {"midas_in_your_loop", "votes_to_soft_labels", "read_a_video", "train_in_plain_pytorch", *FRAMEWORKS}
+    assert named <= {path.stem for path in EXAMPLES}

@@ -25,7 +25,7 @@ from dfer.metrics import apply_temperature, fit_temperature
 from dfer.metrics.functional import EPSILON
 from dfer.metrics.protocol import measure
 from dfer.models import Card, load_checkpoint, save_checkpoint
-from dfer.training.clips import choose_clips
+from dfer.training.choosing import choose_clips
 from dfer.training.config import load_recipe
 from dfer.training.predict import predict_rows
 

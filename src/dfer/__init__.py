@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from dfer.labels import EmotionSet, hard_labels, soft_labels
     from dfer.metrics import Predictions
     from dfer.models import create_model, list_models, load_checkpoint
+    from dfer.training.clips import ClipDataset
+    from dfer.training.targets import make_targets
+    from dfer.video import Preprocessing
 
 _HOMES = {
     "Augment": "dfer.augment", "Midas": "dfer.augment", "Mixed": "dfer.augment", "midas": "dfer.augment",
@@ -33,11 +36,13 @@ _HOMES = {
     "Predictor": "dfer.inference", "Timeline": "dfer.inference",
     "EmotionSet": "dfer.labels", "hard_labels": "dfer.labels", "soft_labels": "dfer.labels",
     "create_model": "dfer.models", "list_models": "dfer.models", "load_checkpoint": "dfer.models",
+    "ClipDataset": "dfer.training.clips", "make_targets": "dfer.training.targets", "Preprocessing": "dfer.video",
 }  # fmt: skip
 
 __all__ = [
-    "Augment", "DferError", "EmotionSet", "Manifest", "Midas", "Mixed", "Predictions", "Predictor", "Timeline",
-    "__version__", "create_model", "hard_labels", "list_models", "load_checkpoint", "midas", "soft_labels",
+    "Augment", "ClipDataset", "DferError", "EmotionSet", "Manifest", "Midas", "Mixed", "Predictions", "Predictor",
+    "Preprocessing", "Timeline", "__version__", "create_model", "hard_labels", "list_models", "load_checkpoint",
+    "make_targets", "midas", "soft_labels",
 ]  # fmt: skip
 
 

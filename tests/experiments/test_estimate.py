@@ -23,7 +23,7 @@ from dfer.experiments import evaluate_runs, train_folds
 from dfer.experiments.estimate import Estimation, estimate_labels
 from dfer.metrics import calibration, fit_temperature
 from dfer.training import Recipe, load_recipe
-from dfer.training.clips import choose_clips
+from dfer.training.choosing import choose_clips
 from tests.training.toy import EMOTIONS, toy_manifest, toy_recipe
 
 loop = importlib.import_module("dfer.training.fit")

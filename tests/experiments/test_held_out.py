@@ -16,7 +16,7 @@ from dfer import DferError, Manifest, Predictions
 from dfer.comparison import adjust
 from dfer.experiments import evaluate_runs, train_folds
 from dfer.metrics import calibration
-from dfer.training.clips import choose_clips
+from dfer.training.choosing import choose_clips
 from tests.training.toy import toy_manifest, toy_recipe
 
 from ..test_cli import here

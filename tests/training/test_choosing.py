@@ -14,7 +14,7 @@ from dfer.datasets import Manifest, read_source
 from dfer.datasets.synthetic import synthesise
 from dfer.labels import STRATA, single_label
 from dfer.training import Recipe, load_recipe, recipe_from
-from dfer.training.clips import choose_clips
+from dfer.training.choosing import choose_clips
 from dfer.training.config import StratumName
 
 from .toy import EMOTIONS

@@ -13,7 +13,9 @@ import torch
 from dfer import DferError
 from dfer.datasets import Manifest
 from dfer.training import Recipe, recipe_from
-from dfer.training.clips import ClipDataset, batches, choose_clips, jittered_sampler, make_targets
+from dfer.training.choosing import choose_clips
+from dfer.training.clips import ClipDataset, batches
+from dfer.training.targets import targets_of
 from dfer.video.preprocessing import Preprocessing
 
 from .toy import EMOTIONS, toy_manifest, toy_recipe
@@ -48,7 +50,7 @@ SIX = table(
 
 
 def test_the_hard_rule_takes_the_sources_label_and_not_the_majority() -> None:
-    targets = make_targets(recipe(labels={"rule": "hard"}).labels, SIX, np.ones(6, dtype=bool))
+    targets = targets_of(recipe(labels={"rule": "hard"}).labels, SIX, np.ones(6, dtype=bool))
     assert targets[[0, 1, 2, 3, 5]].tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 0], [0, 0, 1]]
     assert np.isnan(targets[4]).all()
 
@@ -66,7 +68,7 @@ def test_the_hard_rule_takes_the_sources_label_and_not_the_majority() -> None:
 )  # fmt: skip
 def test_soft_targets_are_the_hand_worked_ones(labels: dict[str, Any], first: list[float], last: list[float]) -> None:
     train, _ = SIX.partition(1)
-    targets = make_targets(recipe(labels=labels).labels, SIX, train)
+    targets = targets_of(recipe(labels=labels).labels, SIX, train)
     assert targets[0] == pytest.approx(first) and (last is None or targets[5] == pytest.approx(last))
 
 
@@ -76,7 +78,7 @@ def test_votes_of_the_test_part_change_no_training_target(toy: Manifest) -> None
     other = toy.table.copy()
     other.loc[test, [f"votes_{name}" for name in EMOTIONS]] = [0.0, 0.0, 900.0]
     changed = Manifest.build(other, emotions=EMOTIONS, root=toy.root)
-    ours, theirs = make_targets(labels, toy, train), make_targets(labels, changed, train)
+    ours, theirs = targets_of(labels, toy, train), targets_of(labels, changed, train)
     assert np.array_equal(ours[train], theirs[train]) and not np.array_equal(ours[test], theirs[test])
 
 
@@ -102,7 +104,7 @@ def test_ferplus_discards_what_mostly_is_no_emotion() -> None:
         fold=[1, 1, 1, 1, 2],
         other_unknown=[2.0, 1.0, 7.0, 2.0, 1.0],
     )
-    targets = make_targets(recipe(labels={"rule": "ferplus"}).labels, manifest, np.ones(5, dtype=bool))
+    targets = targets_of(recipe(labels={"rule": "ferplus"}).labels, manifest, np.ones(5, dtype=bool))
     # a lone vote does not count; seven of ten "unknown" and the clip is no example of anything
     assert targets[[0, 1, 3]] == pytest.approx(np.array([[0.75, 0.25, 0], [0, 1, 0], [0, 0, 1]]))
     assert np.isnan(targets[2]).all()
@@ -205,8 +207,9 @@ def test_a_clip_of_split_val_in_the_fold_that_is_tested_on_validates_nothing() -
 
 def dataset(manifest: Manifest, *, epoch: int | None = None, frames: int = 4, grey: bool = False) -> ClipDataset:
     preprocessing = Preprocessing(frames=frames, size=16, grey=grey)
-    sample = None if epoch is None else jittered_sampler(preprocessing, 0, epoch)
-    return ClipDataset(manifest, preprocessing, sample=sample)
+    clips = ClipDataset(manifest, preprocessing, rule=None, jitter=epoch is not None)
+    clips.set_epoch(epoch or 0)
+    return clips
 
 
 def read(clips: ClipDataset, rows: list[list[int]], workers: int = 0) -> list[tuple[torch.Tensor, ...]]:

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from dfer import DferError, Manifest, Midas, load_checkpoint
 from dfer.training import Recipe, fit
-from dfer.training.clips import ClipDataset, choose_clips
+from dfer.training.choosing import choose_clips
+from dfer.training.clips import ClipDataset
 from dfer.training.predict import predict_probs
 from dfer.training.state import Place
 from dfer.video.preprocessing import Preprocessing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import get_args
 
 import numpy as np
@@ -15,7 +16,6 @@ from scipy.stats import dirichlet_multinomial as reference_likelihood
 
 from dfer.training.config import Loss
 from dfer.training.losses import (
-    cross_entropy,
     dirichlet_multinomial,
     focal,
     js,
@@ -24,6 +24,7 @@ from dfer.training.losses import (
     make_loss,
 )
 
+cross_entropy = partial(F.cross_entropy, reduction="none")
 NAMES = get_args(Loss.model_fields["name"].annotation)
 
 
@@ -40,10 +41,20 @@ def pair(seed: int, size: int = 6, emotions: int = 7) -> tuple[torch.Tensor, tor
 def test_losses_equal_the_reference_implementations(seed: int) -> None:
     logits, targets = pair(seed)
     probs = torch.softmax(logits, dim=1)
-    assert torch.allclose(cross_entropy(logits, targets), F.cross_entropy(logits, targets, reduction="none"))
     assert torch.allclose(kl(logits, targets), F.kl_div(probs.log(), targets, reduction="none").sum(dim=1))
     reference = jensenshannon(targets.numpy(), probs.numpy(), axis=1) ** 2
     assert np.allclose(js(logits, targets).numpy(), reference, atol=1e-9)
+
+
+def test_js_is_the_hand_worked_one_and_its_gradient_that_of_finite_differences() -> None:
+    # y = (1, 0), p = (1/2, 1/2), middle (3/4, 1/4): (log 4/3 + (log 2/3 + log 2) / 2) / 2
+    even, one_hot = torch.zeros(1, 2, dtype=torch.float64), torch.tensor([[1.0, 0.0]], dtype=torch.float64)
+    by_hand = (np.log(4 / 3) + (np.log(2 / 3) + np.log(2)) / 2) / 2
+    assert float(js(even, one_hot)) == pytest.approx(by_hand)
+    logits, targets = pair(6)
+    assert torch.autograd.gradcheck(lambda values: js(values, targets), logits.requires_grad_())
+    apart = js(torch.tensor([[500.0, -500.0]]), torch.tensor([[0.0, 1.0]]))
+    assert float(apart) == pytest.approx(np.log(2))
 
 
 def test_cross_entropy_and_kl_have_the_same_gradient() -> None:

@@ -12,7 +12,7 @@ import pytest
 from dfer import DferError, EmotionSet, Manifest
 from dfer.labels.dirichlet import learn_dirichlet
 from dfer.training.config import recipe_from
-from dfer.training.targets import make_targets, shown_emotions
+from dfer.training.targets import make_targets, shown_emotions, targets_of
 
 EMOTIONS = EmotionSet("two", ("happy", "sad"))
 NAN = float("nan")
@@ -27,13 +27,27 @@ def manifest(votes: list[list[float]], labels: list[str], **columns: Any) -> Man
 
 def targets(data: Manifest, train: list[bool] | None = None, **labels: Any) -> np.ndarray:
     mask = np.ones(len(data), dtype=bool) if train is None else np.array(train)
-    return make_targets(recipe_from({"labels": labels}).labels, data, mask)
+    return targets_of(recipe_from({"labels": labels}).labels, data, mask)
 
 
 def test_weights_of_the_manifest_grade_its_votes() -> None:
     data = manifest([[6, 4], [0, 10]], ["", ""], weight_happy=[20.0, NAN], weight_sad=[80.0, 50.0])
     assert np.allclose(targets(data, rule="weighted"), [[120 / 440, 320 / 440], [0, 1]])
     assert np.allclose(targets(data, rule="weighted", smoothing=0.5)[1], [0.25, 0.75])
+
+
+def test_targets_are_made_by_the_name_of_a_rule_without_a_recipe() -> None:
+    data = manifest([[6, 4], [0, 10], [NAN, NAN], [9, 1]], ["happy", "sad", "sad", ""])
+    half = [[0.6, 0.4], [0, 1], [NAN, NAN], [0.9, 0.1]]
+    assert np.allclose(make_targets(data), half, equal_nan=True)
+    assert np.allclose(make_targets(data, smoothing=0.5)[0], [0.55, 0.45])
+    assert np.allclose(make_targets(data, "hard"), [[1, 0], [0, 1], [0, 1], [NAN, NAN]], equal_nan=True)
+    # a prior of 15 : 15 votes of all clips, of 6 : 14 of the first two
+    priors = [make_targets(data, "dirichlet", strength=10.0, prior="class", train=train)
+              for train in (None, np.array([True, True, False, False]))]  # fmt: skip
+    assert np.allclose(priors[0][3], [14 / 20, 6 / 20]) and np.allclose(priors[1][3], [12 / 20, 8 / 20])
+    with pytest.raises(DferError, match=r"expected smoothing in \[0, 1\), got 1"):
+        make_targets(data, smoothing=1)
 
 
 def test_a_manifest_without_weights_or_soft_labels_refuses_the_rules_that_go_by_them() -> None:

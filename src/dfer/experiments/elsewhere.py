@@ -125,7 +125,7 @@ def _predict(
     model: torch.nn.Module, card: Card, manifest: Manifest, rows: npt.NDArray[np.int64], emotions: EmotionSet
 ) -> Predictions:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    dataset = ClipDataset(manifest, Preprocessing.from_card(card.preprocessing))
+    dataset = ClipDataset(manifest, Preprocessing.from_card(card.preprocessing), rule=None)
     probs, frames = predict_probs(model.to(device), dataset, rows)
     temperature = card.calibration.get("temperature", 1.0)
     probs = probs ** (1 / temperature)

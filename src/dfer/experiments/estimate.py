@@ -36,7 +36,7 @@ from dfer.experiments.runs import fold_name, saved_predictions, train_folds
 from dfer.labels import one_hot
 from dfer.metrics import Predictions, apply_temperature, calibration, fit_temperature
 from dfer.metrics.calibration import TEMPERATURES
-from dfer.training.clips import choose_clips
+from dfer.training.choosing import choose_clips
 from dfer.training.config import Recipe
 from dfer.training.fit import Progress
 

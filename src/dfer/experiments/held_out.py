@@ -16,7 +16,7 @@ from dfer.datasets import Manifest
 from dfer.errors import DferError
 from dfer.experiments.attributes import groups_of
 from dfer.metrics import Predictions
-from dfer.training.clips import Rows, choose_clips
+from dfer.training.choosing import Rows, choose_clips
 from dfer.training.config import Recipe, load_recipe
 from dfer.training.predict import predict_rows
 

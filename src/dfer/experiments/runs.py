@@ -27,7 +27,7 @@ from dfer.experiments.attributes import groups_of, require_columns, scores_by_gr
 from dfer.experiments.held_out import mended
 from dfer.files import sole_owner, write_text
 from dfer.metrics import Predictions, cell, concatenate, gallery
-from dfer.training.clips import choose_clips
+from dfer.training.choosing import choose_clips
 from dfer.training.config import Recipe, load_recipe
 from dfer.training.fit import Progress, fit
 from dfer.training.predict import predict_fold

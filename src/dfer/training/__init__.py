@@ -2,6 +2,7 @@
 
 from dfer.training.config import Recipe, load_recipe, recipe_from
 from dfer.training.fit import Progress, fit
+from dfer.training.predict import to_network
 
 __all__ = [
     "Progress",
@@ -9,4 +10,5 @@ __all__ = [
     "fit",
     "load_recipe",
     "recipe_from",
+    "to_network",
 ]

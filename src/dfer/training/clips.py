@@ -1,19 +1,15 @@
-"""Which clips are trained on, towards which targets, and how they become batches.
+"""Clips for a network: `ClipDataset`, for anybody's loop, and the batches of ours.
 
-Conventions: rows are positions in the Manifest; `frames` leave here as (B, C, T, H, W) uint8 and are scaled to
-[0, 1] on the device. Which frame of a clip is read when depends on (seed, epoch, row) alone, so that a resumed
-run reads what the uninterrupted one would have read.
+Conventions: rows are positions in the Manifest. Which frames of a clip are read depends on (seed, epoch, row) alone, so
+that a resumed run reads what the uninterrupted one would have read, whoever reads it.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import get_context
 from multiprocessing.context import BaseContext
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,178 +18,251 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dfer.datasets import Manifest
-from dfer.datasets.splits import hold_out
 from dfer.errors import DferError, listed
-from dfer.labels import STRATA, strata
-from dfer.training.config import Data, Recipe
+from dfer.training.choosing import Rows, choose_clips
+from dfer.training.config import recipe_from
 from dfer.training.randomness import Purpose, stream
-from dfer.training.targets import make_targets, shown_emotions
+from dfer.training.targets import make_targets
 from dfer.video.frames import open_clip
 from dfer.video.preprocessing import Preprocessing
 from dfer.video.sampling import jittered, uniform
 
-Rows = npt.NDArray[np.int64]
-Sampler = Callable[[int, int], npt.NDArray[np.int64]]
-"""(number of frames in the clip, row) -> the indices of the T frames to read."""
-Change = Callable[[npt.NDArray[np.uint8], int], npt.NDArray[np.uint8]]
+PARTS = ("train", "validation", "test")
+DTYPES = (torch.float32, torch.uint8)
+
+Frames = npt.NDArray[np.uint8]
+Indices = npt.NDArray[np.int64]
+Change = Callable[[Frames, int], Frames]
 """(frames (T, H, W, C) as they were read, row) -> the frames that are shown instead."""
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The clips of a run: rows of the manifest, targets for all its rows, and what was left out and why."""
-
-    train: Rows
-    validation: Rows
-    targets: npt.NDArray[np.float64]
-    left_out: dict[str, int]
-
-    @property
-    def prior(self) -> npt.NDArray[np.float64]:
-        """(K,) the training part's mean target: how often each emotion was shown to the network."""
-        return np.asarray(self.targets[self.train].mean(axis=0))
-
-    def fingerprint(self, ids: Iterable[str]) -> str:
-        """Differs when the clips, their order or their targets do; `ids` are of all rows of the manifest.
-
-        Targets count to six digits: other machines differ in the last ones.
-        """
-        text = repr([*ids, self.train.tolist(), self.validation.tolist()]).encode(errors="backslashreplace")
-        return hashlib.sha256(text + (self.targets.round(6) + 0.0).tobytes()).hexdigest()
-
-
 class Sample(NamedTuple):
-    """One clip: frames (T, H, W, C) uint8, its row, and the indices of its frames."""
+    """One clip; a `DataLoader` makes batches of the same fields, with B in front.
 
-    frames: npt.NDArray[np.uint8]
-    row: int
-    indices: npt.NDArray[np.int64]
+    Attributes:
+        clip: (C, T, H, W), float32 in [0, 1] or uint8; in a batch (B, C, T, H, W).
+        target: (K,) float32 that sums to one, all NaN where the rule gives the clip none; in a batch (B, K).
+        id: the name of the clip; in a batch a tuple of B names.
+        votes: (K,) float32 counts, all NaN where nobody voted; in a batch (B, K).
+    """
+
+    clip: Tensor
+    target: Tensor
+    id: str
+    votes: Tensor
+
+
+class ClipDataset(Dataset[Sample]):
+    """The clips of one part of a data set, for any loop: a PyTorch dataset of `Sample`s.
+
+    It works with the default `DataLoader`, with and without workers, and with samplers and `Subset`s. The frames are
+    in [0, 1], not yet normalised: augment and mix them first, then pass them through `dfer.training.to_network` where
+    `preprocessing` has a mean and a standard deviation.
+
+    The parts are those of `dfer train`: "test" is the fold's (or the split's) test part; "validation" is the
+    manifest's own, or else cut from the training part, by group where groups are known; "train" is what remains, less
+    the clips that are no example of anything (`left_out` counts them by reason). The training part is read with
+    jitter: each epoch other frames, a function of seed, epoch and clip. Tell the epoch by `set_epoch`, or every epoch
+    reads the same frames. The other parts are read without randomness.
+
+    Args:
+        manifest: the clips.
+        preprocessing: how many frames, how large, in which colours; by default 16 RGB frames of 112 pixels.
+        fold: whose parts are meant; None where the manifest has a split instead of folds.
+        part: "train", "validation", "test", or None for every clip of the manifest.
+        rule: how votes become targets: a rule of `dfer.soft_labels`, or "hard" for the source's own label; None makes
+            no targets (all NaN), for prediction.
+        subset: train on the clips with a "single" label, on "all" that have a target, or on the "ambiguous" ones.
+        validation: the share of the training part that is cut off where the manifest has no validation part.
+        seed: of that cut and of the jitter.
+        jitter: whether other frames are read each epoch; None: in the training part only.
+        size: height and width of the frames if they are not to be those of `preprocessing`, such as for a random crop.
+        change: called with the frames (T, H, W, C) uint8 and the clip's row in the manifest; returns those to be seen.
+        dtype: torch.float32, in [0, 1], or torch.uint8, in 0..255: a quarter of the memory to pass on from workers.
+        **options: `smoothing` (label smoothing), and the rule's own options, such as `strength` of "dirichlet".
+
+    Attributes:
+        rows: (n,) which rows of the manifest these are.
+        ids: their n names.
+        targets: (n, K) float64, their targets.
+        votes: (n, K) float64, their counts; NaN where nobody voted.
+        labels: (n,) int64, positions of their single labels in the manifest's emotions; -1 where there is none.
+        left_out: reason -> how many clips of the training part were left out.
+
+    Raises:
+        DferError: a part, fold, rule or option that does not exist; a part without clips; an emotion that is in no
+            training clip's target. Reading a sample raises it where a clip cannot be read, and names the clip.
+
+    Example:
+        >>> train = ClipDataset(manifest, fold=1, part="train", rule="frequency", subset="all")  # doctest: +SKIP
+        >>> loader = DataLoader(train, batch_size=8, shuffle=True, num_workers=2)  # doctest: +SKIP
+        >>> for epoch in range(20):  # doctest: +SKIP
+        ...     train.set_epoch(epoch)
+        ...     for clips, targets, ids, votes in loader:
+        ...         ...
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        preprocessing: Preprocessing | None = None,
+        *,
+        fold: int | None = None,
+        part: str | None = None,
+        rule: str | None = "frequency",
+        subset: str = "single",
+        validation: float = 0.1,
+        seed: int = 0,
+        jitter: bool | None = None,
+        size: int | None = None,
+        change: Change | None = None,
+        dtype: torch.dtype = torch.float32,
+        **options: Any,
+    ) -> None:
+        if dtype not in DTYPES:
+            raise DferError(f"expected dtype to be one of {listed(DTYPES)}, got {dtype}")
+        self.left_out: dict[str, int] = {}
+        if part in ("train", "validation"):
+            self.rows, targets = self._chosen(manifest, fold, part, {
+                "seed": seed, "data": {"subset": subset, "validation": validation}, "labels": {"rule": rule, **options},
+            })  # fmt: skip
+        else:
+            self.rows, targets = _as_they_are(manifest, fold, part, rule, options)
+        table = manifest.table.iloc[self.rows]
+        self.targets, self.votes, self.labels = (each[self.rows] for each in (targets, manifest.votes, manifest.labels))
+        self.ids, self.kinds = table["id"].tolist(), table["kind"].tolist()
+        self.paths = [manifest.resolve(path) for path in table["path"]]
+        self.preprocessing = preprocessing or Preprocessing()
+        self.size = size or self.preprocessing.size
+        self.seed, self.jitter = seed, part == "train" if jitter is None else jitter
+        self.change, self.dtype = change, dtype
+        self._epoch = torch.zeros((), dtype=torch.int64)
+        self._share()
+
+    def _chosen(
+        self, manifest: Manifest, fold: int | None, part: str, recipe: dict[str, Any]
+    ) -> tuple[Rows, npt.NDArray[np.float64]]:
+        """Rows and targets (N, K) of the training or the validation part."""
+        if recipe["labels"]["rule"] is None:
+            raise DferError(f'part = "{part}" needs a rule for its targets, such as rule = "frequency"')
+        chosen = choose_clips(recipe_from(recipe, "ClipDataset"), manifest, fold)
+        self.left_out = chosen.left_out if part == "train" else {}
+        rows = chosen.train if part == "train" else chosen.validation
+        if not len(rows):
+            raise DferError("there is no validation clip; set validation to a share above 0, such as 0.1")
+        return rows, chosen.targets
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, position: int) -> Sample:
+        frames, _ = self.read(position)
+        clip = torch.from_numpy(frames.transpose(3, 0, 1, 2).copy())
+        return Sample(
+            clip if self.dtype == torch.uint8 else clip.float().div_(255),
+            torch.tensor(self.targets[position], dtype=torch.float32),
+            self.ids[position],
+            torch.tensor(self.votes[position], dtype=torch.float32),
+        )
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._share()  # a plain pickle has only the value
+
+    def _share(self) -> None:
+        """Put the epoch where workers that are not started anew see it change."""
+        self._epoch.share_memory_()  # type: ignore[no-untyped-call]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Read the frames of this epoch from now on, in workers too; call it before each pass over the loader.
+
+        Args:
+            epoch: 0, 1, 2, ...
+
+        Raises:
+            DferError: a negative epoch.
+        """
+        if epoch < 0:
+            raise DferError(f"expected an epoch of 0 or more, got {epoch}")
+        self._epoch.fill_(epoch)
+
+    def read(self, position: int) -> tuple[Frames, Indices]:
+        """The frames (T, H, W, C) uint8 of one clip and their indices (T,) in it.
+
+        Raises:
+            DferError: the clip cannot be read, or is grey where colours are wanted.
+        """
+        name, row = self.ids[position], int(self.rows[position])
+        try:
+            clip = open_clip(self.paths[position], self.kinds[position])
+            indices = self._indices(len(clip), row)
+            frames = self.preprocessing.read(clip, indices, size=self.size)
+        except DferError as error:
+            raise DferError(
+                f"clip {name}: {error}; `dfer prepare --pack` leaves such clips out and counts them"
+            ) from error
+        if frames.shape[-1] != self.preprocessing.channels:
+            raise DferError(
+                f"clip {name} is grey, the recipe wants colours; pack without --grey or set input.grey = true"
+            )
+        return self.change(frames, row) if self.change else frames, indices
+
+    def _indices(self, length: int, row: int) -> Indices:
+        wanted, short = self.preprocessing.frames, self.preprocessing.short
+        if not self.jitter:
+            return uniform(length, wanted, short=short)
+        generator = np.random.default_rng(stream(self.seed, Purpose.JITTER, int(self._epoch), row))
+        return jittered(length, wanted, generator, short=short)
+
+
+def _as_they_are(
+    manifest: Manifest, fold: int | None, part: str | None, rule: str | None, options: dict[str, Any]
+) -> tuple[Rows, npt.NDArray[np.float64]]:
+    """Rows and targets (N, K) of the test part, or of all clips: no clip is left out."""
+    if part not in (*PARTS, None):
+        raise DferError(f"expected part to be one of {listed(PARTS)}, or None for all clips, got {part!r}")
+    if part is None and fold is not None:
+        raise DferError(f"fold {fold} was named without a part of it; set part to one of {listed(PARTS)}")
+    everything = np.ones(len(manifest), dtype=bool)
+    learned_from, wanted = manifest.partition(fold) if part else (everything, everything)
+    if rule is None:
+        if options:
+            raise DferError(f"rule = None makes no targets, so {listed(options)} does nothing; leave it out")
+        return np.flatnonzero(wanted), np.full((len(manifest), len(manifest.emotions)), np.nan)
+    return np.flatnonzero(wanted), make_targets(manifest, rule, train=learned_from, **options)
 
 
 class Batch(NamedTuple):
-    """Clips (B, C, T, H, W) uint8, their rows (B,) and the indices of their frames (B, T), int64."""
+    """Clips (B, C, T, H, W) uint8, their positions (B,) and the indices of their frames (B, T), int64."""
 
     clips: Tensor
     rows: Tensor
     indices: Tensor
 
 
-def choose_clips(recipe: Recipe, manifest: Manifest, fold: int | None) -> Chosen:
-    """Training and validation rows of one fold (or of the split) and targets by the recipe's rule.
+class _Told(Dataset[tuple[Frames, int, Indices] | DferError]):
+    """What `ClipDataset.read` gives, or its error as a value: raised in a worker, it would come with a traceback."""
 
-    The validation part is the source's own where it has one, else cut from the training part, by group where
-    groups are known; it depends on the seed and the fold only, so runs that differ in labels or mixing share it.
+    def __init__(self, clips: ClipDataset) -> None:
+        self.clips = clips
 
-    Raises:
-        DferError: no clip is left to train on, or an emotion is in no training clip's target.
-    """
-    train, test = manifest.partition(fold)
-    targets = make_targets(recipe.labels, manifest, train)
-    usable = ~np.isnan(targets).any(axis=1)
-    own = (manifest.table["split"] == "val").to_numpy() & ~test
-    validation = own if own.any() else np.zeros_like(train)
-    if recipe.data.validation and not own.any():
-        rows = np.flatnonzero(train)
-        generator = np.random.default_rng(stream(recipe.seed, Purpose.VALIDATION, fold or 0))
-        groups = manifest.table["group"].to_numpy()[rows]
-        cut = hold_out(groups, manifest.labels[rows], recipe.data.validation, generator)
-        validation[rows[cut]] = True
-    kept, left_out = train & ~validation, {}
-    for reason, unwanted in {**_unwanted(recipe.data, manifest), "no target by the rule": ~usable}.items():
-        left_out[reason] = int((kept & unwanted).sum())
-        kept &= ~unwanted
-    if not kept.any():
-        told = "; ".join(f"{count}: {reason}" for reason, count in left_out.items() if count)
-        raise DferError(
-            f"no clip is left to train on (left out {told}); look at data.subset, min_votes, stratum and labels.rule"
-        )
-    shown = shown_emotions(recipe.labels, manifest, kept) & (targets[kept].sum(axis=0) > 0)
-    absent = [name for name, there in zip(manifest.emotions, shown, strict=True) if not there]
-    if absent:
-        part = "the split" if fold is None else f"fold {fold}"
-        raise DferError(
-            f"no training clip of {part} shows {listed(absent)}; expected every emotion at least once; where the data "
-            "know fewer, say so to `dfer prepare`: --option emotions=happy,sad,..."
-        )
-    reasons = {reason: count for reason, count in left_out.items() if count}
-    return Chosen(np.flatnonzero(kept), np.flatnonzero(validation), targets, reasons)
-
-
-def _unwanted(data: Data, manifest: Manifest) -> dict[str, npt.NDArray[np.bool_]]:
-    """Reason -> (N,) the clips that the recipe does not choose for it; a clip counts for the first of its reasons."""
-    single, votes = manifest.labels >= 0, manifest.votes
-    unwanted: dict[str, npt.NDArray[np.bool_]] = {}
-    if data.subset != "all":
-        unwanted |= {"no single label": ~single} if data.subset == "single" else {"has a single label": single}
-    if data.min_votes:
-        unwanted[f"fewer than {data.min_votes} votes for one emotion"] = ~(votes.max(axis=1) >= data.min_votes)
-    if data.stratum:
-        chosen = [position for position, stratum in enumerate(STRATA) if stratum.name in data.stratum]
-        unwanted[f"not in stratum {listed(data.stratum)}"] = ~np.isin(strata(votes), chosen)
-    return unwanted
-
-
-class ClipDataset(Dataset[Sample | DferError]):
-    """Clips by row. A clip that cannot be read comes back as its error, which names it; `batches` raises it."""
-
-    def __init__(
-        self,
-        manifest: Manifest,
-        preprocessing: Preprocessing,
-        *,
-        size: int | None = None,
-        sample: Sampler | None = None,
-        change: Change | None = None,
-    ) -> None:
-        self.paths = [manifest.resolve(path) for path in manifest.table["path"]]
-        self.kinds = manifest.table["kind"].tolist()
-        self.ids = manifest.table["id"].tolist()
-        self.preprocessing, self.size = preprocessing, size or preprocessing.size
-        self.sample = sample or partial(_uniform_frames, preprocessing.frames, preprocessing.short)
-        self.change = change
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, row: int) -> Sample | DferError:
+    def __getitem__(self, position: int) -> tuple[Frames, int, Indices] | DferError:
         try:
-            clip = open_clip(self.paths[row], self.kinds[row])
-            indices = self.sample(len(clip), row)
-            frames = self.preprocessing.read(clip, indices, size=self.size)
+            frames, indices = self.clips.read(position)
         except DferError as error:
-            return DferError(
-                f"clip {self.ids[row]}: {error}; `dfer prepare --pack` leaves such clips out and counts them"
-            )
-        if frames.shape[-1] != self.preprocessing.channels:
-            return DferError(
-                f"clip {self.ids[row]} is grey, the recipe wants colours; pack without --grey or set input.grey = true"
-            )
-        return Sample(self.change(frames, row) if self.change else frames, row, indices)
+            return DferError(str(error))
+        return frames, position, indices
 
 
-def jittered_sampler(preprocessing: Preprocessing, seed: int, epoch: int) -> Sampler:
-    """The sampler of one training epoch."""
-    return partial(_jittered_frames, preprocessing.frames, preprocessing.short, seed, epoch)
-
-
-def _uniform_frames(frames: int, short: str, length: int, _row: int) -> npt.NDArray[np.int64]:
-    return uniform(length, frames, short=short)
-
-
-def _jittered_frames(frames: int, short: str, seed: int, epoch: int, length: int, row: int) -> npt.NDArray[np.int64]:
-    generator = np.random.default_rng(stream(seed, Purpose.JITTER, epoch, row))
-    return jittered(length, frames, generator, short=short)
-
-
-def batches(dataset: ClipDataset, rows: Sequence[Sequence[int]], *, workers: int = 0) -> Iterator[Batch]:
-    """Read batches of the given rows, in this order.
+def batches(clips: ClipDataset, positions: Sequence[Sequence[int]], *, workers: int = 0) -> Iterator[Batch]:
+    """Read batches of the clips at the given positions, in this order.
 
     Raises:
         DferError: a clip cannot be read.
     """
     loader = DataLoader(
-        dataset,
-        batch_sampler=rows,  # type: ignore[arg-type]
+        _Told(clips),
+        batch_sampler=positions,  # type: ignore[arg-type]
         num_workers=workers,
         collate_fn=_collate,
         generator=torch.Generator(),  # else the loader draws a seed from the global generator
@@ -212,14 +281,15 @@ def _forkserver() -> BaseContext:
     return context
 
 
-def _collate(samples: list[Sample | DferError]) -> Batch | DferError:
-    for sample in samples:
-        if isinstance(sample, DferError):
-            return sample
-    read = [sample for sample in samples if isinstance(sample, Sample)]
-    frames = torch.from_numpy(np.stack([sample.frames for sample in read]))
+def _collate(told: list[tuple[Frames, int, Indices] | DferError]) -> Batch | DferError:
+    read = []
+    for each in told:
+        if isinstance(each, DferError):
+            return each
+        read.append(each)
+    frames, positions, indices = zip(*read, strict=True)
     return Batch(
-        frames.permute(0, 4, 1, 2, 3),
-        torch.tensor([sample.row for sample in read]),
-        torch.from_numpy(np.stack([sample.indices for sample in read])),
+        torch.from_numpy(np.stack(frames)).permute(0, 4, 1, 2, 3),
+        torch.tensor(positions),
+        torch.from_numpy(np.stack(indices)),
     )

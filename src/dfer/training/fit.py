@@ -29,7 +29,8 @@ from dfer.datasets import Manifest
 from dfer.errors import DferError, listed, shortened
 from dfer.models import Card, create_model, mixed_inside, save_checkpoint
 from dfer.training.balance import class_weights, clip_shares
-from dfer.training.clips import Batch, Chosen, ClipDataset, Rows, batches, choose_clips, jittered_sampler
+from dfer.training.choosing import Chosen, Rows, choose_clips
+from dfer.training.clips import Batch, ClipDataset, batches
 from dfer.training.config import Recipe
 from dfer.training.faults import first_not_finite
 from dfer.training.gradients import choose_precision
@@ -283,11 +284,10 @@ class _Run:
         return [order[start : start + size][process::processes] for start in starts]
 
     def _read(self, rows: list[Rows], epoch: int) -> Iterator[Batch]:
-        preprocessing = self.recipe.input
-        size = self.recipe.data.load_size or preprocessing.size
-        sample = jittered_sampler(preprocessing, self.recipe.seed, epoch)
-        dataset = ClipDataset(self.manifest, preprocessing, size=size, sample=sample)
-        return batches(dataset, [part.tolist() for part in rows], workers=self.recipe.data.workers)
+        recipe, size = self.recipe, self.recipe.data.load_size
+        clips = ClipDataset(self.manifest, recipe.input, rule=None, seed=recipe.seed, jitter=True, size=size)
+        clips.set_epoch(epoch)
+        return batches(clips, [part.tolist() for part in rows], workers=recipe.data.workers)
 
     def _step(self, batch: Batch, step: int) -> float:
         """One step of the optimiser; returns the loss."""

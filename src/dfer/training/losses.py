@@ -1,7 +1,8 @@
 """Losses for soft targets: (B, K) logits against (B, K) rows that sum to one, one number a clip (B,), in nats.
 
-Cross-entropy and KL differ by the entropy of the targets, which no weight of the network can change: their gradients
-are the same, and KL reads better in a log since its least value is 0.
+Cross-entropy is PyTorch's own: `torch.nn.functional.cross_entropy(logits, targets)`. It and KL differ by the entropy of
+the targets, which no weight of the network can change: their gradients are the same, and KL reads better in a log since
+its least value is 0.
 
 `weight (K,)` weighs the term of each emotion, as `weight` of `torch.nn.functional.cross_entropy` does for such targets.
 The mean over a batch is the sum over B; torch divides by the sum of the weights only where targets are class indices.
@@ -14,6 +15,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -25,11 +27,6 @@ from dfer.training.config import Loss as LossSection
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def cross_entropy(logits: Tensor, targets: Tensor, *, weight: Tensor | None = None) -> Tensor:
-    """-Σ_k w_k y_k log p_k for each clip, (B,)."""
-    return F.cross_entropy(logits, targets, weight=weight, reduction="none")
-
-
 def kl(logits: Tensor, targets: Tensor, *, weight: Tensor | None = None) -> Tensor:
     """Σ_k w_k y_k log(y_k / p_k) for each clip, (B,): KL(y ‖ p), >= 0, where nothing is weighed."""
     terms: Tensor = F.kl_div(F.log_softmax(logits, dim=1), targets, reduction="none")
@@ -39,11 +36,10 @@ def kl(logits: Tensor, targets: Tensor, *, weight: Tensor | None = None) -> Tens
 def js(logits: Tensor, targets: Tensor) -> Tensor:
     """Jensen-Shannon divergence of y and p for each clip, (B,), in [0, log 2]."""
     log_probs = F.log_softmax(logits, dim=1)
-    probs = log_probs.exp()
-    log_middle = torch.log(((probs + targets) / 2).clamp(min=torch.finfo(probs.dtype).tiny))
-    from_targets = (torch.special.xlogy(targets, targets) - targets * log_middle).sum(dim=1)
-    from_probs = (probs * (log_probs - log_middle)).sum(dim=1)
-    divergences: Tensor = (from_targets + from_probs) / 2
+    log_middle = torch.logaddexp(log_probs, targets.log()) - math.log(2)
+    from_targets = F.kl_div(log_middle, targets, reduction="none")
+    from_probs = F.kl_div(log_middle, log_probs, reduction="none", log_target=True)
+    divergences: Tensor = (from_targets + from_probs).sum(dim=1) / 2
     return divergences
 
 
@@ -69,7 +65,7 @@ def logit_adjusted(logits: Tensor, targets: Tensor, *, prior: Tensor, tau: float
         prior: (K,) each emotion's share of the training targets, above 0.
         tau: 0 is plain cross-entropy, 1 balances.
     """
-    return cross_entropy(logits + tau * prior.log(), targets)
+    return F.cross_entropy(logits + tau * prior.log(), targets, reduction="none")
 
 
 def dirichlet_multinomial(logits: Tensor, targets: Tensor, *, ballots: Tensor) -> Tensor:
@@ -109,7 +105,7 @@ def make_loss(section: LossSection, prior: Tensor, weight: Tensor | None = None)
         weight: (K,) of each emotion, likewise; for a loss that is a sum over emotions: cross_entropy, kl, focal.
     """
     if section.name == "cross_entropy":
-        return lambda logits, targets, _: cross_entropy(logits, targets, weight=weight)
+        return lambda logits, targets, _: F.cross_entropy(logits, targets, weight=weight, reduction="none")
     if section.name == "kl":
         return lambda logits, targets, _: kl(logits, targets, weight=weight)
     if section.name == "js":

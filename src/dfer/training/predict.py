@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from dfer.datasets import Manifest
 from dfer.metrics import Predictions, kl_divergence, uar, war
 from dfer.models import answer, load_checkpoint, require_emotions
-from dfer.training.clips import Change, ClipDataset, Rows, batches
+from dfer.training.choosing import Rows
+from dfer.training.clips import Change, ClipDataset, batches
 from dfer.training.config import Recipe
 from dfer.video.preprocessing import Preprocessing
 
@@ -57,7 +58,7 @@ def validation_scores(model: nn.Module, manifest: Manifest, rows: Rows, recipe: 
     """What an epoch is judged by: val_war and val_uar of the clips with a label, val_kl (nats) of those with votes."""
     probs, _ = predict_probs(
         model,
-        ClipDataset(manifest, recipe.input),
+        ClipDataset(manifest, recipe.input, rule=None),
         rows,
         batch=recipe.optim.batch,
         workers=recipe.data.workers,
@@ -99,7 +100,7 @@ def predict_rows(
     model, card = load_checkpoint(folder / "model")
     require_emotions(card, manifest.emotions)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    dataset = ClipDataset(manifest, Preprocessing.from_card(card.preprocessing), change=change)
+    dataset = ClipDataset(manifest, Preprocessing.from_card(card.preprocessing), rule=None, change=change)
     probs, frames = predict_probs(model.to(device), dataset, rows)
     return Predictions(
         ids=manifest.table["id"].to_numpy()[rows],

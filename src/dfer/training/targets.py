@@ -6,6 +6,7 @@ A target (N, K) is a row that sums to one; a clip that the rule gives none (no v
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -23,31 +24,50 @@ HANDED_OVER = {"votes", "ids", "other", "weights", "soft", "learned_from"}
 """What rules are given from the Manifest; never a key of a recipe."""
 
 
-def make_targets(labels: Labels, manifest: Manifest, train: Mask) -> Floats:
-    """(N, K) targets by the recipe's rule; a row without one (no votes, no label, discarded) is NaN.
+def make_targets(
+    manifest: Manifest, rule: str = "frequency", *, train: Mask | None = None, smoothing: float = 0.0, **options: Any
+) -> Floats:
+    """Targets of all clips by a named rule.
 
-    What a rule learns from the table (`dirichlet` with a prior that is learned) it learns from the training part,
-    `train` (N,). "hard" reads the labels, "given" the soft labels, all others the votes.
+    Args:
+        manifest: the clips.
+        rule: a rule of `dfer.soft_labels`. "hard" reads the labels, "given" the soft labels, all others the votes.
+        train: (N,) which clips a rule may learn from (`dirichlet` with a prior that is learned); None: all of them.
+            Leave out the clips that you test on.
+        smoothing: this share of each target, in [0, 1), is spread evenly over the emotions.
+        **options: the rule's own, such as `strength` and `prior` of "dirichlet".
+
+    Returns:
+        (N, K) float64. Rows sum to one; a clip that the rule gives no target (no votes, no label, discarded) has NaN.
 
     Raises:
-        DferError: an option that no rule has, or a manifest without what the rule goes by.
+        DferError: a rule or an option that does not exist, or a manifest without what the rule goes by.
+
+    Example:
+        >>> targets = make_targets(manifest, "dirichlet", strength=2.0)  # doctest: +SKIP
     """
-    _check_options(labels)
-    if labels.rule == "hard":
-        return smooth_labels(one_hot(manifest.labels, len(manifest.emotions)), labels.smoothing)
-    evidence = _distributions(manifest) if labels.rule == "given" else manifest.votes
+    _check_options(rule, options)
+    if not 0 <= smoothing < 1:
+        raise DferError(f"expected smoothing in [0, 1), got {smoothing!r}")
+    if rule == "hard":
+        return smooth_labels(one_hot(manifest.labels, len(manifest.emotions)), smoothing)
+    evidence = _distributions(manifest) if rule == "given" else manifest.votes
     rows = np.asarray(~np.isnan(evidence).any(axis=1))
     if not rows.any():
         raise DferError(
-            f"this manifest has no {'soft labels' if labels.rule == 'given' else 'votes'}, "
-            f'so labels.rule = "{labels.rule}" has nothing to go by; use "hard"'
+            f"this manifest has no {'soft labels' if rule == 'given' else 'votes'}, "
+            f'so labels.rule = "{rule}" has nothing to go by; use "hard"'
         )
     targets = np.full(evidence.shape, np.nan)
-    options = labels.options | _handed_over(labels.rule, manifest, rows, train)
+    options |= _handed_over(rule, manifest, rows, rows if train is None else train)
     ids = manifest.table["id"].to_numpy()[rows]
-    fractional = labels.rule == "given"
-    targets[rows] = soft_labels(evidence[rows], labels.rule, ids=ids, allow_fractional=fractional, **options)
-    return smooth_labels(targets, labels.smoothing)
+    targets[rows] = soft_labels(evidence[rows], rule, ids=ids, allow_fractional=rule == "given", **options)
+    return smooth_labels(targets, smoothing)
+
+
+def targets_of(labels: Labels, manifest: Manifest, train: Mask) -> Floats:
+    """(N, K) targets by the recipe's rule, see `make_targets`."""
+    return make_targets(manifest, labels.rule, train=train, smoothing=labels.smoothing, **labels.options)
 
 
 def shown_emotions(labels: Labels, manifest: Manifest, kept: Mask) -> Mask:
@@ -83,13 +103,13 @@ def _handed_over(rule: str, manifest: Manifest, rows: Mask, train: Mask) -> dict
     return {}
 
 
-def _check_options(labels: Labels) -> None:
+def _check_options(rule: str, options: Iterable[str]) -> None:
     """Refuse a key that the rule would pass over: "hard" has none, and what is handed over is none of a recipe."""
-    known = {"rule", "smoothing"}.union(*(inspect.signature(rule).parameters for rule in RULES.values())) - HANDED_OVER
-    for option in labels.options:
+    known = {"rule", "smoothing"}.union(*(inspect.signature(each).parameters for each in RULES.values())) - HANDED_OVER
+    for option in options:
         if option not in known:
             raise DferError(f"unknown key labels.{option}{nearest(option, known)}")
-        if labels.rule == "hard":
+        if rule == "hard":
             raise DferError(
                 f'labels.{option} does nothing where labels.rule = "hard", which reads the labels; leave it out'
             )
