@@ -18,6 +18,7 @@ UNSEEN = re.compile(
 width, halves of surrogate pairs."""
 SEEN_SPACE = "\N{NARROW NO-BREAK SPACE}"
 """The one of them that numbers and their units are set with."""
+FROM_WORKER = re.compile(r"Caught \w+ in .*\nOriginal Traceback")
 LONGEST = 500
 """Characters of a message."""
 LONGEST_NAME = 80
@@ -28,12 +29,13 @@ class DferError(ValueError):
     """Bad input, told to the user in one sentence, one line of at most `LONGEST` characters."""
 
     def __init__(self, *told: object) -> None:
-        super().__init__(
-            *(
-                shortened(printable(" ".join(text.splitlines())), LONGEST) if isinstance(text, str) else text
-                for text in told
-            )
-        )
+        super().__init__(*(_sentence(text) if isinstance(text, str) else text for text in told))
+
+
+def _sentence(text: str) -> str:
+    if FROM_WORKER.match(text):  # torch hands an error of another process on as the text of its traceback
+        text = text.rstrip().rpartition("\n")[2].partition(": ")[2]
+    return shortened(printable(" ".join(text.splitlines())), LONGEST)
 
 
 class UnwritableError(DferError):
