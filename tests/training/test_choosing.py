@@ -107,7 +107,7 @@ def test_clips_of_a_subset_are_the_same_from_the_command_line(tmp_path: Path) ->
         ("data.subset=unclear", "data.subset: .*'single', 'all' or 'ambiguous'"),
         ("data.stratum=murky", r"data\.stratum\.0: .*'clear', 'mixed' or 'ambiguous'"),
         ("data.min_votes=-1", "data.min_votes: "),
-        ("data.minvotes=3", r"unknown key data\.minvotes; did you mean min_votes\?"),
+        ("data.minvotes=3", r"unknown key data\.minvotes \(did you mean 'min_votes'\?\)"),
     ],
 )
 def test_a_choice_that_does_not_exist_is_refused(tmp_path: Path, override: str, message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 from functools import partial
 from typing import get_args
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import dirichlet_multinomial as reference_likelihood
 
+from dfer.training import losses as module
 from dfer.training.config import Loss
 from dfer.training.losses import (
     dirichlet_multinomial,
@@ -151,3 +153,8 @@ def test_a_recipe_names_its_loss() -> None:
     assert torch.equal(named["focal"], focal(logits, targets, gamma=1.5))
     assert torch.equal(named["logit_adjusted"], logit_adjusted(logits, targets, prior=prior, tau=0.7))
     assert torch.equal(named["dirichlet_multinomial"], dirichlet_multinomial(logits, targets, ballots=ballots))
+
+
+def test_the_examples_of_the_losses_are_right() -> None:
+    done = doctest.testmod(module)
+    assert done.attempted == 3 and not done.failed
