@@ -10,19 +10,23 @@ from concurrent.futures import ProcessPoolExecutor
 import cv2
 
 
-def worker_pool(workers: int) -> ProcessPoolExecutor:
-    """A pool of so many processes; each keeps to one thread of OpenCV, and ends when its parent was killed."""
+def worker_pool(workers: int | None) -> ProcessPoolExecutor:
+    """A pool of so many processes, None: one a core; each keeps to one thread of OpenCV, and ends with its parent."""
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(workers, context, initializer=_start_worker)
 
 
 def _start_worker() -> None:
     cv2.setNumThreads(1)  # the processes share the processors already
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would otherwise wait for work for ever."""
+def end_with_parent(_worker: int = 0) -> None:
+    """To be called in a worker: it ends when its parent was killed, and does not wait for work for ever."""
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -82,10 +82,16 @@ def test_an_axis_without_values_is_refused(recipe: Path, axis: str) -> None:
         grid([recipe], [axis])
 
 
+def test_a_grid_without_end_is_refused_at_once() -> None:
+    axes = [f"optim.epochs={','.join(map(str, range(1, 12)))}"] * 20
+    with pytest.raises(DferError, match="a grid of at most 10000 cells, got 672749994932560009201; give fewer"):
+        grid([Path("demo")], axes)
+
+
 def test_the_same_value_twice_and_an_unknown_key_are_refused(recipe: Path) -> None:
     with pytest.raises(DferError, match=r"two cells of the grid are called 'alpha=0\.4'"):
         grid([recipe], ["midas.alpha=0.4,0.4"])
-    with pytest.raises(DferError, match="did you mean alpha"):
+    with pytest.raises(DferError, match="did you mean 'alpha'"):
         grid([recipe], ["midas.alfa=0.4"])
 
 

@@ -233,7 +233,7 @@ def test_a_card_of_another_version_of_the_format_is_refused(folder: Path) -> Non
         ({"options": {"width": 4_096}}, "expected at most 1000000000 weights"),
         ({"options": {"width": 10**12}}, "cannot be built"),
         ({"options": {"width": 4.0}}, "cannot be built"),
-        ({"models": "tiny3d"}, "unknown key models (did you mean 'model'?)"),
+        ({"modelx": "tiny3d"}, "unknown key modelx (did you mean 'model'?)"),
         ({"version": 3}, "version"),
         ({"data": []}, "data"),
         ({"recipe": "x"}, "recipe"),

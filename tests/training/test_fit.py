@@ -626,10 +626,11 @@ def begun(toy: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         {"step": 10**9}, {"step": -5}, {"step": 0.5}, {"step": "3"}, {"step": True}, {"step": ...}, {"step": 9},
         {"step": 4}, {"step": 6}, {"step": 0}, {"clips": 4}, {"clips": -1}, {"loss": "x"}, {"loss": float("nan")},
-        {"seconds": -1},        {"seconds": None}, {"best": "high"}, {"best_epoch": 3},
-        {"row": []}, {"row": {}}, {"row": {"epoch": 2}},
+        {"seconds": -1}, {"seconds": None}, {"best": "high"}, {"best_epoch": 3}, {"row": []}, {"row": {}},
+        {"row": {"epoch": 2}},
         {"row": {"epoch": {"a": 1}}}, {"data": 3}, {"data": "other"}, {"data": ...}, {"stepp": 3}, {"whole": "[]"},
-        {"whole": "{"}, {"whole": "[" * 100_000}, {"whole": '{"step": ' + "9" * 5_000 + "}"},
+        {"whole": '{"step": 1000000000}'}, {"seconds": ...}, {"best": ...}, {"whole": "{"},
+        {"whole": "[" * 100_000}, {"whole": '{"step": ' + "9" * 5_000 + "}"},
         {"whole": '{"data": "\\ud800"}'},
     ],
 )  # fmt: skip

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 
@@ -53,6 +55,21 @@ def test_what_was_saved_goes_on_as_if_nothing_had_happened(tmp_path: Path, name:
     assert all(
         torch.equal(a, b) for a, b in zip(network.state_dict().values(), other.state_dict().values(), strict=True)
     )
+
+
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(0, 10**18), NUMBERS, NUMBERS | st.none())
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_place_reads_back_the_same(
+    tmp_path: Path, data: str, number: int, score: float, best: float | None
+) -> None:
+    network, optimizer = made("sgd", steps=1)
+    row = {"epoch": number, "lr": score, "val_kl": best}
+    place = Place(data, number, score, number, abs(score), best, number, row)
+    save_state(tmp_path / "state.safetensors", place, optimizer=optimizer, modules={"model": network})
+    assert load_state(tmp_path / "state.safetensors", optimizer=optimizer, modules={"model": network}) == place
 
 
 def files(folder: Path) -> list[str]:

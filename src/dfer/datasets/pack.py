@@ -13,12 +13,10 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures import Future, as_completed
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import pandas as pd
 
@@ -26,6 +24,7 @@ from dfer.arrays import open_array
 from dfer.datasets.manifest import Manifest
 from dfer.errors import DferError, UnwritableError
 from dfer.files import replacing
+from dfer.processes import worker_pool
 from dfer.tables import write_csv
 from dfer.video.frames import open_clip
 from dfer.video.preprocessing import resize_square, to_grey
@@ -142,7 +141,7 @@ def _run(jobs: list[Job], workers: int | None, progress: Callable[[int, int], No
     size = max(1, min(CHUNK, len(jobs) // FEWEST_CHUNKS))
     chunks = [jobs[start : start + size] for start in range(0, len(jobs), size)]
     done: dict[str, int | Failure] = {}
-    with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
+    with worker_pool(workers) as pool:
         futures: list[Future[dict[str, int | Failure]]] = [pool.submit(_pack_chunk, chunk) for chunk in chunks]
         try:
             for future in as_completed(futures):
@@ -156,7 +155,6 @@ def _run(jobs: list[Job], workers: int | None, progress: Callable[[int, int], No
 
 
 def _pack_chunk(jobs: list[Job]) -> dict[str, int | Failure]:
-    cv2.setNumThreads(1)
     done: dict[str, int | Failure] = {}
     for job in jobs:
         try:

@@ -11,6 +11,7 @@ that began it.
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,9 @@ from dfer.experiments.runs import fold_name, saved_predictions, train_folds, tra
 from dfer.training.config import Recipe, load_recipe
 from dfer.training.fit import Progress
 from dfer.training.record import read_summary
+
+MOST_CELLS = 10_000
+"""Of a grid; each is a training run or more."""
 
 
 class Job(NamedTuple):
@@ -53,6 +57,8 @@ def grid(recipes: Sequence[Path], axes: Sequence[str], overrides: Sequence[str] 
         DferError: a recipe or value that is none, an axis without values, or two cells of one name.
     """
     parsed = [_axis(text) for text in axes]
+    if (count := len(recipes) * math.prod(len(values) for _, values in parsed)) > MOST_CELLS:
+        raise DferError(f"expected a grid of at most {MOST_CELLS} cells, got {count}; give fewer values to --grid")
     short = [key.rpartition(".")[2] for key, _ in parsed]
     names = [key if short.count(last) > 1 else last for last, (key, _) in zip(short, parsed, strict=True)]
     cells: dict[str, Recipe] = {}

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from dfer.datasets import Manifest
 from dfer.errors import DferError, listed
+from dfer.processes import end_with_parent
 from dfer.training.choosing import Rows, choose_clips
 from dfer.training.config import recipe_from
 from dfer.training.randomness import Purpose, stream
@@ -267,6 +268,7 @@ def batches(clips: ClipDataset, positions: Sequence[Sequence[int]], *, workers: 
         collate_fn=_collate,
         generator=torch.Generator(),  # else the loader draws a seed from the global generator
         multiprocessing_context=_forkserver() if workers else None,
+        worker_init_fn=end_with_parent if workers else None,
     )
     for batch in loader:
         if isinstance(batch, DferError):

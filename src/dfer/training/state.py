@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -125,7 +125,11 @@ def _parts(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
 def _read_place(path: Path) -> Place:
     with safe_open(path, framework="pt") as file:
         written = (file.metadata() or {}).get("place", "null")
-    return checked(Place, parse_json(written, f"{path}, place", finite=True), f"{path}, place")
+    values = parse_json(written, f"{path}, place", finite=True)
+    place = checked(Place, values, f"{path}, place")
+    if lacking := [each.name for each in fields(Place) if each.name not in values]:
+        raise DferError(f"{path}, place: lacks {listed(lacking, 8)}")
+    return place
 
 
 def _require_moments(
