@@ -129,13 +129,22 @@ def read_parquet(path: Path, kinds: Kinds) -> Any:
         wanted = {field.name: kinds(field.name) for field in schema if kinds(field.name)}
         _refuse_types(path, schema, wanted)
         texts = [field.name for field in schema if field.name in wanted and _is_text(field.type)]
-        texts = sorted(set(texts) - _in_differences(metadata))
     # text stays as codes until it is known how long it becomes
-    with told(path), pq.ParquetFile(path, read_dictionary=texts, thrift_string_size_limit=HEADER * 16) as file:
-        table = file.read(columns=list(wanted))
+    with told(path):
+        try:
+            table = _read_parquet(path, list(wanted), texts)
+        except OSError:  # text that is stored as differences cannot be read as codes
+            table = _read_parquet(path, list(wanted), [])
         table.validate(full=True)
         _refuse_long(path, table)
         return _as_wanted(table, wanted)
+
+
+def _read_parquet(path: Path, columns: list[str], as_codes: list[str]) -> Any:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, read_dictionary=as_codes, thrift_string_size_limit=HEADER * 16) as file:
+        return file.read(columns=columns)
 
 
 def release() -> None:
@@ -327,16 +336,6 @@ def _refuse_long(path: Path, table: Any) -> None:
             total += pc.sum(lengths).as_py() or 0
     if total > MOST_TEXT:
         raise DferError(f"{path}: expected at most {MOST_TEXT // MEGABYTE:,} MB of text, got {total // MEGABYTE:,} MB")
-
-
-def _in_differences(metadata: Any) -> set[str]:
-    """The columns of a Parquet file whose text is stored as differences, which Arrow cannot read as codes."""
-    chunks = (
-        metadata.row_group(group).column(column)
-        for group in range(metadata.num_row_groups)
-        for column in range(metadata.num_columns)
-    )
-    return {chunk.path_in_schema for chunk in chunks if any("DELTA" in name for name in chunk.encodings)}
 
 
 def _is_text(kind: Any) -> bool:

@@ -28,7 +28,7 @@ from tests.video.people import ColourDetector, picture
 @pytest.fixture
 def in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut in this process, which is quicker and can be interfered with."""
-    monkeypatch.setattr(module, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
+    monkeypatch.setattr(module, "worker_pool", lambda _: ThreadPoolExecutor(1))
 
 
 def raw(root: Path) -> Manifest:

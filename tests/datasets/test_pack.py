@@ -29,7 +29,7 @@ from .sources.trees import write_frames
 @pytest.fixture
 def in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pack in this process, which is quicker and can be interfered with."""
-    monkeypatch.setattr(module, "ProcessPoolExecutor", lambda workers, **_: ThreadPoolExecutor(workers))
+    monkeypatch.setattr(module, "worker_pool", lambda workers: ThreadPoolExecutor(workers))
 
 
 def clips(root: Path) -> Manifest:

@@ -29,6 +29,10 @@ Floats = npt.NDArray[np.float64]
 
 LARGEST = 2**30
 """Bytes of a file; ten hours of ten people in every frame."""
+LARGEST_HEAD = 4096
+"""Bytes in which a document begins and ends."""
+SPACES = b" \t\r\n\xef\xbb\xbf"
+"""Around a document, with a byte order mark."""
 LARGEST_PLAIN = 64 * 2**20
 """Bytes of JSON that is read in Python, to say what is wrong in it."""
 MOST_PEOPLE = 100_000
@@ -120,7 +124,9 @@ def load(path: Path) -> Timeline:
         return _from_parquet(path)
     data, source = read_bytes(path, LARGEST), str(path)
     check_depth(data, source)
-    found = _from_arrow(data, source=source)
+    # Arrow's reader crashes on a document that is no object
+    object_ = data[:LARGEST_HEAD].lstrip(SPACES)[:1] == b"{" and data[-LARGEST_HEAD:].rstrip(SPACES)[-1:] == b"}"
+    found = _from_arrow(data, source=source) if object_ else None
     if found is None and len(data) > LARGEST_PLAIN:
         raise DferError(f"{path}: not a timeline that can be read: its JSON is damaged or of another format")
     return found or from_dict(parse_json(data, source, finite=True), source=source)

@@ -252,7 +252,8 @@ def _from_table(table: Any) -> Predictions:
         raise DferError(f"expected a column for each of {listed(wanted, 30)}; missing: {listed(missing, 30)}")
     ids = _texts(table, "id")
     fold = _numbers(table, ["fold"])[:, 0]
-    wrong = ~((fold % 1 == 0) & (np.abs(fold) <= MOST_FOLDS))
+    whole = np.nan_to_num(fold, nan=0.5, posinf=0.5, neginf=0.5)
+    wrong = (whole % 1 != 0) | (np.abs(whole) > MOST_FOLDS)
     if wrong.any():
         found = listed(ids[wrong])
         raise DferError(f"expected whole numbers in 'fold', at most {MOST_FOLDS:,}, got others at clips {found}")

@@ -58,7 +58,10 @@ def tables_of(runs: Sequence[Path]) -> list[Table]:
     found: list[Table] = []
     for path, values in told:
         try:
-            found += KINDS[str(values["format"]).partition("/")[0]](values)
+            tables = KINDS[str(values["format"]).partition("/")[0]](values)
+            if not all(isinstance(text, str) for table in tables for row in (table.head, *table.rows) for text in row):
+                raise TypeError("a name that is no text")
+            found += tables
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise DferError(f"{path} is damaged: {type(error).__name__} {error}; write the page anew") from error
     return found
