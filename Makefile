@@ -6,7 +6,7 @@ RUN := $(VENV)/bin
 # Those that need nothing but the package; the others want videos, votes or hours, and say so in their first lines.
 BENCHMARKS := start prepare midas memory doctor scale level
 
-.PHONY: demo test check bench clean help
+.PHONY: demo test check bench fuzz kill audit clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,9 @@ help:
 	@echo "make test    the test suite"
 	@echo "make check   ruff, mypy, import-linter, codespell"
 	@echo "make bench   the benchmarks; writes benchmarks/results/"
+	@echo "make fuzz    damaged files of every format: make fuzz INPUTS=50000 MINUTES=60 SEED=0"
+	@echo "make kill    verbs that are killed and run again: make kill KILLS=8 SEED=0"
+	@echo "make audit   known faults and licences of the packages that dfer needs"
 
 demo: $(READY)
 	@$(RUN)/dfer demo
@@ -31,6 +34,21 @@ check: $(READY)
 bench: $(READY)
 	@for script in $(BENCHMARKS:%=benchmarks/%.py); do echo "== $$script"; $(RUN)/python $$script || exit 1; done
 
+INPUTS ?= 50000
+MINUTES ?= 60
+SEED ?= 0
+KILLS ?= 8
+
+fuzz: $(READY)
+	@$(RUN)/python -m tests.fuzz.harness --inputs $(INPUTS) --minutes $(MINUTES) --seed $(SEED)
+
+kill: $(READY)
+	@$(RUN)/python -m tests.kill.harness --kills $(KILLS) --seed $(SEED)
+
+audit: $(READY)
+	@$(RUN)/python tools/licences.py
+	@$(RUN)/python tools/audit.py $(VENV)-audit
+
 $(READY): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV): creating the environment and installing dfer with its dependencies."
 	@echo "This happens once and takes a few minutes (about 2 GB with the CPU build of torch)."
@@ -42,4 +60,4 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Environment ready."
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-audit build dist .pytest_cache .mypy_cache .ruff_cache
