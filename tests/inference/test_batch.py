@@ -85,3 +85,9 @@ def test_outputs_that_cannot_be_are_refused(outs: list[str], formats: list[str],
     videos = [Video(Path("a.mp4"), "a"), Video(Path("b.mp4"), "b")]
     with pytest.raises(DferError, match=told):
         destinations(videos, [Path(out) for out in outs], formats)
+
+
+def test_a_link_that_leads_to_itself_is_kept_to_be_told_of_in_its_turn(tmp_path: Path) -> None:
+    (tmp_path / "loop.mp4").symlink_to("loop.mp4")
+    (video,) = find_videos([tmp_path / "loop.mp4"])
+    assert destinations([video], [tmp_path / "out"]) == {video: (tmp_path / "out" / "loop.json",)}

@@ -81,3 +81,18 @@ def test_an_address_in_place_of_a_file_has_a_sentence_of_its_own(address: str) -
             stream(given)
         with pytest.raises(DferError, match=told):
             find_videos([Path(given)])
+
+
+@pytest.mark.parametrize("line", ["#EXT-X-STREAM-INF:BANDWIDTH=100000", "#EXTINF:1,"])
+@pytest.mark.parametrize("names", [["a"], ["a", "b"], ["a", "b", "c"]])
+def test_playlists_that_name_themselves_or_each_other_are_refused(tmp_path: Path, line: str, names: list[str]) -> None:
+    for name, other in zip(names, [*names[1:], names[0]], strict=True):
+        (tmp_path / f"{name}.m3u8").write_text(f"#EXTM3U\n{line}\n{other}.m3u8\n")
+    with pytest.raises(DferError, match=r"a\.m3u8: the playlist names itself, or playlists of playlists; expected"):
+        times(tmp_path / "a.m3u8")
+
+
+def test_a_piece_that_is_named_twice_is_missing_once(tmp_path: Path) -> None:
+    (tmp_path / "a.m3u8").write_text("#EXTM3U\n#EXTINF:1,\na.ts\n#EXTINF:1,\na.ts\n")
+    with pytest.raises(DferError, match=r"none of the playlist's 1 pieces is there: a\.ts"):
+        times(tmp_path / "a.m3u8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import logging
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -121,8 +122,8 @@ def destinations(
     twice = [path for path, count in Counter(paths).items() if count > 1]
     if twice:
         raise DferError(f"several outputs would be {listed(twice)}; use a folder, or {NAME} in the path")
-    own = {video.path.resolve() for video in videos}
-    spoilt = [path for path in paths if path.resolve() in own]
+    own = {os.path.realpath(video.path) for video in videos}  # Path.resolve fails where a link leads to itself
+    spoilt = [path for path in paths if os.path.realpath(path) in own]
     if spoilt:
         raise DferError(f"{listed(spoilt)} would be written over the video itself; choose another name")
     return places

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -22,8 +21,8 @@ from dfer.inference.colours import colours, rgb
 from dfer.inference.lettering import Colour, mask, tint
 from dfer.inference.timeline import Person, Timeline
 from dfer.video.detection import shrunk
-from dfer.video.stream import Span, stream
-from dfer.video.writing import VideoWriter
+from dfer.video.stream import Span, TimedFrame, stream
+from dfer.video.writing import Timed, write_video
 
 Frames = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -91,17 +90,24 @@ def write_overlay(timeline: Timeline, path: Path) -> None:
     """
     if not Path(timeline.video).exists():
         raise DferError(f"{timeline.video} cannot be drawn into: expected the video that the timeline is of")
-    frames = stream(timeline.video, span=_span(timeline), fps=timeline.fps, rotate=timeline.rotate)
-    first = next(frames)
-    whole = next(stream(timeline.video, fps=timeline.fps)).time_s >= first.time_s
-    begin_s = 0.0 if whole else first.time_s
-    height, width = _sized(first.pixels)[0].shape[:2]
-    sound = (Path(timeline.video), begin_s, math.inf if _is_last(timeline) else timeline.duration_s)
-    with replacing(path) as partial, VideoWriter(partial, height, width, sound=sound) as writer:
-        for shown in chain([first], frames):
+    first_s = next(_frames(timeline)).time_s
+    whole = next(stream(timeline.video, fps=timeline.fps)).time_s >= first_s
+    begin_s = 0.0 if whole else first_s
+
+    def drawn() -> Iterator[Timed]:
+        for shown in _frames(timeline):
             picture, scale = _sized(shown.pixels)
             draw_faces(picture, list(faces_at(timeline, shown.time_s, scale)), timeline)
-            writer.write(picture, shown.time_s - begin_s, shown.end_s - begin_s)
+            yield picture, shown.time_s - begin_s, shown.end_s - begin_s
+
+    sound = (Path(timeline.video), begin_s, math.inf if _is_last(timeline) else timeline.duration_s)
+    with replacing(path) as partial:
+        write_video(partial, drawn, sound=sound)
+
+
+def _frames(timeline: Timeline) -> Iterator[TimedFrame]:
+    """Those that were looked at, and those between them."""
+    return stream(timeline.video, span=_span(timeline), fps=timeline.fps, rotate=timeline.rotate)
 
 
 def _is_last(timeline: Timeline) -> bool:

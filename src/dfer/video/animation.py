@@ -36,8 +36,11 @@ def is_animated(path: Path) -> bool:
     """Whether a file is an animated WebP."""
     if not path.is_file():
         return False
-    with path.open("rb") as file:
-        head = file.read(HEAD)
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    except OSError:  # who reads it says why
+        return False
     return len(head) == HEAD and head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20] & MOVES)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from dfer.video.detection import shrunk
 from dfer.video.opening import peeked
 from dfer.video.stream import Span, stream
-from dfer.video.writing import VideoWriter
+from dfer.video.writing import Timed, write_video
 
 PLAYED = {
     "video/mp4": ("mp4", ("h264", "av1", "vp9"), ("aac", "mp3", "opus", "flac")),
@@ -34,6 +35,8 @@ def played_type(path: Path) -> str | None:
 
 def _fits(container: Any, pictures: tuple[str, ...], sounds: tuple[str, ...]) -> bool:
     code = container.streams.video[0].codec_context
+    if code is None or any(each.codec_context is None for each in container.streams.audio):
+        return False
     heard = all(each.codec_context.codec.canonical_name in sounds for each in container.streams.audio)
     return heard and code.codec.canonical_name in pictures and code.pix_fmt in PIXELS
 
@@ -44,13 +47,12 @@ def small_copy(source: Path, end_s: float, *, fps: float | None = None, rotate: 
     Raises:
         DferError: it cannot be read.
     """
-    frames = stream(source, span=Span(end_s=end_s), fps=fps, rotate=rotate)
-    first = next(frames)
-    height, width = shrunk(first.pixels, LONG_SIDE)[0].shape[:2]
+
+    def frames() -> Iterator[Timed]:
+        for frame in stream(source, span=Span(end_s=end_s), fps=fps, rotate=rotate):
+            yield shrunk(frame.pixels, LONG_SIDE)[0], frame.time_s, frame.end_s
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "copy.mp4"
-        with VideoWriter(path, height, width, sound=(source, 0.0, end_s)) as writer:
-            writer.write(shrunk(first.pixels, LONG_SIDE)[0], first.time_s, first.end_s)
-            for frame in frames:
-                writer.write(shrunk(frame.pixels, LONG_SIDE)[0], frame.time_s, frame.end_s)
+        write_video(path, frames, sound=(source, 0.0, end_s))
         return path.read_bytes()

@@ -31,6 +31,8 @@ NO_TIMESTAMPS, JOINABLE = 128, 512
 """Flags of formats (of FFmpeg): no times are stored; files can be joined by writing one behind the other."""
 TICK_S = 0.0002
 """Two frames of one time are shown so much apart, seconds: times are written with four decimals."""
+FURTHEST_S = 1e10
+"""A time further from zero than this, three centuries, is no time but damage."""
 BACK_S = 1.0
 """A clock that goes back further than this begins anew; a smaller step back is a fault of one frame."""
 LEAP_S = 60.0
@@ -39,6 +41,15 @@ PRIMING_S = 1.0
 """A container that starts less than this before zero has sound there that is never heard."""
 GUESSED_RATE = 25.0
 """Frames a second where even the stream says nothing."""
+
+
+def believed(time_s: float) -> float | None:
+    """A time that a file states, seconds; None for one that is damage.
+
+    >>> believed(1.5), believed(-1e17)
+    (1.5, None)
+    """
+    return time_s if abs(time_s) <= FURTHEST_S else None
 
 
 def is_counted(container: Any) -> bool:
@@ -58,10 +69,11 @@ class Clock:
     """
 
     def __init__(self, path: Path, container: Any, stream: Any, head: list[Any], *, fps: float | None) -> None:
-        self.path, self.stream = path, stream
-        unit = float(stream.time_base)
-        stamps = [packet.pts * unit for packet in head if packet.pts is not None and not packet.is_discard]
-        counts = [packet.dts * unit for packet in head if packet.dts is not None]
+        self.path, self._unit = path, float(stream.time_base)
+        shown = [self._seconds(packet.pts) for packet in head if not packet.is_discard]
+        stamps = [stamp_s for stamp_s in shown if stamp_s is not None]
+        decoded = (self._seconds(packet.dts) for packet in head)
+        counts = [stamp_s for stamp_s in decoded if stamp_s is not None]
         self.counted = is_counted(container) or not (stamps or counts)
         self.ordered = not self.counted and (container.format.name == "avi" or not stamps)
         self.joinable = bool(container.format.flags & JOINABLE)
@@ -94,19 +106,23 @@ class Clock:
             time_s = 0.0 if self.last_s is None else self.last_s + self._step_s
         else:
             step_s = lasts_s or self._step_s
-            stamp = heapq.heappop(self._waiting) if self.ordered and self._waiting else picture.pts
-            if stamp is None and self.last_s is None:
+            stamp_s = self._seconds(heapq.heappop(self._waiting) if self.ordered and self._waiting else picture.pts)
+            if stamp_s is None and self.last_s is None:
                 self.early += 1
                 return None
-            if stamp is None:
+            if stamp_s is None:
                 time_s = float(self.last_s or 0.0) + self._step_s
             else:
-                time_s = self._later(stamp * float(self.stream.time_base) - self.origin_s)
+                time_s = self._later(stamp_s - self.origin_s)
         if self.last_s is not None:
             self._gap_s = time_s - self.last_s
             self.longest_s = max(self.longest_s, self._gap_s)
         self.last_s, self._step_s = time_s, step_s
         return time_s
+
+    def _seconds(self, stamp: int | None) -> float | None:
+        """A time of the stream; None where there is none, or one that cannot be meant."""
+        return None if stamp is None else believed(stamp * self._unit)
 
     def _later(self, stamp_s: float) -> float:
         """A frame's time, brought behind that of the frame before it."""
@@ -156,10 +172,12 @@ def read_head(packets: Any) -> list[Any]:
 
 
 def _origin(container: Any, stamps: list[float]) -> float:
-    """What is taken off of all times: the container's start, or that of a frame before it."""
-    first_s = min(stamps)
-    start_s = first_s if container.start_time is None else container.start_time / MICROSECONDS
+    """What is taken off of all times: the container's start, or that of a frame shortly before it."""
+    start_s = None if container.start_time is None else believed(container.start_time / MICROSECONDS)
+    if start_s is None:
+        return min(stamps)
     if -PRIMING_S < start_s < 0:
         start_s = 0.0
+    first_s = min((stamp_s for stamp_s in stamps if stamp_s > start_s - LEAP_S), default=start_s)
     # the start is rounded to microseconds
     return first_s if first_s < start_s + 2 / MICROSECONDS else start_s

@@ -18,18 +18,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dfer.errors import DferError, shortened
+from dfer.errors import DferError
 from dfer.files import require_file
 from dfer.video.animation import animated, is_animated
-from dfer.video.clock import MICROSECONDS, Clock, read_head
+from dfer.video.clock import MICROSECONDS, Clock, believed, read_head
 from dfer.video.limits import most_pixels, require_size
 from dfer.video.opening import (
     NO_FILM,
     PICTURE_FORMATS,
     chosen_stream,
+    decoding,
     is_joined,
     is_whole_matroska,
     open_container,
+    packets_of,
     peeked,
 )
 from dfer.video.picture import Display
@@ -71,13 +73,14 @@ def is_video(path: Path) -> bool:
     """Whether a file's contents are moving pictures, whatever its name says; False where there is no file."""
     if is_animated(path):
         return True
-    with peeked(path) as container:
+    with peeked(path) as container, contextlib.suppress(DferError), decoding(path):
         if container is None or not container.streams.video:
             return False
         if not container.format.name.endswith(PICTURE_FORMATS):
             return not int(chosen_stream(path, container).disposition) & NO_FILM
-        packets = (packet for packet in container.demux(container.streams.video[0]) if packet.size)
+        packets = (packet for packet in packets_of(container, container.streams.video[0]) if packet.size)
         return container.format.name != "image2" and len(list(itertools.islice(packets, 2))) > 1
+    return False
 
 
 def is_picture(path: Path) -> bool:
@@ -95,7 +98,7 @@ def is_picture(path: Path) -> bool:
 def length_s(path: Path) -> float | None:
     """How long a video says that it is, seconds, for a look ahead; None where it does not say, or is no video."""
     with peeked(path) as container:
-        return container.duration / MICROSECONDS if container and container.duration else None
+        return believed(container.duration / MICROSECONDS) if container and container.duration else None
 
 
 class Film:
@@ -120,30 +123,29 @@ class Film:
         return self._painted() if is_animated(self.path) else self._decoded()
 
     def _decoded(self) -> Iterator[Shown]:
-        import av
-
         count = 0
-        try:
-            with _track(self.path, self.start_s, self.fps) as track:
-                for shown in track.frames(tolerant=self.tolerant):
-                    yield shown
-                    count += 1
-                self.end_s = track.end()
-                track.tell(count)
-        except DferError:
-            raise
-        # what the decoder and its Python side raise of damaged files, such as text that is not UTF-8
-        except (av.FFmpegError, OSError, ValueError, ArithmeticError, MemoryError) as error:
-            told = f"after {count} frames" if count else "not a video that can be opened"
-            reason = getattr(error, "strerror", None) or str(error) or "out of memory"
-            raise DferError(f"{self.path}: decoding failed, {told}: {shortened(reason, 200)}") from error
+
+        def told() -> str:
+            return f"after {count} frames" if count else "not a video that can be opened"
+
+        with decoding(self.path, told), _track(self.path, self.start_s, self.fps) as track:
+            for shown in track.frames(tolerant=self.tolerant):
+                yield shown
+                count += 1
+            self.end_s = track.end()
+            track.tell(count)
 
     def _painted(self) -> Iterator[Shown]:
         end_s = 0.0
-        for frame in animated(self.path):
-            height, width = frame.pixels.shape[:2]
-            yield Shown(frame.time_s, (width, height), partial(np.asarray, frame.pixels))
-            end_s = frame.end_s
+        try:
+            for frame in animated(self.path):
+                height, width = frame.pixels.shape[:2]
+                yield Shown(frame.time_s, (width, height), partial(np.asarray, frame.pixels))
+                end_s = frame.end_s
+        except DferError as error:
+            if not self.tolerant or not end_s:
+                raise
+            logger.warning("%s; the rest is left out", error)
         self.end_s = end_s
 
 
@@ -170,7 +172,7 @@ class _Track:
             code = self.stream.codec_context
             require_size(code.width, code.height, path)
             code.options = {"max_pixels": str(most_pixels())}  # where the size changes on the way
-            self._packets = self.container.demux(self.stream)
+            self._packets = packets_of(self.container, self.stream)
             self._head = read_head(self._packets)
             self.clock = Clock(path, self.container, self.stream, self._head, fps=fps)
         except BaseException:
@@ -178,6 +180,7 @@ class _Track:
             raise
         self.jumped = self.resized = False
         self.packets = self.keys = self.damaged = 0
+        self.fault: Exception | None = None
 
     def close(self) -> None:
         self.container.close()
@@ -194,7 +197,11 @@ class _Track:
             if display is None:
                 display, first = Display(picture, self.stream.sample_aspect_ratio), size
             self.resized |= size != first
-            yield Shown(time_s, size, partial(display.pixels, picture))
+            yield Shown(time_s, size, partial(self._pixels, display, picture))
+
+    def _pixels(self, display: Display, picture: Any) -> Frames:
+        with decoding(self.path, lambda: f"the frame at {picture.time or 0:g} s has no colours that are known"):
+            return display.pixels(picture)
 
     def _pictures(self, *, tolerant: bool) -> Iterator[Any]:
         """What the decoder makes of each packet; what it cannot decode is counted."""
@@ -210,10 +217,10 @@ class _Track:
                     self.keys += packet.is_keyframe
                     self.clock.enter(packet)
                 pictures = packet.decode() if packet is not None else []
-            except av.InvalidDataError:
+            except av.FFmpegError as error:
                 if not tolerant:
                     raise
-                self.damaged += 1
+                self.damaged, self.fault = self.damaged + 1, error
                 if packet is not None:
                     self.clock.drop(packet)
                 continue
@@ -231,16 +238,17 @@ class _Track:
 
         if self.clock.counted or (self.clock.joinable and is_joined(self.path, self.path.stat().st_mtime_ns)):
             return False
-        place = int((start_s + self.clock.origin_s) / self.stream.time_base)
         try:
+            place = int((start_s + self.clock.origin_s) / self.stream.time_base)
             self.container.seek(place, stream=self.stream)
-            first = next(self.container.decode(self.stream), None)
+            packets = packets_of(self.container, self.stream)
+            first = next((picture for packet in packets for picture in packet.decode()), None)
             self.container.seek(place, stream=self.stream)
-        except av.FFmpegError:
+        except (av.FFmpegError, OverflowError):  # OverflowError: later than any time that a file can hold
             return False
         if first is None or first.time is None or first.time - self.clock.origin_s > start_s:
             return False
-        self._head, self._packets = [], self.container.demux(self.stream)
+        self._head, self._packets = [], packets_of(self.container, self.stream)
         self.jumped = True
         return True
 
@@ -264,25 +272,27 @@ class _Track:
             return None
         if stream.duration:
             start_s = 0.0 if stream.start_time is None else float(stream.start_time * stream.time_base)
-            return start_s + float(stream.duration * stream.time_base) - clock.origin_s
+            return believed(start_s + float(stream.duration * stream.time_base) - clock.origin_s)
         return None if self.container.streams.audio else self._whole_s()
 
     def _whole_s(self) -> float | None:
         """The end of film and sound as the file states it; it counts from the clock's zero."""
         length = self.container.duration
-        return length / MICROSECONDS - self.clock.origin_s if length and not self.clock.counted else None
+        return believed(length / MICROSECONDS - self.clock.origin_s) if length and not self.clock.counted else None
 
     def _is_whole(self) -> bool:
         """Whether it is certain that the file was not cut off."""
         return 0 < self.stream.frames <= self.packets or is_whole_matroska(self.path)
 
     def tell(self, count: int) -> None:
-        """Warn of what was left out, assumed or is missing."""
+        """Warn of what was left out, assumed or is missing; raise what left no frame at all."""
         if not count and not self.keys and self.packets:
             raise DferError(
                 f"{self.path}: the video has no frame: none of its {self.packets} packets is a key frame, from which "
                 "decoding can begin; it was cut out of a longer one without its beginning"
             )
+        if not count and self.fault is not None:
+            raise self.fault
         self.clock.tell()
         if self.resized:
             logger.warning("%s: the size of its frames changes; all are scaled to that of the first", self.path)

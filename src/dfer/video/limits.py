@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import warnings
 from pathlib import Path
 
@@ -17,6 +18,8 @@ VARIABLE = "DFER_MAX_MEGAPIXELS"
 """The variable of the environment that changes the limit."""
 MEGAPIXELS = 100.0
 """A picture of so many takes 300 MB; 8K film has 33, a large camera 60."""
+PNG = b"\x89PNG\r\n\x1a\n"
+"""How a PNG begins; chunks follow."""
 LARGEST_FILE = 512 * 2**20
 """Bytes of a file that holds one picture."""
 
@@ -37,10 +40,14 @@ def require_size(width: int, height: int, source: object) -> None:
     Raises:
         DferError: names the source, its size and the limit.
     """
+    _require_pixels(width * height, f"{width} x {height}", source)
+
+
+def _require_pixels(pixels: int, told: str, source: object) -> None:
     most = most_pixels()
-    if width * height > most:
+    if pixels > most:
         raise DferError(
-            f"{source}: a picture of {width} x {height} pixels; expected at most {most / 1e6:g} megapixels "
+            f"{source}: a picture of {told or pixels} pixels; expected at most {most / 1e6:g} megapixels "
             f"({VARIABLE} changes this limit)"
         )
 
@@ -51,8 +58,17 @@ def require_decodable(data: bytes, source: Path) -> None:
     Raises:
         DferError: as `require_size`; or Pillow finds no picture.
     """
-    if not _checked(io.BytesIO(data), source):
+    if not (_checked(io.BytesIO(data), source) and _chunks_fit(data)):
         raise DferError(f"{source}: not an image that can be decoded (damaged or another format)")
+
+
+def _chunks_fit(data: bytes) -> bool:
+    """Whether no chunk of a PNG claims to be longer than the file: OpenCV takes memory for all that a chunk claims."""
+    place, kind = len(PNG), b""
+    while data.startswith(PNG) and place < len(data) and kind != b"IEND":
+        kind = data[place + 4 : place + 8]
+        place += 12 + int.from_bytes(data[place : place + 4], "big")  # its length, its kind and its check sum
+    return place <= len(data)
 
 
 def refuse_large_picture(path: Path) -> None:
@@ -73,10 +89,9 @@ def _checked(file: Path | io.BytesIO, source: Path) -> bool:
             warnings.simplefilter("ignore")  # of pictures that are large, and within our limit
             with Image.open(file) as image:
                 width, height = image.size
-    except Image.DecompressionBombError as error:
-        raise DferError(
-            f"{source}: {error}; expected at most {most_pixels() / 1e6:g} megapixels ({VARIABLE} changes this limit)"
-        ) from error
+    except Image.DecompressionBombError as error:  # Pillow has a limit of its own, and says the pixels in words only
+        _require_pixels(int(re.findall(r"\d+", str(error))[0]), "", source)
+        return True
     except Exception:  # Pillow's readers raise whatever a damaged head makes them raise
         return False
     require_size(width, height, source)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from dfer.errors import DferError
+from dfer.errors import DferError, shortened
 from dfer.video.clock import BACK_S, is_counted
 from dfer.video.limits import refuse_large_picture
 from dfer.video.playlists import is_playlist, open_playlist
@@ -38,15 +38,40 @@ def open_container(path: Path) -> Any:
 
 
 @contextlib.contextmanager
-def peeked(path: Path) -> Iterator[Any]:
-    """What the decoder makes of a file; None where that is nothing, or no file: a pipe can be opened only once."""
+def decoding(path: Path, told: Callable[[], str] = lambda: "not a video that can be opened") -> Iterator[None]:
+    """Makes a `DferError` of whatever the decoder and its Python side raise of a damaged file.
+
+    Args:
+        path: the file.
+        told: says how far it was read.
+    """
     import av
 
+    try:
+        yield
+    except DferError:
+        raise
+    # ValueError: a text that is not UTF-8; LookupError: a stream that is not there
+    except (av.FFmpegError, OSError, ValueError, ArithmeticError, LookupError, MemoryError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or "out of memory"
+        raise DferError(f"{path}: decoding failed, {told()}: {shortened(reason, 200)}") from error
+
+
+@contextlib.contextmanager
+def peeked(path: Path) -> Iterator[Any]:
+    """What the decoder makes of a file; None where that is nothing, or no file: a pipe can be opened only once."""
     with contextlib.ExitStack() as stack:
         container = None
-        with contextlib.suppress(av.FFmpegError, OSError, DferError):
+        with contextlib.suppress(DferError), decoding(path):
             container = stack.enter_context(open_container(path)) if path.is_file() else None
         yield None if container is not None and container.format.name in TEXT_FORMATS else container
+
+
+def packets_of(container: Any, stream: Any) -> Iterator[Any]:
+    """The packets of a stream, in the order in which they lie in the file, and an empty one at the end."""
+    # where another stream begins late in the file, PyAV fails after the last packet
+    with contextlib.suppress(IndexError):
+        yield from container.demux(stream)
 
 
 def chosen_stream(path: Path, container: Any) -> Any:
@@ -65,13 +90,15 @@ def chosen_stream(path: Path, container: Any) -> Any:
 
 @lru_cache(maxsize=64)
 def is_joined(path: Path, _changed: int) -> bool:
-    """Whether the times in a file go back, as they do where files were joined."""
-    with peeked(path) as container:
+    """Whether the times in a file go back, as they do where files were joined, or cannot be read to the end."""
+    with peeked(path) as container, contextlib.suppress(DferError), decoding(path):
         if container is None or is_counted(container):
             return False
         stream = chosen_stream(path, container)
-        counts = (float(packet.dts * stream.time_base) for packet in container.demux(stream) if packet.dts is not None)
+        packets = packets_of(container, stream)
+        counts = (float(packet.dts * stream.time_base) for packet in packets if packet.dts is not None)
         return any(later < earlier - BACK_S for earlier, later in itertools.pairwise(counts))
+    return True
 
 
 def is_whole_matroska(path: Path) -> bool:

@@ -19,6 +19,8 @@ END = "#EXT-X-ENDLIST"
 """Says that nothing will be added; without it a player waits for more."""
 ADDRESS = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]+:/{1,2}[^/\s\"',]", re.ASCII)
 """How a place on a network is written; a path keeps only one of two slashes."""
+DEEPEST = 2
+"""Playlists one in another: of the sizes of a film, and of its pieces in each."""
 VARIANTS = "#EXT-X-STREAM-INF"
 """Stands in a playlist of playlists."""
 LARGEST = 2**24
@@ -69,6 +71,14 @@ def read(path: Path) -> str:
     Raises:
         DferError: see `open_playlist`; also of the playlists that it names.
     """
+    return _read(path, ())
+
+
+def _read(path: Path, outer: tuple[Path, ...]) -> str:
+    """As `read`; `outer` are the playlists that led here."""
+    if len(outer) >= DEEPEST:
+        told = "expected films, or playlists of films"
+        raise DferError(f"{outer[0]}: the playlist names itself, or playlists of playlists; {told}")
     text = _text(path)
     names = _names(text)
     if not names:
@@ -77,14 +87,14 @@ def read(path: Path) -> str:
     if address is not None:
         told = "and nothing is fetched from a network; download the film first"
         raise DferError(f"{path}: the playlist points to {address}, {told}")
-    missing = [name for name in names if not _place(path, name).is_file()]
-    if len(missing) == len(names):
-        raise DferError(f"{path}: none of the playlist's {len(names)} pieces is there: {listed(missing)}")
+    missing = dict.fromkeys(name for name in names if not _place(path, name).is_file())
+    if len(missing) == len(set(names)):
+        raise DferError(f"{path}: none of the playlist's {len(missing)} pieces is there: {listed(missing)}")
     if missing:
         logger.warning("%s: left out %d pieces that are not there: %s", path, len(missing), listed(missing))
     for place in (_place(path, name) for name in names if name not in missing):
-        if place != path and is_playlist(place):
-            read(place)
+        if is_playlist(place):
+            _read(place, (*outer, path))
     lines = [line for line in text.splitlines() if line.strip() not in missing]
     return "\n".join([*lines, *([] if END in text or VARIANTS in text else [END]), ""])
 

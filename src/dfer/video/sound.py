@@ -11,7 +11,7 @@ from typing import Any
 
 from dfer.errors import DferError
 from dfer.video.clock import Clock, read_head
-from dfer.video.opening import chosen_stream, is_joined, open_container, peeked
+from dfer.video.opening import chosen_stream, decoding, is_joined, open_container, packets_of, peeked
 
 logger = logging.getLogger(__name__)
 
@@ -43,17 +43,25 @@ def open_sound(path: Path) -> SoundTrack | None:
     """The sound of a film, from its beginning; None where it has none.
 
     Raises:
-        DferError: the film's clock jumps, or it has none, so that it is not known where the sound belongs.
+        DferError: the film cannot be read; or its clock jumps, or it has none, so that it is not known where the sound
+            belongs.
     """
-    with peeked(path) as container:
-        if container is None or not container.streams.audio or not container.streams.video:
+    with decoding(path), peeked(path) as container:
+        if container is None or _best(container) is None or not container.streams.video:
             return None
         stream = chosen_stream(path, container)
-        clock = Clock(path, container, stream, read_head(container.demux(stream)), fps=None)
+        clock = Clock(path, container, stream, read_head(packets_of(container, stream)), fps=None)
         if clock.counted or (clock.joinable and is_joined(path, path.stat().st_mtime_ns)):
             raise DferError("its clock jumps, or it has none, so that it is not known where the sound belongs")
-    container = open_container(path)
-    return SoundTrack(path, container, container.streams.best("audio"), clock.origin_s)
+        again = open_container(path)
+        return SoundTrack(path, again, _best(again), clock.origin_s)
+
+
+def _best(container: Any) -> Any:
+    """The sound that a player chooses, of those whose codec is known; None where there is none."""
+    known = [stream for stream in container.streams.audio if stream.codec_context is not None]
+    best = container.streams.best("audio")
+    return best if best in known else next(iter(known), None)
 
 
 class Sound:
@@ -84,16 +92,15 @@ class Sound:
 
     def until(self, time_s: float) -> Iterator[Any]:
         """The packets of the new file that begin before a time, seconds from the start of the part."""
-        import av
-
         try:
             while True:
-                self._next = self._next or next(self._packets, None)
+                with decoding(self.source.path, lambda: "in its sound"):
+                    self._next = self._next or next(self._packets, None)
                 if self._next is None or self._next.dts * self._next.time_base >= time_s:
                     return
                 packet, self._next = self._next, None
                 yield packet
-        except (av.FFmpegError, DferError, ValueError) as error:
+        except DferError as error:
             logger.warning("%s: its sound is left out from here on: %s", self.source.path, error)
             self._packets = iter(())
 
@@ -105,7 +112,7 @@ class Sound:
         stream = self.source.stream
         unit, origin_s = float(stream.time_base), self.source.origin_s
         zero = round((self.start_s + origin_s) / unit)
-        for packet in self.source.container.demux(stream):
+        for packet in packets_of(self.source.container, stream):
             if packet.pts is None or packet.dts is None:
                 continue
             # a decoder needs the packet before the first one that is heard
@@ -148,7 +155,7 @@ class Sound:
         for packet, zero in self._read():
             try:
                 frames = packet.decode()
-            except av.InvalidDataError:
+            except av.FFmpegError:
                 damaged += 1
                 continue
             for frame in frames:

@@ -6,8 +6,9 @@ import contextlib
 import logging
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dfer.errors import DferError
+from dfer.video.opening import decoding
 from dfer.video.sound import Sound, open_sound
 
 logger = logging.getLogger(__name__)
@@ -29,6 +31,41 @@ CODECS: dict[str, dict[str, str]] = {
 }
 """The best one that the decoder's library was built with is used. Frames are stored in the order in which they are
 shown, so that each has its own duration."""
+
+
+Timed = tuple[Frames, float, float]
+"""A frame (H, W, 3) uint8 RGB, and from when to when it is shown, seconds from the beginning."""
+
+
+class _UnfitSoundError(DferError):
+    """Sound that the new file does not take."""
+
+
+def write_video(
+    path: Path, frames: Callable[[], Iterator[Timed]], *, sound: tuple[Path, float, float] | None = None
+) -> None:
+    """Write a video, .mp4, without sound where the sound is damaged, which is said.
+
+    Args:
+        path: the file.
+        frames: gives all frames, of one size, from the first one on; called again where the sound turns out damaged.
+        sound: see `VideoWriter`.
+
+    Raises:
+        DferError: frames that cannot be a video.
+    """
+    try:
+        _write(path, frames(), sound)
+    except _UnfitSoundError as error:
+        logger.warning("%s: its sound is not kept: %s", sound and sound[0], error)
+        _write(path, frames(), None)
+
+
+def _write(path: Path, frames: Iterator[Timed], sound: tuple[Path, float, float] | None) -> None:
+    first = next(frames)
+    with VideoWriter(path, *first[0].shape[:2], sound=sound) as writer:
+        for frame in chain([first], frames):
+            writer.write(*frame)
 
 
 class VideoWriter:
@@ -61,20 +98,23 @@ class VideoWriter:
         self._sound = self._with_sound(*sound) if sound else None
 
     def _with_sound(self, film: Path, start_s: float, end_s: float) -> Sound | None:
-        import av
-
         try:
-            track = open_sound(film)
-            return Sound(track, start_s, end_s, self._container) if track else None
-        except (DferError, av.FFmpegError, ValueError) as error:
+            with decoding(film, lambda: "in its sound"):
+                track = open_sound(film)
+                return Sound(track, start_s, end_s, self._container) if track else None
+        except DferError as error:
             logger.warning("%s: its sound is not kept: %s", film, error)
             return None
 
     def __enter__(self) -> VideoWriter:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        with _told(), self._container:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            with contextlib.suppress(DferError, OSError), self._told():
+                self._container.close()
+            return
+        with self._told(), self._container:
             if self._last >= 0:
                 self._mux(self._stream.encode())
                 self._mux_sound(math.inf)
@@ -89,7 +129,7 @@ class VideoWriter:
         self._last = max(round(time_s / CLOCK), self._last + 1)
         picture.pts, picture.time_base = self._last, CLOCK
         self._ends.append(max(self._last + 1, round(end_s / CLOCK) if end_s > time_s else 0))
-        with _told():
+        with self._told():
             self._mux_sound(time_s)
             self._mux(self._stream.encode(picture))
 
@@ -103,13 +143,14 @@ class VideoWriter:
             packet.duration = self._ends.popleft() - packet.pts
             self._container.mux(packet)
 
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """What the encoder meets on the disk, as the OSError that it is; anything else comes of the sound."""
+        import av
 
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """What the encoder meets on the disk, as the OSError that it is."""
-    import av
-
-    try:
-        yield
-    except av.FFmpegError as error:
-        raise OSError(error.errno, error.strerror) from error
+        try:
+            yield
+        except av.FFmpegError as error:
+            if self._sound is not None and not isinstance(error, OSError):
+                raise _UnfitSoundError(error.strerror) from error
+            raise OSError(error.errno, error.strerror) from error
