@@ -217,3 +217,14 @@ class _Frames:
 
     def read(self, indices: np.ndarray) -> np.ndarray:
         return self.frames[indices]
+
+
+@pytest.mark.parametrize("form", ["--markdown", "--latex", "--csv"])
+@pytest.mark.parametrize("name", [None, 3, ["a"], {"a": 1}])
+def test_a_name_in_a_report_that_is_no_text_is_one_sentence(tables: Path, form: str, name: object) -> None:
+    here("report", "mine.csv", "-o", "one")
+    path = tables / "one" / "report.json"
+    told = json.loads(path.read_text(encoding="utf-8"))
+    told["cells"][0]["name"] = name
+    path.write_text(json.dumps(told), encoding="utf-8")
+    assert here("tables", "one", form).is_refusal("report.json is damaged")

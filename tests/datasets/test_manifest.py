@@ -498,7 +498,7 @@ def test_a_sum_that_is_one_but_for_rounding_passes() -> None:
         ("[" * 50_000, "its head: expected lists and objects inside each other up to 32 times"),
         ("{", "its head cannot be read as JSON"),
         ("[]", "its head: "),
-        ('{"emotions": {"name": "two", "emotions": "happy"}}', "its head: emotions.emotions: Input should be"),
+        ('{"emotions": {"name": "two", "emotions": "happy"}}', "its head: emotions.emotions: it should be"),
         ('{"emotions": {"name": 1, "emotions": []}, "root": ".", "source": "", "left_out": {}}', "emotions.name"),
         ('{"emotions": {"name": "t", "emotions": ["happy","sad"]}, "root": ".", "source": "", "left_out": {"a": "b"}}',
          "its head: left_out.a: "),
@@ -523,3 +523,12 @@ def test_no_clip_begins_as_a_formula_in_the_file(tmp_path: Path) -> None:
     assert [row["id"] for row in rows] == ["'=1+1", "'+a", "'-b", "'@c"]
     assert [row["group"] for row in rows] == ["''=x", "'tis", "", "'\tx"]
     assert Manifest.read(tmp_path / "m.csv").table["group"].tolist() == ["'=x", "'tis", "", "\tx"]
+
+
+def test_more_emotions_than_a_table_can_hold_are_refused() -> None:
+    rows = pd.DataFrame({"id": ["a"], "path": ["a.png"], "kind": ["image"], "label": ["e7"]})
+    many = EmotionSet("many", tuple(f"e{k}" for k in range(1001)))
+    with pytest.raises(DferError, match="at most 1,000 emotions, got 1,001"):
+        Manifest.build(rows, emotions=many, root=Path())
+    most = EmotionSet("most", many.emotions[:-1])
+    assert len(Manifest.build(rows, emotions=most, root=Path()).votes[0]) == 1000

@@ -257,8 +257,9 @@ def test_bad_usage_is_one_line_and_exit_code_2(arguments: tuple[object, ...], to
 
 def test_times_are_read_as_one_writes_them() -> None:
     assert [seconds(text) for text in ("90", "1:30", "0:01:30", "1:30.5")] == [90, 90, 90, 90.5]
-    with pytest.raises(DferError):
-        seconds("1:2:3:4")
+    for text in ("1:2:3:4", "nan", "1:NaN", "inf", "-1", "1:-5", "", ":"):
+        with pytest.raises(DferError, match="expected a time"):
+            seconds(text)
 
 
 def test_a_model_is_exported_beside_its_weights() -> None:

@@ -236,3 +236,15 @@ def test_a_folder_that_is_a_file_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(DferError, match="cannot write"):
         toy().write(tmp_path / "taken" / "p.csv")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("fold", [np.inf, -np.inf, np.nan, 0.5])
+def test_a_fold_that_is_no_whole_number_is_refused_without_a_warning(tmp_path: Path, fold: float) -> None:
+    toy().write(tmp_path / "p.csv")
+    table = pd.read_csv(tmp_path / "p.csv")
+    table["fold"] = table["fold"].astype(float).where(table.index != 1, fold)
+    for name, write in (("q.csv", table.to_csv), ("q.parquet", table.to_parquet)):
+        write(tmp_path / name, index=False)
+        with pytest.raises(DferError, match=r"whole numbers in 'fold'"):
+            Predictions.read(tmp_path / name)

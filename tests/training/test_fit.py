@@ -476,6 +476,16 @@ def test_a_log_line_that_was_cut_in_writing_is_written_anew(toy: Manifest, whole
     assert log(tmp_path / "run") == log(whole)
 
 
+def test_a_log_with_an_epoch_twice_is_refused_before_training_goes_on(toy: Manifest, tmp_path: Path) -> None:
+    broken_off(quick(), toy, tmp_path / "run", 7)
+    path = tmp_path / "run" / "metrics.jsonl"
+    path.write_text(path.read_text().splitlines(keepends=True)[0] + path.read_text())
+    before = path.read_bytes()
+    with pytest.raises(DferError, match="epochs in order, each once, got 1, 1, 2"):
+        fit(quick(), toy, tmp_path / "run", fold=1, resume=True)
+    assert path.read_bytes() == before
+
+
 def test_a_state_within_an_epoch_goes_on_after_its_last_step(
     toy: Manifest, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -155,7 +155,7 @@ def seconds(text: str) -> float:
         parts = [float(part) for part in text.split(":")]
     except ValueError:
         parts = []
-    if not 1 <= len(parts) <= 3:
+    if not 1 <= len(parts) <= 3 or not all(0 <= part < math.inf for part in parts):
         raise DferError(f"expected a time as seconds, min:s or h:min:s, got {text!r}")
     return sum(part * (1, 60, 3600)[power] for power, part in enumerate(reversed(parts)))
 

@@ -21,6 +21,9 @@ WHOLE = ("fold", "frames")
 MOST = {"fold": 10**6, "frames": 10**9}
 """The largest numbers of the columns in `WHOLE`."""
 MOST_WEIGHT = 10**9
+MOST_EMOTIONS = 1000
+"""A table with votes, distributions and weights has three columns for each, and what is told of pairs of emotions
+grows with their square."""
 ESTIMATED = "estimated: "
 """How `soft_from` begins where models made the distribution: nobody voted for it."""
 TOLERANCE = 1e-6
@@ -35,8 +38,11 @@ def completed(rows: pd.DataFrame, emotions: EmotionSet) -> pd.DataFrame:
         emotions: the K emotions of votes_*, soft_* and weight_*.
 
     Raises:
-        DferError: columns that are missing, twice there or of another emotion, and cells that are no number.
+        DferError: columns that are missing, twice there or of another emotion, cells that are no number, or too many
+            emotions.
     """
+    if len(emotions) > MOST_EMOTIONS:
+        raise DferError(f"expected at most {MOST_EMOTIONS:,} emotions, got {len(emotions):,}")
     table = rows.reset_index(drop=True)
     missing = [name for name in ("id", "path", "kind") if name not in table]
     if missing or table.columns.has_duplicates:

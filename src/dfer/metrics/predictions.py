@@ -218,12 +218,17 @@ def _whole(values: ArrayLike, name: str) -> NDArray[np.int64]:
     """
     column = np.asarray(values)
     try:
-        wrong = np.flatnonzero(column.astype(np.float64) % 1 != 0)  # NaN and infinity too
+        wrong = np.flatnonzero(~_are_whole(column.astype(np.float64)))
     except (TypeError, ValueError) as error:
         raise DferError(f"expected whole numbers in '{name}': {error}") from error
     if len(wrong):
         raise DferError(f"expected whole numbers in '{name}', got others in rows {listed(wrong)}")
     return column.astype(np.int64)
+
+
+def _are_whole(numbers: Floats) -> Mask:
+    """(N,) which numbers are whole; NaN and infinity are not."""
+    return np.isfinite(numbers) & (np.trunc(numbers) == numbers)
 
 
 def _check_suffix(path: Path) -> None:
@@ -252,8 +257,7 @@ def _from_table(table: Any) -> Predictions:
         raise DferError(f"expected a column for each of {listed(wanted, 30)}; missing: {listed(missing, 30)}")
     ids = _texts(table, "id")
     fold = _numbers(table, ["fold"])[:, 0]
-    whole = np.nan_to_num(fold, nan=0.5, posinf=0.5, neginf=0.5)
-    wrong = (whole % 1 != 0) | (np.abs(whole) > MOST_FOLDS)
+    wrong = ~(_are_whole(fold) & (np.abs(fold) <= MOST_FOLDS))
     if wrong.any():
         found = listed(ids[wrong])
         raise DferError(f"expected whole numbers in 'fold', at most {MOST_FOLDS:,}, got others at clips {found}")

@@ -36,6 +36,11 @@ class Table:
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
 
+    def __post_init__(self) -> None:
+        wrong = [cell for row in (self.head, *self.rows) for cell in row if not isinstance(cell, str)]
+        if wrong:
+            raise TypeError(f"expected text in a cell, got {type(wrong[0]).__name__}")
+
 
 def tables_of(runs: Sequence[Path]) -> list[Table]:
     """The tables of some pages; reports of several runs become one table.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -114,10 +115,14 @@ def read_log(folder: Path) -> list[Epoch]:
         DferError: there is no log, or a line of it is damaged.
     """
     epochs = [_epoch(line, folder, number) for number, line in enumerate(_lines(folder), 1)]
+    _require_order(epochs, folder)
+    return epochs
+
+
+def _require_order(epochs: Sequence[Epoch], folder: Path) -> None:
     numbers = [epoch.epoch for epoch in epochs]
     if numbers != sorted(set(numbers)):
         raise DferError(f"{folder / LOG}: expected epochs in order, each once, got {listed(numbers)}")
-    return epochs
 
 
 def _lines(folder: Path) -> list[bytes]:
@@ -211,6 +216,7 @@ class Record:
         *lines, last = _lines(self.folder) or [b""]
         whole = [*lines, last] if last.endswith(b"}") else lines  # a kill may have cut the last one off
         rows = [(_epoch(line, self.folder, number), line) for number, line in enumerate(whole, 1)]
+        _require_order([row for row, _ in rows], self.folder)
         kept = [line for row, line in rows if row.epoch <= epoch]
         if epoch not in (0, *(row.epoch for row, _ in rows)):
             raise DferError(

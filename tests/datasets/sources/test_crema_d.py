@@ -339,3 +339,10 @@ def test_a_complete_copy_would_have_the_published_counts(shared_data: Path, tmp_
     assert manifest.table["label"][manifest.labels >= 0].value_counts().to_dict() == known.per_class
     for fold, sizes in known.folds.items():
         assert tuple(int(part.sum()) for part in manifest.partition(fold)) == sizes
+
+
+def test_a_vote_table_with_two_columns_without_a_name_is_refused(tmp_path: Path) -> None:
+    path = write_crema_d(tmp_path) / "processedResults/tabulatedVotes.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace('"agreement"', '""', 1), encoding="utf-8")
+    with pytest.raises(DferError, match=r"tabulatedVotes\.csv: expected the columns .* twice: ''"):
+        read_source("crema_d", tmp_path)

@@ -271,3 +271,17 @@ def test_odd_rows_of_mechanical_turk_are_no_traceback(tmp_path: Path, answer: st
     answers = read_answers(tmp_path / "t.csv")
     given = 2 if answer == "happy" else 1
     assert len(answers) == given and answers.left_out == {"answer without an emotion": 3 - given}
+
+
+@pytest.mark.parametrize("rest", ["x", 3.5, None, ["video"], [{"a": 1}]])
+def test_entries_of_label_studio_that_are_no_objects_are_refused(folder: Path, rest: Any) -> None:
+    row = {"annotation_id": 1, "annotator": 5, "id": 70, "video": "001.mp4", "feeling": "Happy"}
+    for first in (row, TASKS[0]):
+        with pytest.raises(DferError, match=r"p\.json: entry 2 is no task"):
+            read_source("table", write(folder, "p.json", json.dumps([first, rest])))
+
+
+def test_a_message_on_a_table_names_the_table(folder: Path) -> None:
+    path = write(folder, "p.csv", "clip,rater,emotion\n001,a,happy\n001,b,\u00e9\n002,a,sad\n")
+    with pytest.raises(DferError, match=r"p\.csv: no known set of emotions has all of"):
+        read_source("table", path)

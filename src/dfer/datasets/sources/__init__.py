@@ -12,7 +12,7 @@ from types import ModuleType
 
 from dfer.datasets.manifest import Manifest
 from dfer.datasets.sources import afew, crema_d, dfew, ferplus, ferv39k, folder, lists, mafw, ravdess, table
-from dfer.errors import DferError, listed, nearest
+from dfer.errors import LONGEST, DferError, listed, nearest
 from dfer.files import require_file
 
 SOURCES: dict[str, ModuleType] = {
@@ -76,13 +76,15 @@ def _check_recognised(name: str, root: Path) -> None:
 
 
 def _read(name: str, root: Path, options: dict[str, str]) -> Manifest:
-    """Reads; what goes wrong is told with the data set that it looks like as well, such as MAFW read as DFEW."""
+    """Reads; what goes wrong is told with the place, and with the data set that it looks like, as MAFW read as DFEW."""
     try:
         manifest: Manifest = SOURCES[name].read(root, **options)
         return manifest
     except DferError as error:
         published = [other for other in _others(name, root) if other not in GENERAL]
-        raise DferError(f"{error}{_looks_like(published, root)}") from error
+        told = f"{error}{_looks_like(published, root)}"
+        named = str(root) in told or len(f"{root}: {told}") > LONGEST  # a list of what it may mean is worth more
+        raise DferError(told if named else f"{root}: {told}") from error
 
 
 def _others(name: str, root: Path) -> list[str]:

@@ -112,7 +112,7 @@ def _votes(path: Path, modality: str) -> pd.DataFrame:
         raise DferError(f"{path} is a git-LFS pointer, not a table: download it with `git lfs pull`")
     table = read_table(path)
     missing = [name for name in (*LETTERS, "fileName", "numResponses", "emoVote") if name not in table]
-    twice = listed(table.columns[table.columns.duplicated()])
+    twice = listed(map(repr, table.columns[table.columns.duplicated()]))
     if missing or twice:
         raise DferError(
             f"{path}: expected the columns of CREMA-D's {VOTE_TABLE}; missing: {listed(missing)}, twice: {twice}"

@@ -51,6 +51,9 @@ def recognise_json(data: Any) -> bool:
 def read_json(data: Any, words: Vocabulary, place: str) -> pd.DataFrame:
     """The answers in its JSON or JSON-MIN."""
     tasks = data if isinstance(data, list) else [data]
+    for number, task in enumerate(tasks, 1):
+        if not isinstance(task, dict):
+            raise DferError(f"{place}: entry {number} is no task, but {type(task).__name__}; export it anew as JSON")
     if "annotation_id" in tasks[0]:
         return _read_rows(tasks, words, place)
     annotations = list(_annotations(tasks, place))
