@@ -228,7 +228,7 @@ def _whole(values: ArrayLike, name: str) -> NDArray[np.int64]:
 
 def _are_whole(numbers: Floats) -> Mask:
     """(N,) which numbers are whole; NaN and infinity are not."""
-    return np.isfinite(numbers) & (np.trunc(numbers) == numbers)
+    return np.asarray(np.isfinite(numbers) & (np.trunc(numbers) == numbers))
 
 
 def _check_suffix(path: Path) -> None:
