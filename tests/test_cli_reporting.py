@@ -48,6 +48,26 @@ def test_tables_of_any_network_are_scored_side_by_side(tables: Path) -> None:
     assert "No log of the training" not in page and 'href="#curves"' not in page
 
 
+@pytest.mark.parametrize("lacking", ["label", "votes_"])
+def test_a_table_of_somebody_else_needs_labels_or_votes_only(tables: Path, lacking: str) -> None:
+    table = pd.read_csv("mine.csv", dtype=str, keep_default_na=False)
+    kept = [column for column in table if not column.startswith((lacking, "fold", "frames"))]
+    table[kept].to_csv("theirs.csv", index=False)
+    done = here("report", "theirs.csv", "-o", "out")
+    assert done.code == 0, done.err
+    cell = json.loads(Path("out/report.json").read_text(encoding="utf-8"))["cells"][0]
+    whole = Predictions.read("mine.csv")
+    if lacking == "label":
+        shares = whole.votes / whole.votes.sum(axis=1, keepdims=True)
+        terms = np.where(shares > 0, shares * np.log(np.where(shares > 0, shares, 1) / whole.probs), 0)
+        assert cell["kl"] == pytest.approx(terms.sum(axis=1).mean()) and cell["war"] is None
+    else:
+        assert cell["kl"] is None and cell["n"] == (whole.labels >= 0).sum()
+    table[[column for column in kept if not column.startswith(("label", "votes_"))]].to_csv("none.csv", index=False)
+    refused = here("report", "none.csv", "-o", "out")
+    assert refused.code == 2 and "missing: label" in refused.err
+
+
 def test_tables_are_printed_for_papers(tables: Path) -> None:
     here("report", "mine.csv", "-o", "one")
     here("report", "theirs.parquet", "-o", "other")

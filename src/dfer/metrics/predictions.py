@@ -3,9 +3,9 @@
     id, fold, label, prob_<emotion> ..., votes_<emotion> ..., frames
 
 The order of the prob_ columns is the order of the emotions. `label` is a name, empty where the clip has no
-single label; votes are empty where there are none; `frames` lists the indices that the model saw ("0 4 9"), and a table
-may lack that column.
-Fold 0 stands for the test part of a split. CSV, or Parquet by suffix.
+single label; votes are empty where there are none; `frames` lists the indices that the model saw ("0 4 9"). Fold 0
+stands for the test part of a split. CSV, or Parquet by suffix. A table of somebody else needs id, prob_, and label or
+votes_; without a fold it is that of a split.
 """
 
 from __future__ import annotations
@@ -251,12 +251,14 @@ def _from_table(table: Any) -> Predictions:
     if not names:
         raise DferError("expected columns prob_<emotion>, found none; is this a predictions table?")
     emotions = EmotionSet("predictions", tuple(names))
-    wanted = ["id", "fold", "label", *(f"votes_{name}" for name in names)]
-    missing = [column for column in wanted if column not in table.column_names]
+    there, votes = set(table.column_names), [f"votes_{name}" for name in names]
+    voted = any(column in there for column in votes)
+    wanted = ["id", *(votes if voted else ["label"])]
+    missing = [column for column in wanted if column not in there]
     if missing:
         raise DferError(f"expected a column for each of {listed(wanted, 30)}; missing: {listed(missing, 30)}")
     ids = _texts(table, "id")
-    fold = _numbers(table, ["fold"])[:, 0]
+    fold = _numbers(table, ["fold"])[:, 0] if "fold" in there else np.zeros(len(table))
     wrong = ~(_are_whole(fold) & (np.abs(fold) <= MOST_FOLDS))
     if wrong.any():
         found = listed(ids[wrong])
@@ -264,10 +266,10 @@ def _from_table(table: Any) -> Predictions:
     return Predictions(
         ids=ids,
         fold=fold.astype(np.int64),
-        labels=_positions(table, emotions, ids),
+        labels=_positions(table, emotions, ids) if "label" in there else np.full(len(table), -1),
         probs=_numbers(table, [f"prob_{name}" for name in names]),
-        votes=_numbers(table, [f"votes_{name}" for name in names]),
-        frames=_texts(table, "frames").tolist() if "frames" in table.column_names else [""] * len(table),
+        votes=_numbers(table, votes) if voted else np.full((len(table), len(names)), np.nan),
+        frames=_texts(table, "frames").tolist() if "frames" in there else [""] * len(table),
         emotions=emotions,
     )
 
