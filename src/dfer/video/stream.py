@@ -175,14 +175,14 @@ def _camera(number: int) -> Iterator[TimedFrame]:
     try:
         if not camera.isOpened():
             raise DferError(f"camera {number} cannot be opened; is it plugged in, and free?")
-        begin: float | None = None
+        begin, time_s = 0.0, -ROUNDING_S
         while True:
             given, picture = camera.read()
             if not given:
                 return
-            now = time.monotonic()
-            begin = now if begin is None else begin
-            yield TimedFrame(now - begin, np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), dtype=np.uint8))
+            begin = begin or time.monotonic()
+            time_s = max(time.monotonic() - begin, time_s + ROUNDING_S)  # times increase, also when they are rounded
+            yield TimedFrame(time_s, np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), dtype=np.uint8))
     finally:
         camera.release()
 
