@@ -180,8 +180,9 @@ def _camera(number: int) -> Iterator[TimedFrame]:
             given, picture = camera.read()
             if not given:
                 return
-            begin = begin or time.monotonic()
-            time_s = max(time.monotonic() - begin, time_s + ROUNDING_S)  # times increase, also when they are rounded
+            now = time.monotonic()
+            begin = begin or now
+            time_s = max(now - begin, time_s + ROUNDING_S)  # times increase, also when they are rounded
             yield TimedFrame(time_s, np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), dtype=np.uint8))
     finally:
         camera.release()
