@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dfer.video.folders import Found, kind_of, survey, walk
+from dfer.video.folders import NO_FILE, Found, kind_of, survey, walk
 
 from .containers import CONTAINERS, write, write_webp
 from .films import noise, write_video
@@ -136,3 +136,19 @@ def test_a_walk_may_be_told_how_deep_it_goes_and_what_it_leaves_out(tmp_path: Pa
         seen.append(folder.name)
         folders.clear()
     assert seen == [tmp_path.name], "a name that is taken out is not entered"
+
+
+def test_a_link_that_leads_to_itself_is_named_and_ends_nothing(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "a.mp4").touch()
+    assert [(found.path.name, found.reason) for found in survey(tmp_path)] == [("a.mp4", ""), ("loop", NO_FILE)]
+
+
+def test_a_folder_that_may_not_be_read_is_named_and_the_rest_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "a.mp4").touch()
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path).name != "closed")  # root may read everything
+    assert [found.path.name for found in survey(tmp_path)] == ["a.mp4"]
+    assert f"left out {tmp_path / 'closed'}: the folder may not be read" in caplog.text

@@ -6,8 +6,9 @@ it. Linked folders are entered, each folder once.
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ from dfer.video.decoding import is_picture, is_video
 from dfer.video.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_key
 from dfer.video.listing import find_list
 from dfer.video.playlists import pieces
+
+logger = logging.getLogger(__name__)
 
 KINDS = dict.fromkeys(VIDEO_SUFFIXES, "video") | dict.fromkeys(IMAGE_SUFFIXES, "image") | {".npy": "array"}
 """Suffix of a file -> kind of clip."""
@@ -72,8 +75,9 @@ def _walk(
     with os.scandir(root) as scan:
         shown = (entry for entry in scan if everything or entry.name[0] != ".")
         entries = sorted(shown, key=lambda entry: natural_key(entry.name))
-    folders = [entry.name for entry in entries if entry.is_dir()]
-    yield root, folders, [entry.name for entry in entries if entry.is_file() or (everything and not entry.is_dir())]
+    folders = [entry.name for entry in entries if _holds(entry.is_dir)]
+    rest = [entry for entry in entries if not _holds(entry.is_dir)]
+    yield root, folders, [entry.name for entry in rest if everything or _holds(entry.is_file)]
     if not depth or (crowd is not None and len(folders) > crowd):
         return
     for name in folders:
@@ -81,7 +85,18 @@ def _walk(
         if path in skip or (identity := _identity(path)) in entered:
             continue
         entered.add(identity)
-        yield from _walk(path, depth - 1, choice, entered)
+        if os.access(path, os.R_OK | os.X_OK):
+            yield from _walk(path, depth - 1, choice, entered)
+        else:
+            logger.warning("left out %s: the folder may not be read", path)
+
+
+def _holds(question: Callable[[], bool]) -> bool:
+    """Whether something is so of an entry; not where a link leads to itself."""
+    try:
+        return question()
+    except OSError:
+        return False
 
 
 def _identity(folder: Path) -> tuple[int, int]:
