@@ -34,6 +34,9 @@ def main(home: Path) -> int:
         for fault in package["vulns"]:
             mended = " ".join(fault["fix_versions"]) or "no version"
             print(f"{package['name']} {package['version']}: {fault['id']}, mended in {mended}")
+    if len(unknown) == len(packages):  # a mirror without advisories; to pip-audit this is a clean result
+        print(f"not checked for known faults: the index knows nothing of any of the {len(packages)} packages")
+        return 0
     print(f"{len(packages)} packages: {len(faulty)} with known faults, {len(unknown)} that the index knows nothing of")
     return bool(faulty)
 

@@ -14,8 +14,8 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution,
 from packaging.requirements import Requirement
 
 FINE = re.compile(
-    r"apache|mit\b|bsd|psf|python software foundation|isc|zlib|mpl|mozilla public|unlicense|public domain|cc0|hpnd|"
-    r"0bsd|boost|lgpl|lesser general public",
+    r"\b(apache|mit|bsd|psfl?|python software foundation|iscl?|zlib|mpl|mozilla public|unlicense|public domain|cc0|"
+    r"hpnd|0bsd|bsl-1\.0|boost|cnri-python|lgpl|lesser general public)\b",
     re.IGNORECASE,
 )
 """Licences that allow use beside code under Apache 2.0; the LGPL is for libraries that are used and not changed."""
@@ -48,11 +48,21 @@ def needed(name: str, extras: tuple[str, ...] = ("",)) -> set[str]:
     return found
 
 
+def is_fine(text: str) -> bool:
+    """Whether one of the licences to choose from is on the list, with all of its parts.
+
+    >>> is_fine("GPL-2.0-only OR MIT"), is_fine("MIT AND GPL-2.0-only"), is_fine("Miscellaneous")
+    (True, False, False)
+    """
+    choices = [re.split(r" AND |; ", choice) for choice in text.split(" OR ")]
+    return any(all(FINE.search(part) for part in parts) for parts in choices)
+
+
 def main() -> int:
     """Print what is not on the list."""
     extras = tuple(extra for extra in metadata("dfer").get_all("Provides-Extra", []) if extra != "dev")
     found = {name: licence(distribution(name)) for name in needed("dfer", ("", *extras)) - {"dfer"}}
-    wrong = {name: text for name, text in sorted(found.items()) if not FINE.search(text)}
+    wrong = {name: text for name, text in sorted(found.items()) if not is_fine(text)}
     for name, text in wrong.items():
         print(f"{name}: {text or 'says nothing of its licence'}")
     print(f"{len(found)} packages, {len(wrong)} to look at")

@@ -11,6 +11,7 @@ import pytest
 
 from dfer.errors import DferError
 from dfer.inference.batch import find_videos
+from dfer.video import playlists
 from dfer.video.decoding import Film
 from dfer.video.playlists import END
 from dfer.video.stream import Span, stream
@@ -96,3 +97,14 @@ def test_a_piece_that_is_named_twice_is_missing_once(tmp_path: Path) -> None:
     (tmp_path / "a.m3u8").write_text("#EXTM3U\n#EXTINF:1,\na.ts\n#EXTINF:1,\na.ts\n")
     with pytest.raises(DferError, match=r"none of the playlist's 1 pieces is there: a\.ts"):
         times(tmp_path / "a.m3u8")
+
+
+def test_a_playlist_that_is_named_often_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.m3u8").write_text("#EXTM3U\n" + "#EXT-X-STREAM-INF:BANDWIDTH=1\nb.m3u8\n" * 500)
+    (tmp_path / "b.m3u8").write_text("#EXTM3U\n" + "#EXTINF:1,\np.ts\n" * 500)
+    (tmp_path / "p.ts").write_bytes(b"x")
+    seen: list[str] = []
+    text = playlists._text
+    monkeypatch.setattr(playlists, "_text", lambda path: seen.append(path.name) or text(path))
+    playlists.read(tmp_path / "a.m3u8")
+    assert seen == ["a.m3u8", "b.m3u8"]

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dfer.errors import DferError, listed, shortened
 from dfer.labels import EmotionSet, check_votes
+from dfer.labels.emotions import MOST_EMOTIONS
 from dfer.tables import is_text
 
 KINDS = ("video", "frames", "image", "array")
@@ -21,9 +22,6 @@ WHOLE = ("fold", "frames")
 MOST = {"fold": 10**6, "frames": 10**9}
 """The largest numbers of the columns in `WHOLE`."""
 MOST_WEIGHT = 10**9
-MOST_EMOTIONS = 1000
-"""A table with votes, distributions and weights has three columns for each, and what is told of pairs of emotions
-grows with their square."""
 ESTIMATED = "estimated: "
 """How `soft_from` begins where models made the distribution: nobody voted for it."""
 TOLERANCE = 1e-6

@@ -23,6 +23,7 @@ from dfer.inference.segments import Segment
 from dfer.inference.timeline import BOX, FORMAT, Person, Timeline
 from dfer.inference.timeline_writing import HEAD, ROWS
 from dfer.labels import EmotionSet
+from dfer.labels.emotions import MOST_EMOTIONS
 from dfer.tables import is_text, read_parquet
 
 Floats = npt.NDArray[np.float64]
@@ -36,7 +37,6 @@ SPACES = b" \t\r\n\xef\xbb\xbf"
 LARGEST_PLAIN = 64 * 2**20
 """Bytes of JSON that is read in Python, to say what is wrong in it."""
 MOST_PEOPLE = 100_000
-MOST_EMOTIONS = 1000
 LONGEST_S = 10**8
 """Seconds of a film, three years."""
 WIDEST = 10**6

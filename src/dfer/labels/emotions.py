@@ -22,6 +22,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from dfer.errors import DferError, listed, nearest
 
+MOST_EMOTIONS = 1000
+"""Of a data set, a network or a timeline: a table has three columns for each, and what is told of pairs of emotions
+grows with their square."""
 SPELLINGS: dict[str, str] = {
     "happiness": "happy", "joy": "happy", "joyful": "happy",
     "sadness": "sad",

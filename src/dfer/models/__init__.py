@@ -17,12 +17,13 @@ from torch import nn
 
 from dfer.documents import checked
 from dfer.errors import DferError, nearest, shortened
+from dfer.labels.emotions import MOST_EMOTIONS
 from dfer.models.checkpoint import Card, load_checkpoint, require_emotions, save_checkpoint
 from dfer.models.clips import answer
 from dfer.models.frame_gru import FrameGru
 from dfer.models.m3dfel import M3dfel
 from dfer.models.manifold import mixed_inside
-from dfer.models.options import MOST_EMOTIONS, MOST_WEIGHTS
+from dfer.models.options import MOST_WEIGHTS
 from dfer.models.r3d18 import r3d18
 from dfer.models.tiny3d import Tiny3d
 

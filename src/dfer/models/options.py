@@ -6,7 +6,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-MOST_EMOTIONS = 1_000
 MOST_WEIGHTS = 10**9
 """4 GB of numbers; the largest network of the field's that we know has a tenth of that."""
 

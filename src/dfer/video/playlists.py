@@ -92,7 +92,7 @@ def _read(path: Path, outer: tuple[Path, ...]) -> str:
         raise DferError(f"{path}: none of the playlist's {len(missing)} pieces is there: {listed(missing)}")
     if missing:
         logger.warning("%s: left out %d pieces that are not there: %s", path, len(missing), listed(missing))
-    for place in (_place(path, name) for name in names if name not in missing):
+    for place in dict.fromkeys(_place(path, name) for name in names if name not in missing):
         if is_playlist(place):
             _read(place, (*outer, path))
     lines = [line for line in text.splitlines() if line.strip() not in missing]
