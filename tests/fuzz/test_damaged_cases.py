@@ -372,9 +372,12 @@ def test_a_demo_that_was_killed_can_be_run_again(tmp_path: Path) -> None:
     first.communicate()
     second = _dfer("demo", "-o", "x", folder=tmp_path)
     left = {path.name for path in (tmp_path / "x").glob(".*")}
-    _wait(lambda: second.poll() is not None or {path.name for path in (tmp_path / "x").glob(".*")} != left)
-    second.send_signal(signal.SIGTERM)
-    errors = second.communicate(timeout=60)[1]
+    try:
+        _wait(lambda: second.poll() is not None or {path.name for path in (tmp_path / "x").glob(".*")} != left)
+        second.send_signal(signal.SIGTERM)
+        errors = second.communicate(timeout=60)[1]
+    finally:
+        second.kill()
     assert second.returncode in (128 + signal.SIGTERM, -signal.SIGTERM), errors
 
 

@@ -310,3 +310,12 @@ def test_every_suffix_that_is_promised_has_a_writer() -> None:
 @pytest.mark.parametrize("flags", range(16))
 def test_flaws_have_names_and_back(flags: int) -> None:
     assert bits(flaw_names(flags)) == flags
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("row", [[1e308, 0.0, 0.0], [1e308, 1e308, 0.0], [-1e308, 1e308, 1.0]])
+def test_probabilities_near_the_largest_number_are_refused_without_a_warning(row: list[float]) -> None:
+    values = toy_timeline().to_dict()
+    values["people"][0]["probs"][0] = row
+    with pytest.raises(DferError, match="sum to one"):
+        Timeline.from_dict(values)

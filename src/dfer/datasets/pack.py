@@ -143,14 +143,10 @@ def _run(jobs: list[Job], workers: int | None, progress: Callable[[int, int], No
     done: dict[str, int | Failure] = {}
     with worker_pool(workers) as pool:
         futures: list[Future[dict[str, int | Failure]]] = [pool.submit(_pack_chunk, chunk) for chunk in chunks]
-        try:
-            for future in as_completed(futures):
-                done |= future.result()
-                if progress:
-                    progress(len(done), len(jobs))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        for future in as_completed(futures):
+            done |= future.result()
+            if progress:
+                progress(len(done), len(jobs))
     return done
 
 

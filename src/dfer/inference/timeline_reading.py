@@ -336,6 +336,9 @@ def _check_rows(rows: _Rows, where: str) -> None:
 
 def _check_sums(rows: Floats, told: str) -> None:
     given = rows[~np.isnan(rows).all(axis=1)]
-    totals = given.sum(axis=1)
+    with np.errstate(over="ignore"):  # of numbers near the largest there are
+        totals = given.sum(axis=1)
     if not ((given >= 0).all() and (np.abs(totals - 1) <= 0.01).all()):
-        raise DferError(f"{told} of 0 or more that sum to one, got {listed(totals.round(3))}")
+        raise DferError(
+            f"{told} of 0 or more that sum to one, got {listed(round(total, 3) for total in totals.tolist())}"
+        )
