@@ -189,3 +189,31 @@ def test_a_verb_that_is_asked_to_end_leaves_nothing_unfinished(tmp_path: Path, n
     process.send_signal(number)
     assert process.wait(timeout=60) == 128 + number
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_to_a_device_pipe_or_folder_is_refused_as_these_are(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    targets = {tmp_path / "folder": "a folder", tmp_path / "pipe": "a named pipe", Path("/dev/null"): "a device"}
+    for target, told in targets.items():
+        link = tmp_path / "link"
+        link.symlink_to(target)
+        with pytest.raises(UnwritableError, match=f"cannot write .*link: it is {told}"):
+            write_text(link, "x")
+        assert link.is_symlink() and len(list(tmp_path.iterdir())) == 3
+        link.unlink()
+
+
+def test_a_link_that_leads_nowhere_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "none")
+    write_text(tmp_path / "link", "x")
+    assert [path.name for path in tmp_path.iterdir()] == ["link"] and not (tmp_path / "link").is_symlink()
+
+
+def test_a_folder_does_not_take_the_place_of_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "keep").write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with pytest.raises(UnwritableError, match="it is a link"), replacing(tmp_path / "link", folder=True):
+        pass
+    assert (tmp_path / "link" / "keep").exists()

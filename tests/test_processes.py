@@ -1,4 +1,4 @@
-"""Pools of processes end at once when their block fails or is asked to end, and tidy up."""
+"""Workers: they end with their parent, at once, and leave nothing unfinished."""
 
 from __future__ import annotations
 
@@ -7,54 +7,96 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-PROGRAM = """
-import signal, sys, time
-from pathlib import Path
-from dfer.files import replacing
+from dfer.errors import DferError
+from dfer.files import is_unfinished, replacing
 from dfer.processes import worker_pool
 
-def work(folder, number):
-    with replacing(folder / f"{number}.txt") as partial:
-        partial.write_text("x")
-        (folder / f"begun {number}").touch()
-        time.sleep(600)
-
+PARENT = """
+import sys, time
+from pathlib import Path
+from dfer.processes import ENDING, end_when_asked, worker_pool
+from tests.test_processes import write_slowly
+import signal
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    folder = Path(sys.argv[1])
+    for number in ENDING:
+        signal.signal(number, end_when_asked)
     with worker_pool(2) as pool:
-        jobs = [pool.submit(work, folder, number) for number in range(40)]
-        while len(list(folder.glob("begun *"))) < 2:
-            time.sleep(0.05)
-        if sys.argv[2] == "fails":
-            raise RuntimeError("something else")
-        (folder / "ready").touch()
-        jobs[0].result()
+        for job in [pool.submit(write_slowly, Path(sys.argv[1]) / str(number)) for number in range(6)]:
+            job.result()
 """
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-@pytest.mark.parametrize("how", ["fails", "asked"])
-def test_work_that_waits_is_dropped_and_work_that_runs_is_broken_off(tmp_path: Path, how: str) -> None:
-    program, folder = tmp_path / "program.py", tmp_path / "folder"
-    program.write_text(PROGRAM, encoding="utf-8")
-    folder.mkdir()
-    process = subprocess.Popen([sys.executable, str(program), str(folder), how], stderr=subprocess.PIPE, text=True)
+def write_slowly(path: Path) -> None:
+    """A minute of writing."""
+    with replacing(path) as partial:
+        partial.write_text("half")
+        time.sleep(60)
+
+
+def die(_number: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fail(number: int) -> int:
+    if number == 0:
+        raise DferError("the first is bad")
+    time.sleep(3600)
+    return number
+
+
+def warn(name: str) -> None:
+    import logging
+
+    logging.getLogger("dfer.video").warning("%s has no sound", name)
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process whose two workers are in the middle of writing."""
+    home = Path(__file__).parents[1]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(home), *sys.path])}
+    (tmp_path / "parent.py").write_text(PARENT)
+    (tmp_path / "out").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, str(tmp_path / "parent.py"), str(tmp_path / "out")], env=environment, stderr=subprocess.PIPE
+    )
     until = time.monotonic() + 60
-    while not (folder / ("begun 1" if how == "fails" else "ready")).exists():
-        assert time.monotonic() < until
+    while sum(is_unfinished(path.name) for path in (tmp_path / "out").iterdir()) < 2:
+        assert process.poll() is None and time.monotonic() < until
         time.sleep(0.05)
-    workers = psutil.Process(process.pid).children(recursive=True) if how == "asked" else []
-    if how == "asked":
-        process.send_signal(signal.SIGTERM)
-    told = process.communicate(timeout=60)[1]
-    assert process.returncode == (143 if how == "asked" else 1), told
-    assert ("something else" in told) == (how == "fails")
-    assert psutil.wait_procs(workers, timeout=10)[1] == []
-    assert {path.name.split()[0] for path in folder.iterdir()} <= {"begun", "ready"}, "no file, and none unfinished"
+    yield process
+    process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_workers_end_with_their_parent(parent: subprocess.Popen[bytes], number: signal.Signals, tmp_path: Path) -> None:
+    workers = psutil.Process(parent.pid).children(recursive=True)
+    assert len(workers) >= 2
+    parent.send_signal(number)
+    assert parent.wait(timeout=30) == (-number if number == signal.SIGKILL else 128 + number)
+    assert psutil.wait_procs(workers, timeout=30)[1] == []
+    if number != signal.SIGKILL:
+        assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_first_error_ends_the_work_of_the_others() -> None:
+    for _ in range(3):  # at a moment that differs
+        with pytest.raises(DferError, match="the first is bad"), worker_pool(2) as pool:
+            list(pool.map(fail, range(4)))
+
+
+def test_a_worker_that_dies_is_one_sentence() -> None:
+    with pytest.raises(DferError, match="a worker process died: it was killed"), worker_pool(1) as pool:
+        list(pool.map(die, range(2)))
+
+
+def test_a_name_in_a_warning_of_a_worker_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
+    with worker_pool(1) as pool:
+        pool.submit(warn, "a\x1b[31m\nerror: forged").result()
+    assert capfd.readouterr().err == "a␛[31m␊error: forged has no sound\n"

@@ -13,9 +13,8 @@ import pytest
 from rich.markup import escape
 from rich.table import Table
 
-from dfer.cli.app import _OneLine
-from dfer.cli.terminal import SafeConsole
-from dfer.errors import UNSEEN, printable
+from dfer.cli.terminal import SafeConsole, cell
+from dfer.errors import UNSEEN, OneLine, printable
 from dfer.reports.report import render_page
 
 from .inference.toy import toy_timeline
@@ -59,7 +58,7 @@ def test_the_terminals_own_colours_stay() -> None:
 
 def test_a_name_cannot_forge_a_line_of_the_log() -> None:
     record = logging.LogRecord("dfer", logging.WARNING, "", 0, "%s cannot be read", ("a\nerror: all is lost",), None)
-    assert _OneLine("%(message)s").format(record) == "a␊error: all is lost cannot be read"
+    assert OneLine("%(message)s").format(record) == "a␊error: all is lost cannot be read"
 
 
 def test_pages_show_them() -> None:
@@ -84,3 +83,21 @@ def test_a_drawing_with_control_codes_in_a_name_is_valid_xml(tmp_path: Path) -> 
 
     write_plot(replace(toy_timeline(), video="a\x1b[31m\x00.mp4"), tmp_path / "o.svg")
     ElementTree.parse(tmp_path / "o.svg")
+
+
+def test_markup_in_a_name_of_a_video_is_no_markup_in_its_bar(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr("dfer.cli.terminal.console", SafeConsole(file=out, force_terminal=True, width=100))
+    from dfer.cli.terminal import Counter
+
+    with Counter("[/x] [bold]a\x1b[31m") as progress:
+        progress(1, 2)
+    assert "[/x] [bold]a␛" in out.getvalue()
+
+
+def test_a_name_in_a_table_is_one_line_without_markup() -> None:
+    out = io.StringIO()
+    table = Table()
+    table.add_row(cell("[/x][bold]a\nb\x9b"))
+    SafeConsole(file=out, width=60).print(table)
+    assert "[/x][bold]a␊b\\x9b" in out.getvalue()

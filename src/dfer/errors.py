@@ -6,6 +6,7 @@ it in one line and exits with code 2; from Python it is an ordinary `ValueError`
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -94,3 +95,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
         return ""
     close = get_close_matches(name, list(known), n=1)
     return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+class OneLine(logging.Formatter):
+    """A message of a log is one line, whatever the names in it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return printable(super().formatMessage(record))

@@ -17,7 +17,10 @@ from filelock import FileLock, Timeout
 
 from dfer.errors import DferError, UnwritableError
 
-KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+KINDS = {
+    stat.S_IFREG: "a file", stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+}  # fmt: skip
 STEM = 60
 """Characters of a file's name that the name of its unfinished form begins with."""
 LEFTOVER = re.compile(r"\..*\.[0-9a-f]{16}\.partial(\.[^.]*)?", re.DOTALL)
@@ -69,8 +72,8 @@ def replacing(path: Path, *, folder: bool = False, advice: str = "choose another
 
     The folder of `path` is made. The place has a name that nobody can guess and the suffix of `path`, for writers that
     go by it; what was written when the block fails is removed, and what a killed process left is removed by the next
-    that writes the same file. A link in the place of `path` is replaced, and what it leads to is left alone. The mode
-    of a file that is replaced is kept.
+    that writes the same file. A link to a file is replaced, and the file that it leads to is left alone. The mode of a
+    file that is replaced is kept.
 
     Args:
         path: the file that is wanted.
@@ -79,7 +82,7 @@ def replacing(path: Path, *, folder: bool = False, advice: str = "choose another
 
     Raises:
         UnwritableError: the system refuses (no permission, a full disk), another process is writing this file, or it
-            is a folder or a device.
+            is a folder, a pipe or a device, or a link to one.
     """
     path = Path(path)
     try:
@@ -160,19 +163,19 @@ def _locked(path: Path) -> Iterator[bool]:
 
 
 def _mode_of(path: Path, folder: bool, advice: str) -> int | None:
-    """The mode of the file that is replaced; None where there is none, or a link."""
+    """The mode of the file that is replaced; None where there is none, or a link that is replaced."""
     try:
         found = path.lstat().st_mode
     except FileNotFoundError:
         return None
-    if stat.S_ISLNK(found):
-        return None
-    if stat.S_ISDIR(found) and folder:
+    if stat.S_ISLNK(found) and not folder:
+        if not path.exists() or path.is_file():
+            return None
+        found = path.stat().st_mode  # /dev/stdout is a link to a device: as little to be replaced as that
+    if stat.S_IFMT(found) == (stat.S_IFDIR if folder else stat.S_IFREG):
         return stat.S_IMODE(found)
-    if not stat.S_ISREG(found) or folder:
-        told = "a file" if stat.S_ISREG(found) else KINDS.get(stat.S_IFMT(found), "a device")
-        raise UnwritableError(f"cannot write {path}: it is {told}; {advice}")
-    return stat.S_IMODE(found)
+    told = KINDS.get(stat.S_IFMT(found), "a device")
+    raise UnwritableError(f"cannot write {path}: it is {told}; {advice}")
 
 
 def _reserved(path: Path, folder: bool, mode: int | None) -> Path:

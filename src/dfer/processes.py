@@ -2,62 +2,98 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import multiprocessing
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing.connection import wait
-from multiprocessing.process import BaseProcess
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, ParamSpec, TypeVar
 
-import cv2
+from dfer.errors import DferError, OneLine
 
-ASKED = 50
-"""How often a worker is asked to end, every tenth of a second, before it is killed."""
+DIED = (
+    "a worker process died: it was killed, the memory was not enough, or the main module of the program cannot be "
+    "imported; run it again, from Python with workers=1"
+)
+_busy = threading.Event()
+"""Whether this process, a worker, is in a call."""
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 
-@contextlib.contextmanager
-def worker_pool(workers: int | None) -> Iterator[ProcessPoolExecutor]:
-    """A pool of so many processes, None: one a core; each keeps to one thread of OpenCV, and ends with its parent.
+class WorkerPool(ProcessPoolExecutor):
+    """Processes that end at once, and remove what they have not finished, when the block of the pool fails.
 
-    When the block fails, or is asked to end, work that has not begun is dropped and work that has begun is broken off.
+    Raises:
+        DferError: at the end of the block, when one of them died.
     """
-    others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_start_worker)
-    try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        _end(set(multiprocessing.active_children()) - others)
-        raise
-    finally:
-        pool.shutdown()
+
+    def submit(self, fn: Callable[Given, Result], /, *args: Given.args, **kwargs: Given.kwargs) -> Future[Result]:
+        """As that of `ProcessPoolExecutor`."""
+        return super().submit(_work, fn, *args, **kwargs)
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if kind is not None:  # nobody wants what they still do
+            for worker in list((self._processes or {}).values()):
+                worker.terminate()
+        super().__exit__(kind, error, trace)
+        if isinstance(error, BrokenProcessPool):
+            raise DferError(DIED) from error
 
 
-def _end(workers: set[BaseProcess]) -> None:
-    """End processes: each time that one is asked it leaves a piece of work, tidying up, and some may wait for it."""
-    for _ in range(ASKED):
-        workers = {worker for worker in workers if worker.is_alive()}
-        if not workers:
-            return
-        for worker in workers:
-            worker.terminate()
-        wait([worker.sentinel for worker in workers], timeout=0.1)
-    for worker in workers:
-        worker.kill()
+def worker_pool(workers: int | None) -> WorkerPool:
+    """A pool of so many processes, None: one a core; each keeps to one thread of OpenCV, and ends with its parent."""
+    return WorkerPool(workers, multiprocessing.get_context("spawn"), initializer=_start_worker)
+
+
+def end_when_asked(number: int, _frame: object) -> None:
+    """A handler of a signal: the process ends as after an error, so that unfinished files are removed.
+
+    The exit code is the shell's for that signal. While they are removed no other signal disturbs.
+    """
+    for other in ENDING:
+        signal.signal(other, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
+ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""The signals that ask a process to end."""
 
 
 def _start_worker() -> None:
+    import cv2  # here: the command line starts faster without
+
     cv2.setNumThreads(1)  # the processes share the processors already
-    signal.signal(signal.SIGTERM, _leave)
+    handler = logging.StreamHandler()
+    handler.setFormatter(OneLine("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that started it, which ends it
+    for number in ENDING:
+        signal.signal(number, _end_worker)
     end_with_parent()
 
 
-def _leave(*_: object) -> None:
-    sys.exit(128 + signal.SIGTERM)
+def _end_worker(number: int, frame: object) -> None:
+    """As `end_when_asked`; between two calls there is nothing to remove, and the pool's own code would go on."""
+    if not _busy.is_set():
+        os._exit(128 + number)
+    end_when_asked(number, frame)
+
+
+def _work(function: Callable[..., Result], /, *given: Any, **named: Any) -> Result:
+    """What a worker was given to do; it ends when it is asked to, instead of handing that on as an error."""
+    try:
+        try:
+            _busy.set()
+            return function(*given, **named)
+        finally:
+            _busy.clear()
+    except SystemExit as asked:
+        os._exit(asked.code if isinstance(asked.code, int) else 1)
 
 
 def end_with_parent(_worker: int = 0) -> None:

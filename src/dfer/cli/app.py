@@ -14,7 +14,8 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from dfer.cli.terminal import console, errors
-from dfer.errors import DferError, printable
+from dfer.errors import DferError, OneLine, printable
+from dfer.processes import ENDING, end_when_asked
 from dfer.version import __version__
 
 
@@ -44,18 +45,6 @@ class _Once(logging.Filter):
         return new
 
 
-class _OneLine(logging.Formatter):
-    """A message is one line, whatever the names in it."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        return printable(super().formatMessage(record))
-
-
-def _end(number: int, _frame: object) -> None:
-    """Asked to end: as after an error, so that unfinished files are removed; the exit code is the shell's."""
-    sys.exit(128 + number)
-
-
 app = typer.Typer(
     cls=_Verbs,
     no_args_is_help=True,
@@ -75,10 +64,10 @@ def main() -> None:
     console.quiet = os.environ.get("RANK", "0") != "0"  # of several processes of torchrun, one speaks
     handler = RichHandler(console=errors, show_time=False, show_path=False, markup=False)
     handler.addFilter(_Once())
-    handler.setFormatter(_OneLine("%(message)s"))
+    handler.setFormatter(OneLine("%(message)s"))
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, handlers=[handler])
-    for signal_ in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-        signal.signal(signal_, _end)
+    for number in ENDING:
+        signal.signal(number, end_when_asked)
     for noisy in ("matplotlib", "PIL", "libav"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     try:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from dfer.cli.app import app
@@ -89,11 +88,11 @@ def show_comparison(comparison: Mapping[str, Any], page: Path) -> None:
     for cell in comparison["cells"]:
         found = [(score, cell["scores"][score.key]) for score in scores]
         table.add_row(
-            escape(cell["name"]),
+            cell(cell["name"]),
             *(f"{score.text(it['value'])}\n{findings.between(score, it['interval'])}" for score, it in found),
         )
     for row in comparison["constants"]:
-        table.add_row(escape(row["name"]), *(score.text(row[score.key]) for score in scores), style="dim")
+        table.add_row(cell(row["name"]), *(score.text(row[score.key]) for score in scores), style="dim")
     console.print(table)
     say(findings.conclusion(comparison))
     for sentence in findings.caveats(comparison):

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from dfer.cli.app import app
-from dfer.cli.terminal import Counter, console, errors, say
+from dfer.cli.terminal import Counter, cell, console, errors, say
 from dfer.errors import DferError
 
 if TYPE_CHECKING:
@@ -129,14 +128,14 @@ def key_value(text: str, option: str = "--option") -> tuple[str, str]:
 
 
 def _show_manifest(manifest: Manifest, path: Path) -> None:
-    table = Table(title=f"{len(manifest)} clips in {escape(str(path))}", title_justify="left")
+    table = Table(title=f"{len(manifest)} clips in {cell(str(path))}", title_justify="left")
     for column in ("emotion", "single label", "votes"):
         table.add_column(column, justify="left" if column == "emotion" else "right")
     votes = manifest.votes
     voted = ~(votes != votes).any(axis=1)  # NaN differs from itself
     for index, name in enumerate(manifest.emotions):
         counted = f"{votes[voted, index].sum():.0f}" if voted.any() else "–"
-        table.add_row(name, str(int((manifest.labels == index).sum())), counted)
+        table.add_row(cell(name), str(int((manifest.labels == index).sum())), counted)
     console.print(table)
     say(f"without a single label: {int((manifest.labels < 0).sum())}")
     others = manifest.table.filter(regex="^other_").sum()

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from dfer.cli.app import app
 from dfer.cli.terminal import Counter, console, say
-from dfer.errors import DferError, listed
+from dfer.errors import DferError, listed, printable
 from dfer.files import write_text
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _show(examination: Examination, figures: dict[str, Any], data: Path) -> None
     for finding in ordered(examination.findings):
         found = f"not checked: {finding.found}" if finding.verdict == "unchecked" else finding.found
         colour = COLOURS[finding.verdict]
-        text = Text(found, style="dim" if finding.verdict == "unchecked" else "")
+        text = Text(printable(found), style="dim" if finding.verdict == "unchecked" else "")
         if finding.advice:
             text.append(f"\n→ {finding.advice}", style=colour)
         table.add_row(Text(MARKS[finding.verdict], style=colour), finding.check, text)

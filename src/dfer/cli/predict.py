@@ -223,7 +223,8 @@ def _read(predictor: Predictor, job: Job, how: How) -> Timeline:
     length = length_s(video.path)
     end_s = min(length or 0.0, span.end_s or length or 0.0)
     progress = Progress(
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(),
         console=console, transient=True, disable=not console.is_terminal,
     )  # fmt: skip
     looked_at = 0.0

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from dfer.cli.app import app
 from dfer.cli.data import key_value
-from dfer.cli.terminal import console, say
+from dfer.cli.terminal import cell, console, say
 from dfer.errors import DferError, listed, nearest
 
 if TYPE_CHECKING:
@@ -117,7 +116,7 @@ def _show(agreed: Consensus) -> None:
         numbers = [row[name] for name in ("agreement", "chance", "kappa", "skill")]
         shown = [f"{value:.2f}" if value == value else "–" for value in numbers]  # NaN differs from itself
         words = [row[name] for name in ("leans_to", "takes", "careless")]
-        table.add_row(escape(row["rater"]), str(row["answers"]), *shown, *map(escape, words))
+        table.add_row(cell(row["rater"]), str(row["answers"]), *shown, *map(cell, words))
     console.print(table)
     say("agreement: mean share of the others who said the same; kappa: beyond chance; skill: " + MODELS[agreed.model])
     kappa = ordered["kappa"].dropna()

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from dfer.cli.app import app
-from dfer.cli.terminal import console, errors, say
+from dfer.cli.terminal import cell, console, errors, say
 
 if TYPE_CHECKING:
     from dfer.datasets import Manifest
@@ -55,14 +54,14 @@ def _show_parts(manifest: Manifest, path: Path) -> None:
     from dfer.datasets.parts import missing, overview, worst_imbalance
 
     parts = overview(manifest)
-    table = Table(title=f"{len(manifest)} clips in {escape(str(path))}", title_justify="left")
+    table = Table(title=f"{len(manifest)} clips in {cell(str(path))}", title_justify="left")
     table.add_column("")
     for part in parts:
         table.add_column(part.name, justify="right")
     table.add_row("clips", *(str(part.clips) for part in parts))
     table.add_row("groups", *(str(part.groups) for part in parts), end_section=True)
     for emotion in manifest.emotions:
-        table.add_row(escape(emotion), *(str(part.classes[emotion]) for part in parts))
+        table.add_row(cell(emotion), *(str(part.classes[emotion]) for part in parts))
     console.print(table)
     worst = worst_imbalance(parts)
     say(

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.segment import Segment
 
@@ -34,9 +35,14 @@ def say(*lines: str) -> None:
         console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
 
+def cell(name: str) -> str:
+    """A name in a table: all its characters are seen, in one line, and none of them is markup."""
+    return escape(printable(name))
+
+
 def progress_bar() -> Progress:
     return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
         console=console, transient=not console.is_terminal, disable=not console.is_terminal,
     )  # fmt: skip

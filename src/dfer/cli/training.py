@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from dfer.cli.app import app
 from dfer.cli.naming import run_names
-from dfer.cli.terminal import Counter, TrainingBar, console, say
+from dfer.cli.terminal import Counter, TrainingBar, cell, console, say
 from dfer.errors import DferError, listed, shortened
 
 if TYPE_CHECKING:
@@ -141,10 +140,10 @@ def robustness(
     for run in result["runs"]:
         wars = [_number(run[part]["war"], 100, 1) for part in ("clean", "mean")]
         distances = [_number(run[part]["kl"], 1, 3) for part in ("clean", "mean")]
-        table.add_row(escape(run["name"]), *wars, *distances, _number(run["corruption_error"], 1, 3))
+        table.add_row(cell(run["name"]), *wars, *distances, _number(run["corruption_error"], 1, 3))
     for row in result["constants"]:
         war, kl = _number(row["war"], 100, 1), _number(row["kl"], 1, 3)
-        table.add_row(escape(row["name"]), war, war, kl, kl, "", style="dim")
+        table.add_row(cell(row["name"]), war, war, kl, kl, "", style="dim")
     console.print(table)
     say(conclusion(result))
     say(f"page: {(out or runs[0]) / 'robustness.html'}")
@@ -192,7 +191,7 @@ def show_report(report: dict[str, Any], path: Path) -> None:
         percent = [_number(row[key], 100, 1) for key in ("war", "uar")]
         plain = [_number(row[key], 1, 3) for key in ("kl", "js", "ece")]
         clips, style = (str(row["n"]), None) if row in report["cells"] else ("", "dim")
-        table.add_row(escape(row["name"]), clips, *percent, *plain, style=style)
+        table.add_row(cell(row["name"]), clips, *percent, *plain, style=style)
     console.print(table)
     for sentence in _verdict(report):
         say(sentence)

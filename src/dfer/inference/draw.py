@@ -108,7 +108,9 @@ def write_plot(timeline: Timeline, path: Path) -> None:
         text.set_text(printable(text.get_text(), lines=True))
     with replacing(path) as partial, mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a box stands for a letter that the font lacks
-        figure.savefig(partial, format=suffix[1:], metadata=SUFFIX_METADATA[suffix])
+        drawn = io.BytesIO()  # a full disk would meet matplotlib in the middle of its own tidying up
+        figure.savefig(drawn, format=suffix[1:], metadata=SUFFIX_METADATA[suffix])
+        partial.write_bytes(drawn.getvalue())
 
 
 def to_html(timeline: Timeline) -> str:

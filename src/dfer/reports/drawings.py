@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,11 @@ from dfer.errors import DferError, listed, printable
 from dfer.files import replacing
 
 FORMS = ("svg", "pdf", "png")
-STYLE: Any = {"svg.fonttype": "none", "pdf.fonttype": 42, "font.size": 8, "axes.titlesize": 9, "text.parse_math": False}
-"""Text stays text, so that it can be searched and changed."""
+STYLE: Any = {
+    "svg.fonttype": "none", "svg.hashsalt": "dfer", "pdf.fonttype": 42, "font.size": 8, "axes.titlesize": 9,
+    "text.parse_math": False,
+}  # fmt: skip
+"""Text stays text, so that it can be searched and changed; a figure that is drawn again has the same bytes."""
 WIDTH = 3.4
 """Inches: a column of a paper of two."""
 DOTS = 200
@@ -47,9 +51,10 @@ def write_figures(report: Mapping[str, Any], out: Path, *, form: str = "svg") ->
     written = []
     with rc_context(STYLE):
         for name, figure in _figures(report):
-            path = out / f"{name}.{form}"
-            with replacing(path) as partial:
-                figure.savefig(partial, format=form, dpi=DOTS, bbox_inches="tight", metadata=_undated(form))
+            path, drawn = out / f"{name}.{form}", io.BytesIO()
+            figure.savefig(drawn, format=form, dpi=DOTS, bbox_inches="tight", metadata=_undated(form))
+            with replacing(path) as partial:  # of what is drawn: matplotlib makes other errors of a full disk
+                partial.write_bytes(drawn.getvalue())
             written.append(path)
     return written
 

@@ -84,6 +84,7 @@ class VideoWriter:
     def __init__(self, path: Path, height: int, width: int, *, sound: tuple[Path, float, float] | None = None) -> None:
         import av
 
+        self._path = path
         self.height, self.width = height // 2 * 2, width // 2 * 2
         if not self.height or not self.width:
             raise DferError(f"{path}: expected frames of at least 2 x 2 pixels, got {height} x {width}")
@@ -153,4 +154,4 @@ class VideoWriter:
         except av.FFmpegError as error:
             if self._sound is not None and not isinstance(error, OSError):
                 raise _UnfitSoundError(error.strerror) from error
-            raise OSError(error.errno, error.strerror) from error
+            raise OSError(error.errno, error.strerror, str(self._path)) from error

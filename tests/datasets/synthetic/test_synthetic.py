@@ -281,7 +281,7 @@ def test_a_worker_that_dies_is_one_sentence_and_leaves_nothing(tmp_path: Path) -
         [sys.executable, str(program), str(tmp_path / "data")], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 1
-    assert done.stderr.strip().splitlines()[-1].startswith("dfer.errors.DferError: a process that drew clips")
+    assert done.stderr.strip().splitlines()[-1].startswith("dfer.errors.DferError: a worker process died")
     assert [path.name for path in tmp_path.iterdir()] == ["program.py"]
 
 

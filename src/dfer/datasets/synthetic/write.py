@@ -10,8 +10,8 @@ import io
 import os
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -101,24 +101,19 @@ def synthesise(
     root = Path(root).resolve()
     workers = os.cpu_count() or 1 if workers is None else workers
     _check(root, clips=clips, seed=seed, size=size, workers=workers)
-    try:
-        with replacing(root, folder=True) as unfinished:
-            (unfinished / CLIP_FOLDER).mkdir(parents=True)
-            roles, rows = cast(clips, seed), []
-            render = partial(_render, seed=seed, size=size, folder=unfinished / CLIP_FOLDER)
-            for row in _in_parallel(render, roles, workers):
+    with replacing(root, folder=True) as unfinished:
+        (unfinished / CLIP_FOLDER).mkdir(parents=True)
+        roles, rows = cast(clips, seed), []
+        render = partial(_render, seed=seed, size=size, folder=unfinished / CLIP_FOLDER)
+        with closing(_in_parallel(render, roles, workers)) as drawn:  # nobody draws into a folder that is removed
+            for row in drawn:
                 rows.append(row)
                 if progress is not None:
                     progress(len(rows), clips)
-            _write_tables(unfinished, roles, pd.DataFrame(rows))
-            people = len({role.identity for role in roles})
-            text = README.format(clips=clips, people=people, seed=seed, size=size)
-            (unfinished / "README.md").write_text(text, encoding="utf-8")
-    except BrokenProcessPool as error:
-        raise DferError(
-            f"a process that drew clips for {root} died (no memory, or a main module that cannot be imported); "
-            "try workers=1"
-        ) from error
+        _write_tables(unfinished, roles, pd.DataFrame(rows))
+        people = len({role.identity for role in roles})
+        text = README.format(clips=clips, people=people, seed=seed, size=size)
+        (unfinished / "README.md").write_text(text, encoding="utf-8")
 
 
 def portrait(emotion: str, *, intensity: float = 1.0, identity: int = 0, size: int = 256) -> Picture:
@@ -216,7 +211,7 @@ def _render(role: Role, *, seed: int, size: int, folder: Path) -> dict[str, obje
 
 def _in_parallel(
     render: Callable[[Role], dict[str, object]], roles: Sequence[Role], workers: int
-) -> Iterator[dict[str, object]]:
+) -> Generator[dict[str, object], None, None]:
     """The rows in the order of the roles, drawn by this process or by several."""
     if workers == 1:
         yield from map(render, roles)
