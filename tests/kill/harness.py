@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,23 +30,41 @@ from dfer.files import is_unfinished
 EXAMPLE = Path(__file__).parents[2] / "examples" / "crema_d" / "1001_DFA_HAP_XX.flv"
 GRACE_S = 10
 """In which processes of a killed one must end."""
-TIMES = ("seconds", "clips_per_second")
+TIMES = ("seconds", "clips_per_second", "cost")
 """Keys of JSON that say how long something took."""
-QUICK = [
-    *(
-        "--set",
-        "optim.epochs=2",
-        "--set",
-        "optim.unmixed_epochs=0",
-        "--set",
-        "optim.batch=8",
-        "--set",
-        "input.frames=2",
-        "--set",
-        "input.size=16",
-    ),
-    *("--set", "optim.precision=fp32", "--set", "optim.threads=1", "--set", "data.validation=0"),
-]
+DIFFER = ("report.html", "compare.html")
+"""Pages that print how long something took."""
+
+
+def settings(**values: object) -> list[str]:
+    """Options of the command line that set keys of a recipe; `__` stands for the dot."""
+    return [part for key, value in values.items() for part in ("--set", f"{key.replace('__', '.')}={value}")]
+
+
+QUICK = settings(
+    optim__epochs=2, optim__unmixed_epochs=0, optim__batch=8, optim__precision="fp32", optim__threads=1,
+    input__frames=2, input__size=16, data__validation=0,
+)  # fmt: skip
+TRAIN = ["train", "demo", "--data", "clips.csv", "--fold", "1", *QUICK]
+CLIPS = ("synth", "prepare --pack")
+SMALL_DEMO = """
+import sys
+from dfer import demo
+from dfer.cli import main
+recipe = demo.load_recipe(demo.Path("demo"))
+quick = recipe.optim.model_copy(update={"epochs": 2, "unmixed_epochs": 0, "precision": "fp32"})
+demo.CLIPS, demo.load_recipe = 140, lambda _: recipe.model_copy(update={"optim": quick})
+main()
+"""
+"""`dfer` whose demo has few clips and epochs."""
+WRITE_ANSWERS = """
+import csv, random
+rng = random.Random(0)
+with open("answers.csv", "w", newline="") as file:
+    table = csv.writer(file)
+    table.writerow(["clip", "rater", "emotion"])
+    table.writerows([clip, rater, rng.choice("happy sad angry".split())] for clip in range(300) for rater in range(9))
+"""
 
 
 @dataclass(frozen=True)
@@ -57,13 +75,15 @@ class Verb:
         command: its arguments.
         makes: files and folders, in the working folder.
         needs: other verbs, run before.
-        again: its arguments when it was killed.
+        again: its arguments when it was killed; the same where there are none.
+        program: what Python runs.
     """
 
     command: Sequence[str]
     makes: Sequence[str]
     needs: Sequence[str] = ()
     again: Sequence[str] = ()
+    program: Sequence[str] = ("-m", "dfer")
 
 
 VERBS: dict[str, Verb] = {
@@ -71,41 +91,82 @@ VERBS: dict[str, Verb] = {
     "prepare --pack": Verb(
         ["prepare", "dfew", "dfew", "-o", "clips.csv", "--pack", "24"], ["clips.csv", "clips"], ["synth"]
     ),
-    "split": Verb(
-        ["split", "clips.csv", "--folds", "3", "-o", "cut.csv"], ["cut.csv"], ["synth", "prepare --pack"]
+    "split": Verb(["split", "clips.csv", "--folds", "3", "-o", "cut.csv"], ["cut.csv"], CLIPS),
+    "split in place": Verb(["split", "clips.csv", "--folds", "3", "-o", "clips.csv"], ["clips.csv"], CLIPS),
+    "doctor": Verb(
+        ["doctor", "clips.csv", "-o", "doctor.html", "--json", "doctor.json"], ["doctor.html", "doctor.json"], CLIPS
     ),
-    "doctor": Verb(["doctor", "clips.csv", "-o", "doctor.html"], ["doctor.html"], ["synth", "prepare --pack"]),
-    "train": Verb(
-        ["train", "demo", "--data", "clips.csv", "-o", "run", "--fold", "1", *QUICK], ["run"],
-        ["synth", "prepare --pack"],
-        ["train", "demo", "--data", "clips.csv", "-o", "run", "--fold", "1", *QUICK, "--resume"],
+    "answers": Verb([], ["answers.csv"], program=("-c", WRITE_ANSWERS)),
+    "raters": Verb(["raters", "answers.csv", "--page", "raters.html"], ["raters.html"], ["answers"]),
+    "train": Verb([*TRAIN, "-o", "run"], ["run"], CLIPS, [*TRAIN, "-o", "run", "--resume"]),
+    "evaluate": Verb(["evaluate", "run", "-o", "report"], ["report", "run"], [*CLIPS, "train"]),
+    "train other": Verb([*TRAIN, "-o", "other", "--set", "seed=1"], ["other"], CLIPS),
+    "compare": Verb(
+        ["compare", "run", "other", "-o", "page"], ["page"],
+        [*CLIPS, "train", "evaluate", "train other", "evaluate other"],
     ),
-    "evaluate": Verb(["evaluate", "run", "-o", "report"], ["report", "run"], ["synth", "prepare --pack", "train"]),
-    "predict .json .csv": Verb(
-        ["predict", str(EXAMPLE), "--every", "0.2", "-o", "t.json", "-o", "t.csv"], ["t.json", "t.csv"]
+    "evaluate other": Verb(["evaluate", "other"], ["other"], [*CLIPS, "train other"]),
+    "robustness": Verb(
+        ["robustness", "run", "--only", "motion_blur", "-o", "page"], ["page", "run"], [*CLIPS, "train"]
     ),
-    "predict .html .mp4": Verb(
-        ["predict", str(EXAMPLE), "--every", "0.2", "-o", "t.html", "-o", "t.mp4"], ["t.html", "t.mp4"]
+    "figures": Verb(["figures", "report", "-o", "figures"], ["figures"], [*CLIPS, "train", "evaluate"]),
+    "report": Verb(
+        ["report", "run/fold1/predictions.csv", "-o", "page"], ["page"], [*CLIPS, "train", "evaluate"]
     ),
+    "export": Verb(["export", "run/fold1/model"], ["run"], [*CLIPS, "train"]),
+    "ablate": Verb(
+        ["ablate", "demo", "--data", "clips.csv", "-g", "optim.lr=0.001,0.01", "--seeds", "0", "--fold", "1",
+         "-o", "grid", *QUICK],
+        ["grid"], CLIPS,
+    ),
+    "estimate": Verb(
+        ["estimate", "demo", "--data", "clips.csv", "--fold", "1", "--folds", "2", "-o", "soft.csv", "--runs", "held",
+         *QUICK],
+        ["soft.csv", "held"], CLIPS,
+        ["estimate", "demo", "--data", "clips.csv", "--fold", "1", "--folds", "2", "-o", "soft.csv", "--runs", "held",
+         *QUICK, "--resume"],
+    ),
+    **{
+        f"predict {suffix}": Verb(
+            ["predict", str(EXAMPLE), "--every", "0.2", "-o", f"out{suffix}"], [f"out{suffix}"]
+        )
+        for suffix in (".json", ".csv", ".parquet", ".srt", ".html", ".png", ".svg", ".pdf", ".mp4")
+    },
+    "people": Verb(
+        ["people", "out.json", "--name", "0=Anna", "-o", "named.json", "-o", "named.csv"],
+        ["named.json", "named.csv"], ["predict .json"],
+    ),
+    "predict FOLDER": Verb(
+        ["predict", str(EXAMPLE.parent), "--every", "0.2", "-o", "outs", "--format", "json", "-o", "all.csv"],
+        ["outs", "all.csv"],
+    ),
+    "demo": Verb(["demo", "-o", "demo"], ["demo"], program=("-c", SMALL_DEMO)),
 }  # fmt: skip
+TRIED = [name for name in VERBS if name not in ("answers", "train other", "evaluate other")]
+"""Those that are killed; the others are needed by them."""
 
 
-def dfer(arguments: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
+def start(verb: Verb, folder: Path, *, again: bool = False) -> subprocess.Popen[bytes]:
     """The verb in a process of its own."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    arguments = verb.again if again and verb.again else verb.command
     return subprocess.Popen(
-        [sys.executable, "-m", "dfer", *arguments], cwd=folder, env=environment,
+        [sys.executable, *verb.program, *arguments], cwd=folder, env=os.environ | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
 
 
-def finish(arguments: Sequence[str], folder: Path) -> float:
+def dfer(arguments: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
+    """A command line of `dfer` in a process of its own."""
+    return start(Verb(arguments, ()), folder)
+
+
+def finish(verb: Verb, folder: Path, *, again: bool = False) -> float:
     """Run a verb to its end; its seconds."""
     begin = time.perf_counter()
-    process = dfer(arguments, folder)
+    process = start(verb, folder, again=again)
     _, told = process.communicate(timeout=600)
     if process.returncode not in (0, 1):  # doctor's 1: it found something
-        raise AssertionError(f"dfer {' '.join(arguments)} ended with {process.returncode}: {told.decode()[-400:]}")
+        raise AssertionError(f"dfer {' '.join(verb.command)} ended with {process.returncode}: {told.decode()[-400:]}")
     return time.perf_counter() - begin
 
 
@@ -115,7 +176,7 @@ def digest(folder: Path, made: Sequence[str]) -> dict[str, str]:
     return {
         str(path.relative_to(folder)): hashlib.sha256(_timeless(path)).hexdigest()
         for path in files
-        if "tensorboard" not in path.parts and path.name != "report.html"
+        if "tensorboard" not in path.parts and path.name not in DIFFER
     }
 
 
@@ -137,22 +198,27 @@ class Told:
     """What became of a verb: kills that met it alive, and faults."""
 
     kills: int = 0
-    faults: list[str] | None = None
+    faults: list[str] = field(default_factory=list)
 
 
-def tried(name: str, kills: int, seed: int) -> Told:
-    """Kill one verb so many times, each time from the beginning."""
-    verb, rng = VERBS[name], random.Random(f"{seed} {name}")
-    told = Told(faults=[])
-    assert told.faults is not None
-    with tempfile.TemporaryDirectory(prefix="dfer-kill-") as home:
-        before = Path(home) / "before"
-        before.mkdir()
-        for needed in verb.needs:
-            finish(VERBS[needed].command, before)
-        whole = Path(home) / "work"
+def prepared(needs: Sequence[str], home: Path) -> Path:
+    """A folder in which these verbs were run, one after the other; made once."""
+    place = home / hashlib.sha256(" ".join(needs).encode()).hexdigest()[:16]
+    if not place.exists() and needs:
+        shutil.copytree(prepared(needs[:-1], home), place)
+        finish(VERBS[needs[-1]], place)
+    place.mkdir(exist_ok=True)
+    return place
+
+
+def tried(name: str, kills: int, seed: int, home: Path) -> Told:
+    """Kill one verb so many times, each time from the beginning; `home` is for folders of `prepared`."""
+    verb, rng, told = VERBS[name], random.Random(f"{seed} {name}"), Told()
+    before = prepared(verb.needs, home)
+    with tempfile.TemporaryDirectory(dir=home) as work:
+        whole = Path(work) / "work"
         shutil.copytree(before, whole)
-        took = finish(verb.command, whole)
+        took = finish(verb, whole)
         wanted = digest(whole, verb.makes)
         for number in range(kills):
             # the same path: some files say where they lie
@@ -167,12 +233,14 @@ def tried(name: str, kills: int, seed: int) -> Told:
             at = f"{number_of_signal.name} after {moment:.1f} of {took:.1f} s"
             told.faults += [f"{at}: {each}" for each in fault]
             try:
-                finish(verb.again or verb.command, whole)
+                finish(verb, whole, again=True)
             except AssertionError as error:
                 told.faults.append(f"{at}: {error}")
                 continue
-            if digest(whole, verb.makes) != wanted:
-                told.faults.append(f"{at}: other bytes")
+            made = digest(whole, verb.makes)
+            other = sorted(each for each in made.keys() | wanted.keys() if made.get(each) != wanted.get(each))
+            if other:
+                told.faults.append(f"{at}: other bytes: {other[:3]}")
             left = [path.name for path in whole.rglob("*") if is_unfinished(path.name)]
             if left:
                 told.faults.append(f"{at}: unfinished files are left: {left[:3]}")
@@ -181,7 +249,7 @@ def tried(name: str, kills: int, seed: int) -> Told:
 
 def _killed(verb: Verb, folder: Path, number: signal.Signals, moment: float) -> list[str] | None:
     """Faults of a kill; None where the verb was over before."""
-    process = dfer(verb.command, folder)
+    process = start(verb, folder)
     try:
         process.wait(timeout=moment)
         return None
@@ -205,11 +273,12 @@ def _killed(verb: Verb, folder: Path, number: signal.Signals, moment: float) -> 
 
 def markdown(told: dict[str, Told]) -> Iterator[str]:
     """The lines of the table in the docs."""
-    yield "| verb | kills | same bytes in the end | faults |"
-    yield "|---|---|---|---|"
+    yield "| verb | kills | same bytes in the end | unfinished files left | processes left | other faults |"
+    yield "|---|---|---|---|---|---|"
     for name, one in told.items():
-        other = sum("other bytes" in fault for fault in one.faults or [])
-        yield f"| `{name}` | {one.kills} | {one.kills - other} | {len(one.faults or [])} |"
+        counts = [sum(word in fault for fault in one.faults) for word in ("other bytes", "unfinished", "live on")]
+        rest = len(one.faults) - sum(counts)
+        yield f"| `{name}` | {one.kills} | {one.kills - counts[0]} | {counts[1]} | {counts[2]} | {rest} |"
 
 
 def main() -> None:
@@ -217,13 +286,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--verbs", nargs="*", default=list(VERBS))
+    parser.add_argument("--verbs", nargs="*", default=TRIED)
     given = parser.parse_args()
-    told = {name: tried(name, given.kills, given.seed) for name in given.verbs}
+    told: dict[str, Told] = {}
+    with tempfile.TemporaryDirectory(prefix="dfer-kill-") as home:
+        for name in given.verbs:
+            told[name] = tried(name, given.kills, given.seed, Path(home))
+            print(f"{name}: {told[name].kills} kills", *told[name].faults, sep="\n  ", file=sys.stderr, flush=True)
     print("\n".join(markdown(told)))
-    faults = [f"{name}: {fault}" for name, one in told.items() for fault in one.faults or []]
-    print("\n".join(faults), file=sys.stderr)
-    sys.exit(bool(faults))
+    sys.exit(any(one.faults for one in told.values()))
 
 
 if __name__ == "__main__":
