@@ -64,8 +64,9 @@ def parent(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     (tmp_path / "parent.py").write_text(PARENT)
     (tmp_path / "out").mkdir()
     process = subprocess.Popen(
-        [sys.executable, str(tmp_path / "parent.py"), str(tmp_path / "out")], env=environment, stderr=subprocess.PIPE
-    )
+        [sys.executable, str(tmp_path / "parent.py"), str(tmp_path / "out")], env=environment, stderr=subprocess.PIPE,
+        start_new_session=True,
+    )  # fmt: skip
     until = time.monotonic() + 60
     while sum(is_unfinished(path.name) for path in (tmp_path / "out").iterdir()) < 2:
         assert process.poll() is None and time.monotonic() < until
@@ -83,6 +84,16 @@ def test_workers_end_with_their_parent(parent: subprocess.Popen[bytes], number: 
     assert psutil.wait_procs(workers, timeout=30)[1] == []
     if number != signal.SIGKILL:
         assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_key_that_interrupts_all_of_them_is_told_by_the_parent_alone(
+    parent: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    workers = psutil.Process(parent.pid).children(recursive=True)
+    os.killpg(parent.pid, signal.SIGINT)
+    told = parent.communicate(timeout=30)[1].decode()
+    assert told.count("Traceback") == told.count("KeyboardInterrupt") == 1
+    assert psutil.wait_procs(workers, timeout=30)[1] == [] and list((tmp_path / "out").iterdir()) == []
 
 
 def test_the_first_error_ends_the_work_of_the_others() -> None:

@@ -46,6 +46,10 @@ QUICK = settings(
     input__frames=2, input__size=16, data__validation=0,
 )  # fmt: skip
 TRAIN = ["train", "demo", "--data", "clips.csv", "--fold", "1", *QUICK]
+ESTIMATE = [
+    *("estimate", "demo", "--data", "clips.csv", "--fold", "1", "--folds", "2", "-o", "soft.csv", "--runs", "held"),
+    *QUICK, *settings(data__validation=0.5),
+]  # fmt: skip
 CLIPS = ("synth", "prepare --pack")
 SMALL_DEMO = """
 import sys
@@ -53,7 +57,7 @@ from dfer import demo
 from dfer.cli import main
 recipe = demo.load_recipe(demo.Path("demo"))
 quick = recipe.optim.model_copy(update={"epochs": 2, "unmixed_epochs": 0, "precision": "fp32"})
-demo.CLIPS, demo.load_recipe = 140, lambda _: recipe.model_copy(update={"optim": quick})
+demo.CLIPS, demo.load_recipe = 420, lambda _: recipe.model_copy(update={"optim": quick})
 main()
 """
 """`dfer` whose demo has few clips and epochs."""
@@ -88,6 +92,7 @@ class Verb:
 
 VERBS: dict[str, Verb] = {
     "synth": Verb(["synth", "dfew", "--clips", "60", "--size", "48"], ["dfew"]),
+    "synth many": Verb(["synth", "dfew", "--clips", "800", "--size", "32"], ["dfew"]),
     "prepare --pack": Verb(
         ["prepare", "dfew", "dfew", "-o", "clips.csv", "--pack", "24"], ["clips.csv", "clips"], ["synth"]
     ),
@@ -119,13 +124,7 @@ VERBS: dict[str, Verb] = {
          "-o", "grid", *QUICK],
         ["grid"], CLIPS,
     ),
-    "estimate": Verb(
-        ["estimate", "demo", "--data", "clips.csv", "--fold", "1", "--folds", "2", "-o", "soft.csv", "--runs", "held",
-         *QUICK],
-        ["soft.csv", "held"], CLIPS,
-        ["estimate", "demo", "--data", "clips.csv", "--fold", "1", "--folds", "2", "-o", "soft.csv", "--runs", "held",
-         *QUICK, "--resume"],
-    ),
+    "estimate": Verb(ESTIMATE, ["soft.csv", "held"], ["synth many", "prepare --pack"], [*ESTIMATE, "--resume"]),
     **{
         f"predict {suffix}": Verb(
             ["predict", str(EXAMPLE), "--every", "0.2", "-o", f"out{suffix}"], [f"out{suffix}"]
@@ -142,7 +141,7 @@ VERBS: dict[str, Verb] = {
     ),
     "demo": Verb(["demo", "-o", "demo"], ["demo"], program=("-c", SMALL_DEMO)),
 }  # fmt: skip
-TRIED = [name for name in VERBS if name not in ("answers", "train other", "evaluate other")]
+TRIED = [name for name in VERBS if name not in ("synth many", "answers", "train other", "evaluate other")]
 """Those that are killed; the others are needed by them."""
 
 
