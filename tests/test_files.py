@@ -217,3 +217,24 @@ def test_a_folder_does_not_take_the_place_of_a_link(tmp_path: Path) -> None:
     with pytest.raises(UnwritableError, match="it is a link"), replacing(tmp_path / "link", folder=True):
         pass
     assert (tmp_path / "link" / "keep").exists()
+
+
+def test_files_whose_long_names_begin_alike_do_not_disturb_each_other(tmp_path: Path) -> None:
+    other = holder(tmp_path / f"{'x' * 90}a.json")
+    try:
+        before = {path.name for path in tmp_path.iterdir()}
+        write_text(tmp_path / f"{'x' * 90}b.json", "x")
+        assert before < {path.name for path in tmp_path.iterdir()}
+    finally:
+        other.kill()
+        other.wait()
+
+
+@pytest.mark.parametrize("name", ["\N{GRINNING FACE}" * 60 + ".json", "a. " + "b" * 240, "." + "c" * 240])
+def test_a_name_of_many_bytes_or_a_long_suffix_can_be_written_and_is_tidied_up(tmp_path: Path, name: str) -> None:
+    other = holder(tmp_path / name)
+    other.kill()
+    other.wait()
+    assert is_unfinished(next(tmp_path.iterdir()).name)
+    write_text(tmp_path / name, "x")
+    assert [path.name for path in tmp_path.iterdir()] == [name]

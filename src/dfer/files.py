@@ -21,9 +21,10 @@ KINDS = {
     stat.S_IFREG: "a file", stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
 }  # fmt: skip
-STEM = 60
-"""Characters of a file's name that the name of its unfinished form begins with."""
-LEFTOVER = re.compile(r"\..*\.[0-9a-f]{16}\.partial(\.[^.]*)?", re.DOTALL)
+STEM, SUFFIX = 30, 20
+"""Characters of a file's name that the name of its unfinished form begins with, and of the longest suffix that it has;
+a name of 255 bytes, of four bytes a character, is the longest of most systems."""
+LEFTOVER = re.compile(r"\..*\.[0-9a-f]{24}\.partial(\.[^.]*)?", re.DOTALL)
 """The name of an unfinished file."""
 _leftovers: dict[Path, list[str]] = {}
 """Folder -> the unfinished files that were in it when it was first written to."""
@@ -180,13 +181,20 @@ def _mode_of(path: Path, folder: bool, advice: str) -> int | None:
 
 def _reserved(path: Path, folder: bool, mode: int | None) -> Path:
     """A new file or folder with a name of its own; never one that is there, or where a link leads."""
-    place = path.with_name(f".{path.stem[:STEM]}.{secrets.token_hex(8)}.partial{path.suffix}")
+    begin, end = _unfinished(path)
+    place = path.with_name(f"{begin}{secrets.token_hex(8)}{end}")
     if folder:
         place.mkdir()
     else:
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)
         os.close(os.open(place, flags, 0o666 if mode is None else mode | 0o600))
     return place
+
+
+def _unfinished(path: Path) -> tuple[str, str]:
+    """How the names of unfinished forms of a file, and of no other file, begin and end."""
+    mark = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]
+    return f".{path.stem[:STEM]}.{mark}", f".partial{path.suffix if len(path.suffix) <= SUFFIX else ''}"
 
 
 def _remove_leftovers(path: Path) -> None:
@@ -198,9 +206,9 @@ def _remove_leftovers(path: Path) -> None:
         with contextlib.suppress(OSError):
             names = [entry.name for entry in os.scandir(path.parent) if ".partial" in entry.name]
             _leftovers[path.parent] = [name for name in names if is_unfinished(name)]
-    ours = f".{path.stem[:STEM]}."
+    begin, end = _unfinished(path)
     for name in _leftovers.get(path.parent, []):
-        if name.startswith(ours) and len(name) == len(ours) + 16 + len(f".partial{path.suffix}"):
+        if name.startswith(begin) and name.endswith(end):
             _remove(path.with_name(name))
 
 

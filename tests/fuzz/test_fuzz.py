@@ -44,7 +44,7 @@ def test_nonsense_tracebacks_and_litter_are_findings(tmp_path: Path) -> None:
     from tests.fuzz.doors import Door, check
 
     def litter(folder: Path, _: Path) -> None:
-        (folder / ".x.0123456789abcdef.partial").write_text("")
+        (folder / ".x.0123456789abcdef01234567.partial").write_text("")
 
     def nonsense(*_: Path) -> None:
         check(False, "x")
