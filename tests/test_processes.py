@@ -56,15 +56,18 @@ def warn(name: str) -> None:
     logging.getLogger("dfer.video").warning("%s has no sound", name)
 
 
+def with_tests() -> dict[str, str]:
+    """An environment in which programs find these tests."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
+
+
 @pytest.fixture
 def parent(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process whose two workers are in the middle of writing."""
-    home = Path(__file__).parents[1]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(home), *sys.path])}
     (tmp_path / "parent.py").write_text(PARENT)
     (tmp_path / "out").mkdir()
     process = subprocess.Popen(
-        [sys.executable, str(tmp_path / "parent.py"), str(tmp_path / "out")], env=environment, stderr=subprocess.PIPE,
+        [sys.executable, str(tmp_path / "parent.py"), str(tmp_path / "out")], env=with_tests(), stderr=subprocess.PIPE,
         start_new_session=True,
     )  # fmt: skip
     until = time.monotonic() + 60
@@ -111,3 +114,27 @@ def test_a_name_in_a_warning_of_a_worker_is_shown(capfd: pytest.CaptureFixture[s
     with worker_pool(1) as pool:
         pool.submit(warn, "a\x1b[31m\nerror: forged").result()
     assert capfd.readouterr().err == "a␛[31m␊error: forged has no sound\n"
+
+
+STARTS = """
+import sys, time
+from pathlib import Path
+from dfer.processes import worker_pool
+from tests.test_processes import write_slowly
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    with worker_pool(2) as pool:
+        jobs = [pool.submit(write_slowly, folder / str(number)) for number in range(40)]
+        while len(list(folder.iterdir())) < 2:
+            time.sleep(0.05)
+        raise RuntimeError("something else")
+"""
+
+
+def test_work_that_waits_is_dropped_when_the_block_fails(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(STARTS)
+    (tmp_path / "out").mkdir()
+    command = [sys.executable, str(tmp_path / "program.py"), str(tmp_path / "out")]
+    done = subprocess.run(command, env=with_tests(), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and done.stderr.splitlines()[-1] == "RuntimeError: something else"
+    assert list((tmp_path / "out").iterdir()) == []

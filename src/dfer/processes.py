@@ -8,9 +8,11 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.process import BaseProcess
 from typing import Any, ParamSpec, TypeVar
 
 from dfer.errors import DferError, OneLine
@@ -19,6 +21,8 @@ DIED = (
     "a worker process died: it was killed, the memory was not enough, or the main module of the program cannot be "
     "imported; run it again, from Python with workers=1"
 )
+GRACE_S = 5.0
+"""In which a worker that is asked to end must have ended, before it is killed."""
 _busy = threading.Event()
 """Whether this process, a worker, is in a call."""
 Given = ParamSpec("Given")
@@ -38,8 +42,7 @@ class WorkerPool(ProcessPoolExecutor):
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         if kind is not None:  # nobody wants what they still do
-            for worker in list((self._processes or {}).values()):
-                worker.terminate()
+            _end(list((self._processes or {}).values()))
         super().__exit__(kind, error, trace)
         if isinstance(error, BrokenProcessPool):
             raise DferError(DIED) from error
@@ -48,6 +51,16 @@ class WorkerPool(ProcessPoolExecutor):
 def worker_pool(workers: int | None) -> WorkerPool:
     """A pool of so many processes, None: one a core; each keeps to one thread of OpenCV, and ends with its parent."""
     return WorkerPool(workers, multiprocessing.get_context("spawn"), initializer=_start_worker)
+
+
+def _end(workers: list[BaseProcess]) -> None:
+    for worker in workers:
+        worker.terminate()
+    until = time.monotonic() + GRACE_S
+    for worker in workers:
+        worker.join(max(0.0, until - time.monotonic()))
+        if worker.is_alive():  # it hangs in the code of a decoder
+            worker.kill()
 
 
 def end_when_asked(number: int, _frame: object) -> None:

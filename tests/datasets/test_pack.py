@@ -19,6 +19,7 @@ from dfer.datasets import Manifest
 from dfer.datasets import pack as module
 from dfer.datasets.pack import file_name, pack
 from dfer.errors import DferError
+from dfer.files import sole_owner
 from dfer.labels import DFEW
 from dfer.video import open_clip
 
@@ -205,3 +206,11 @@ def test_a_clip_whose_source_changed_is_packed_anew(tmp_path: Path) -> None:
         manifest = Manifest.build(rows, emotions=DFEW, root=tmp_path)
         pack(manifest, tmp_path / "packed", size=8, workers=1)
         assert np.load(tmp_path / "packed" / "a.npy").max() == value
+
+
+def test_of_two_packings_into_one_folder_the_second_is_refused(tmp_path: Path, in_threads: None) -> None:
+    manifest = clips(tmp_path / "from")
+    with sole_owner(tmp_path / "packed"), pytest.raises(DferError, match=r"another process works in .*packed"):
+        pack(manifest, tmp_path / "packed", size=16)
+    packed, _ = pack(manifest, tmp_path / "packed", size=16)
+    assert len(packed)

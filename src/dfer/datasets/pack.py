@@ -23,7 +23,7 @@ import pandas as pd
 from dfer.arrays import open_array
 from dfer.datasets.manifest import Manifest
 from dfer.errors import DferError, UnwritableError
-from dfer.files import replacing
+from dfer.files import replacing, sole_owner
 from dfer.processes import worker_pool
 from dfer.tables import write_csv
 from dfer.video.frames import open_clip
@@ -111,11 +111,13 @@ def write_clips(
     folder = jobs[0].out.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        done = _run(jobs, workers, progress)
+        with sole_owner(folder):
+            done = _run(jobs, workers, progress)
         failed = {name: told for name, told in done.items() if isinstance(told, Failure)}
         rows = [{"id": name, "reason": told.message} for name, told in failed.items()]
         failures = pd.DataFrame(rows, columns=["id", "reason"])
-        write_csv(failures, folder / "failures.csv")
+        with replacing(folder / "failures.csv") as partial:
+            write_csv(failures, partial)
     except OSError as error:
         raise DferError(
             f"cannot write packed clips to {folder}: {error.strerror or error}; what was packed stays, run it again"
