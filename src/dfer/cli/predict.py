@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from dfer.cli.allowing import Allow
 from dfer.cli.app import app
 from dfer.cli.terminal import console, errors, say
 from dfer.errors import DferError, UnwritableError, listed
@@ -104,6 +105,7 @@ def predict(
     device: Annotated[
         str, typer.Option(help="cpu, cuda, ... as torch names it; auto: a GPU where there is one.")
     ] = "auto",
+    _allow: Allow = None,
 ) -> None:
     """Read the emotions of faces in videos: who shows what, when."""
     from dfer.inference.batch import Video, destinations, find_videos, split_outs
@@ -136,10 +138,11 @@ def predict(
 @app.command()
 def export(
     model: Annotated[Path, typer.Argument(help="The folder of a checkpoint or of a run.")],
+    _allow: Allow = None,
 ) -> None:
     """Write a model as ONNX beside its weights, proved against torch; predict then uses it on a CPU."""
     from dfer.inference.export import export_onnx
-    from dfer.inference.predictor import model_folder
+    from dfer.models import model_folder
 
     path, difference = export_onnx(model_folder(model))
     say(f"{path}: differs from torch by at most {difference:.1g}")

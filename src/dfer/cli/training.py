@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from dfer.cli.allowing import Allow
 from dfer.cli.app import app
 from dfer.cli.naming import run_names
 from dfer.cli.terminal import Counter, TrainingBar, console, say
@@ -82,6 +83,7 @@ def evaluate(
         list[str] | None,
         typer.Option(help="A column of the manifest, such as age: scores for each group, too; may be repeated."),
     ] = None,
+    _allow: Allow = None,
 ) -> None:
     """Read the test part once, score it, and write report.json and report.html."""
     from dfer.experiments.runs import evaluate_runs
@@ -124,6 +126,7 @@ def robustness(
     only: Annotated[
         list[str] | None, typer.Option(help="A corruption, such as motion_blur; may be repeated; by default all eight.")
     ] = None,
+    _allow: Allow = None,
 ) -> None:
     """Read the test part through blur, noise, darkness ...; write robustness.json and robustness.html."""
     from dfer.experiments.robustness import corrupted_runs
