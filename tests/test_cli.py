@@ -26,7 +26,7 @@ from dfer import DferError, Manifest, __version__, cli
 
 VERBS = (
     "predict", "export", "people", "synth", "prepare", "doctor", "raters", "split", "estimate", "train", "evaluate",
-    "robustness", "demo", "compare", "ablate",
+    "robustness", "demo", "compare", "ablate", "models", "recipes",
 )  # fmt: skip
 QUICK = tuple(
     word

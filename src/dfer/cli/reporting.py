@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from dfer.cli.allowing import Allow
 from dfer.cli.app import app
 from dfer.cli.naming import run_names
 from dfer.cli.terminal import say
@@ -101,6 +102,7 @@ def calibrate(
         Path, typer.Option(help="Predictions of the same model for clips that it was not trained on: validation.csv.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The calibrated model's folder, or the calibrated table.")],
+    _allow: Allow = None,
 ) -> None:
     """Fit one temperature on validation clips, so that probabilities mean what they say."""
     from dfer.experiments.tempering import calibrate_model, calibrate_table

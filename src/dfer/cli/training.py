@@ -17,6 +17,7 @@ from dfer.errors import DferError, listed, shortened
 
 if TYPE_CHECKING:
     from dfer.datasets import Manifest
+    from dfer.training import Recipe
 
 
 @app.command()
@@ -24,28 +25,57 @@ def train(
     recipe: Annotated[
         Path, typer.Argument(help="A recipe's file, or the name of one that comes with dfer, such as demo.")
     ],
-    data: Annotated[Path, typer.Option(help="The manifest that `dfer prepare` wrote.")],
+    data: Annotated[
+        Path | None, typer.Option(help="The manifest that `dfer prepare` wrote.", show_default=False)
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder; by default runs/RECIPE.")] = None,
     fold: Annotated[str, typer.Option(help="The number of a fold, or all.")] = "all",
+    init: Annotated[
+        str | None,
+        typer.Option(
+            help="Trained weights to start from: faces, the folder of a model or of a run, or a .safetensors or .pth "
+            "file.",
+        ),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="Override a key of the recipe, such as optim.lr=1e-4; may be repeated."),
     ] = None,
+    show: Annotated[
+        bool, typer.Option("--show", help="Show the whole recipe with a sentence on each key; train nothing.")
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run that was broken off; finished folds stay as they are.")
     ] = False,
 ) -> None:
     """Train by a recipe, one model a fold; the test part stays closed."""
-    from dfer.datasets import Manifest
-    from dfer.experiments import train_folds
     from dfer.training import load_recipe
 
     resolved = load_recipe(recipe, set_ or [])
+    if init is not None:
+        start = resolved.init.model_copy(update={"weights": init})
+        resolved = resolved.model_copy(update={"init": start})
+    if show:
+        from dfer.training.described import described
+
+        say(described(resolved).rstrip())
+        return
+    if data is None:
+        raise DferError("expected clips to train on: add --data and the manifest that `dfer prepare` wrote")
+    from dfer.datasets import Manifest
+    from dfer.experiments import train_folds
+
     folder = out or Path("runs") / recipe.stem
     folds = folds_of(Manifest.read(data), fold)
     with TrainingBar(recipe.stem) as progress:
         train_folds(resolved, data, folder, folds=folds, resume=resume, progress=progress)
-    say(f"{len(folds)} model{'s' if len(folds) > 1 else ''} trained in {folder}; next: dfer evaluate {folder}")
+    models = f"{len(folds)} model{'s' if len(folds) > 1 else ''}"
+    say(f"{models} trained in {folder}; next: dfer evaluate {folder}{_also(resolved)}")
+
+
+def _also(recipe: Recipe) -> str:
+    """What the other verbs need to be told of a network of one's own."""
+    return f" --allow {recipe.model.name.partition(':')[0]}" if ":" in recipe.model.name else ""
 
 
 def folds_of(manifest: Manifest, wanted: str) -> list[int | None]:
