@@ -60,7 +60,8 @@ def test_commands_and_their_options_exist(page: Path) -> None:
 @pages
 def test_recipes_and_overrides_of_the_commands_are_valid(page: Path) -> None:
     for words in commands(page):
-        if words[1:2] == ["train"] and not words[2].startswith("-") and "RECIPE" not in words[2]:
+        shown = words[2:3] == ["my_recipe.toml"]  # of docs/your_network.md, whose own test runs it
+        if words[1:2] == ["train"] and not shown and not words[2].startswith("-") and "RECIPE" not in words[2]:
             settings = [after for word, after in pairwise(words) if word == "--set"]
             load_recipe(ROOT / words[2] if words[2].endswith(".toml") else Path(words[2]), settings)
 
