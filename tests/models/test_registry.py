@@ -129,7 +129,7 @@ def test_a_module_that_fails_is_one_sentence(mark: Path, text: str, said: str) -
         ("def Net(*, emotions): return 3", {}, "expected the number of emotions as its first parameter"),
         ("def Net(): return 3", {}, "expected the number of emotions as its first parameter"),
         ("def Net(emotions, width): return 3", {}, "missing 1 required positional argument: 'width'"),
-        ("def Net(emotions, width): return 3", {"widht": 3}, "no option 'widht' (did you mean 'width'?)"),
+        ("def Net(emotions, width): return 3", {"wldth": 3}, "no option 'wldth' (did you mean 'width'?)"),
         ("def Net(emotions): raise KeyError('no such backbone')", {}, "KeyError: 'no such backbone'"),
         (
             "from torch import nn\ndef Net(emotions): return nn.LazyLinear(emotions)",

@@ -94,7 +94,7 @@ def test_layers_that_are_frozen_whole_come_back() -> None:
 
 @pytest.mark.parametrize(
     ("patterns", "said"),
-    [(("frist.*",), "no weight is called frist"), (("first.*", "heat"), r"is called heat \(did you mean 'head'"),
+    [(("frst.*",), "no weight is called frst"), (("first.*", "heat"), r"is called heat \(did you mean 'head'"),
      (("*",), "leaves no weight to train"), (("first", "norm", "parts", "head"), "leaves no weight to train")],
 )  # fmt: skip
 def test_a_pattern_that_is_wrong_is_one_sentence(patterns: tuple[str, ...], said: str) -> None:
