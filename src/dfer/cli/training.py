@@ -58,7 +58,8 @@ def train(
     if show:
         from dfer.training.described import described
 
-        say(described(resolved).rstrip())
+        for line in described(resolved).splitlines():
+            say(line)
         return
     if data is None:
         raise DferError("expected clips to train on: add --data and the manifest that `dfer prepare` wrote")
