@@ -34,7 +34,7 @@ check: $(READY)
 	@$(RUN)/codespell src tests docs configs benchmarks examples tools *.md mkdocs.yml
 
 docs: $(READY)
-	@NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict
 	@echo "site/index.html"
 
 package: $(READY)

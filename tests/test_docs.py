@@ -150,3 +150,11 @@ def test_pages_that_are_left_to_another_test_have_one() -> None:
     for page in PAGES:
         if page.stem in SELF_TESTED:
             assert (Path(__file__).parent / f"test_{page.stem}.py").is_file()
+
+
+def test_the_messages_of_the_page_on_faults_are_those_of_the_program() -> None:
+    files = [*sorted((ROOT / "src" / "dfer").rglob("*.py")), ROOT / "Makefile"]
+    said = re.sub(r'"\s*\n\s*f?"', "", "\n".join(path.read_text(encoding="utf-8") for path in files))
+    page = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+    quoted = {phrase for line in page.splitlines() for phrase in re.findall(r'"([^"]+)"', line.split(" | ")[0])}
+    assert len(quoted) > 12 and [phrase for phrase in sorted(quoted) if phrase not in said] == []

@@ -8,9 +8,11 @@ module) leads to the repository if mkdocs.yml names one (`repo_url`), and is pla
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,7 @@ def keys_page() -> str:
     from dfer.models import list_models
     from dfer.training import Recipe, recipe_from
     from dfer.training.described import documented, keys_of
+    from dfer.training.targets import HANDED_OVER
 
     lines = [
         "# Every recipe key\n",
@@ -98,7 +101,7 @@ def keys_page() -> str:
         lines += ["\n## " + (f"`[{table}]`" if table else "Above all tables") + "\n", *_table(keys, table)]
         if table == "labels":
             rules = {name: documented(rule) for name, rule in RULES.items()}
-            lines += _options("Options of the rules", rules, skip=("votes", "labels", "soft"))
+            lines += _options("Options of the rules", rules, skip=HANDED_OVER)
         if table == "model":
             for name in list_models():
                 own = [key for key in keys_of(Recipe.model_validate({"model": {"name": name}})) if not key.given]
@@ -114,7 +117,7 @@ def _table(keys: list[Any], table: str) -> Iterator[str]:
             yield f"| `{key.name}` | {_shown(key.value)} | {_cell(key.sentence)}{choices} |"
 
 
-def _options(title: str, told: dict[str, dict[str, str]], *, skip: tuple[str, ...]) -> Iterator[str]:
+def _options(title: str, told: dict[str, dict[str, str]], *, skip: Collection[str]) -> Iterator[str]:
     yield from (f"\n### {title}\n", "| rule | key | meaning |", "|---|---|---|")
     for name, options in told.items():
         yield from (f"| `{name}` | `{key}` | {_cell(text)} |" for key, text in options.items() if key not in skip)
@@ -123,6 +126,8 @@ def _options(title: str, told: dict[str, dict[str, str]], *, skip: tuple[str, ..
 def _shown(value: Any) -> str:
     if value is None:
         return "off"
+    if isinstance(value, float):
+        return f"`{value:g}`"
     plain = str(value).lower() if isinstance(value, bool) else str(list(value) if isinstance(value, tuple) else value)
     return f"`{plain}`" if plain else "empty"
 
@@ -139,9 +144,10 @@ def api_pages() -> Iterator[tuple[str, str]]:
     yield "api/index.md", _front(homes)
     for room in ROOMS:
         module, names = f"dfer.{room}", _public(room)
-        more = [f"{home}.{name}" for name, home in homes.items() if home.startswith(f"{module}.") and name not in names]
+        paths = [_path(module, name) for name in names]
+        paths += [_path(home, name) for name, home in homes.items() if home.startswith(f"{module}.")]
         text = [f"# `{module}`\n", _docstring(room), ""]
-        text += [f"::: {path}\n" for path in [*(f"{module}.{name}" for name in names), *more]]
+        text += [f"::: {path}\n" for path in dict.fromkeys(paths)]
         yield f"api/{room}.md", "\n".join(text)
 
 
@@ -157,10 +163,16 @@ def _front(homes: dict[str, str]) -> str:
     ]
     for name, home in sorted(homes.items(), key=lambda each: each[0].lower()):
         sentence = (getattr(dfer, name).__doc__ or "").strip().split("\n\n")[0]
-        lines.append(f"| [`{name}`][{home}.{name}] | {_cell(' '.join(sentence.split()))} |")
+        lines.append(f"| [`{name}`][{_path(home, name)}] | {_cell(' '.join(sentence.split()))} |")
     lines += ["\nEach room of the package has a page with its public names:\n"]
     lines += [f"- [`dfer.{room}`]({room}.md): {_docstring(room).splitlines()[0]}" for room in ROOMS]
     return "\n".join(lines) + "\n"
+
+
+def _path(module: str, name: str) -> str:
+    """Where a public name is defined: a function may be called as the module that it is in."""
+    found = getattr(importlib.import_module(module), name)
+    return f"{found.__module__}.{name}" if inspect.isclass(found) or inspect.isfunction(found) else f"{module}.{name}"
 
 
 def _parsed(room: str) -> ast.Module:
