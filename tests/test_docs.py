@@ -85,7 +85,9 @@ def _write_votes(manifest: Manifest, emotions: list[str], world: Path) -> None:
     answers = [
         {"clip": clip, "rater": f"r{rater}", "emotion": emotion}
         for clip, row in zip(table["id"], counts.to_numpy(), strict=True)
-        for rater, emotion in enumerate(emotion for emotion, count in zip(emotions, row, strict=True) for _ in range(count))
+        for rater, emotion in enumerate(
+            emotion for emotion, count in zip(emotions, row, strict=True) for _ in range(count)
+        )
     ]
     pd.DataFrame(answers).to_csv(world / "answers.csv", index=False)
     for path, label in zip(paths, table["label"], strict=True):

@@ -29,7 +29,10 @@ else:
 
 ROOT = Path(__file__).resolve().parents[1]
 PREDICTED = ROOT / "docs" / "images" / "predict.png"
-PAGES = [*(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY")), *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 MADE = ("keys.md", "api/index.md")
 """Pages of the site that tools/docs_pages.py makes."""
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
