@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import shlex
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -160,3 +162,44 @@ def test_the_messages_of_the_page_on_faults_are_those_of_the_program() -> None:
     page = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
     quoted = {phrase for line in page.splitlines() for phrase in re.findall(r'"([^"]+)"', line.split(" | ")[0])}
     assert len(quoted) > 12 and [phrase for phrase in sorted(quoted) if phrase not in said] == []
+
+
+def test_every_key_of_a_recipe_is_on_the_page_of_keys_with_a_sentence() -> None:
+    pytest.importorskip("mkdocs")
+    from dfer.training import recipe_from
+    from dfer.training.described import keys_of
+
+    page = runpy.run_path(str(ROOT / "tools" / "docs_pages.py"))["keys_page"]()
+    tables = {part.split("\n")[0].strip("`[]"): part for part in page.split("\n## ")}
+    for key in keys_of(recipe_from({"midas": {}})):
+        (row,) = re.findall(rf"^\| `{key.name}` \|[^|]*\| (.*) \|$", tables[key.table or "Above all tables"], re.M)[:1]
+        assert len(row) > 10, key
+
+
+@pytest.mark.parametrize(
+    ("page", "written", "shown"),
+    [
+        ("index.md", "[a](docs/concepts.md#midas)", "[a](concepts.md#midas)"),
+        ("index.md", "![a](docs/images/votes.png)", "![a](images/votes.png)"),
+        ("index.md", "[a](SECURITY.md)", "[a](security.md)"),
+        ("datasets/dfew.md", "[a](../concepts.md)", "[a](../concepts.md)"),
+        ("recipes.md", "[a](../benchmarks/midas.py)", "a"),
+        ("recipes.md", "[a](https://example.org/b.md)", "[a](https://example.org/b.md)"),
+        ("recipes.md", "`rows[0](x)`", "`rows[0](x)`"),
+    ],
+)
+def test_links_between_files_become_links_between_pages(page: str, written: str, shown: str) -> None:
+    pytest.importorskip("mkdocs")
+    hook = runpy.run_path(str(ROOT / "tools" / "docs_pages.py"))["on_page_markdown"]
+    place = SimpleNamespace(file=SimpleNamespace(src_uri=page))
+    assert hook(written, place, SimpleNamespace(repo_url=None)) == shown
+
+
+def test_a_link_out_of_the_pages_leads_to_the_repository_if_it_is_known() -> None:
+    pytest.importorskip("mkdocs")
+    hook = runpy.run_path(str(ROOT / "tools" / "docs_pages.py"))["on_page_markdown"]
+    place, config = (
+        SimpleNamespace(file=SimpleNamespace(src_uri="recipes.md")),
+        SimpleNamespace(repo_url="https://a.b/c/"),
+    )
+    assert hook("[x](../benchmarks/midas.py)", place, config) == "[x](https://a.b/c/blob/main/benchmarks/midas.py)"
