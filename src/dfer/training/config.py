@@ -49,15 +49,15 @@ class Data(Section):
     subset: Literal["single", "all", "ambiguous"] = "single"
     """Train on the clips to which the source gives one label, all that have a target, or those without a label."""
     min_votes: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
-    """Train on clips whose most voted emotion has at least so many votes."""
+    """Train on clips whose most voted emotion has at least this many votes."""
     stratum: Annotated[tuple[StratumName, ...], BeforeValidator(_listed)] = ()
-    """Train on clips of these strata of agreement, one or several; empty: of all."""
+    """Train on clips of these strata of agreement, one or several; if empty, on clips of all."""
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """The share of the training part that is cut off for validation, by group where groups are known."""
     load_size: Annotated[int, Field(ge=0, le=4_096)] = 0
-    """The size at which training clips are read before they are cropped to `input.size`; 0 is `input.size`."""
+    """The size at which training clips are read before they are cropped to `input.size`; 0 reads them at this size."""
     workers: Annotated[int, Field(ge=0, le=1_024)] = 0
-    """Processes that read clips; 0 reads in the training process."""
+    """The number of processes that read clips; 0 reads in the training process."""
 
 
 class Labels(Section):
@@ -113,9 +113,9 @@ class Loss(Section):
     name: Literal["cross_entropy", "kl", "js", "focal", "logit_adjusted", "dirichlet_multinomial"] = "cross_entropy"
     """The loss between the network's probabilities and the targets."""
     gamma: Strength = 2.0
-    """Of the focal loss; 0 is cross-entropy."""
+    """The exponent of the focal loss; 0 makes it cross-entropy."""
     tau: Strength = 1.0
-    """Of logit_adjusted; 0 is cross-entropy."""
+    """How strongly logit_adjusted favours rare emotions; 0 makes it cross-entropy."""
     class_weights: Literal["none", "balanced"] = "none"
     """"balanced": the terms of each emotion weigh as much as any other's, by its share of the training targets; for
     cross_entropy, kl and focal."""
@@ -136,9 +136,9 @@ class Optim(Section):
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Each layer learns at this share of the rate of the layer behind it, the last at `lr`; 1: all at the same."""
     weight_decay: Rate = 0.05
-    """Of weights of more than one dimension; biases and norms are not decayed."""
+    """The decay of weights of more than one dimension; biases and norms are not decayed."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    """Of SGD."""
+    """The momentum of SGD."""
     epochs: Count = 20
     """How often the training clips are gone through."""
     warmup_epochs: Annotated[float, Field(ge=0, le=1_000_000)] = 1
@@ -146,18 +146,18 @@ class Optim(Section):
     unmixed_epochs: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """The last epochs, in which MIDAS mixes nothing."""
     batch: Count = 32
-    """Clips a step, over all processes together."""
+    """The number of clips in a step, over all processes together."""
     accumulate: Count = 1
-    """The batch passes through the network in so many parts, whose gradients are added: less memory, the same step."""
+    """The batch is computed in this many parts, whose gradients are added: less memory, the same step."""
     clip_norm: Annotated[float, Field(ge=0, le=1e9)] = 0.0
     """The greatest norm of the gradient; 0 does not clip."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay of an exponential moving average of the weights, which is then what is judged; 0 keeps none."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """"auto": bf16 on hardware that computes in it, where the network's gradients in it are proved; else fp32."""
+    """"auto": bf16 on hardware that computes in it, if the network's gradients are right in it; else fp32."""
     threads: Annotated[int, Field(ge=1, le=4_096)] | Literal["auto"] = "auto"
-    """Of a run on a CPU. "auto": OMP_NUM_THREADS, or else as many as other programs leave cores idle, looked at before
-    each epoch. A run that shall be the same to the last bit needs a number."""
+    """The number of threads of a run on a CPU. "auto": OMP_NUM_THREADS, or else the number of cores that are
+    idle, counted before each epoch. A run that must be the same to the last bit needs a number."""
 
 
 WEIGHABLE = ("cross_entropy", "kl", "focal")
@@ -174,7 +174,7 @@ class Recipe(Section):
     """A whole recipe."""
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    """Of everything that is drawn: the same seed gives the same run."""
+    """The seed of all random draws: the same seed gives the same run."""
     selection: Literal["last", "val_war", "val_uar", "val_kl"] = "last"
     """Which epoch's weights are kept: the last, or the best on the validation part (never on the test part)."""
     data: Data = Data()

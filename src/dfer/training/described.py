@@ -122,7 +122,7 @@ def documented(thing: Any) -> dict[str, str]:
     """Name -> what the docstring of a class or function says of it, under "Args:" or "Attributes:".
 
     >>> documented(builder_of("tiny3d"))["dropout"]
-    'Probability, before the linear layer.'
+    'Probability of dropout before the linear layer.'
     """
     found: dict[str, str] = {}
     for text in (inspect.getdoc(thing) or "", inspect.getdoc(getattr(thing, "__init__", None)) or ""):
