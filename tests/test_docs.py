@@ -118,6 +118,8 @@ def run(block: Block, names: dict[str, Any], page: Path) -> None:
         exec(compile(block.text, page.name, "exec"), names)
         return
     for words in block.commands:
+        if words[0] == "make":  # CI runs these; test_readme.py looks whether they exist
+            continue
         assert words[0] == "dfer", f"{' '.join(words)}: cannot be run here; say so with <!-- not run: REASON -->"
         shorter = [word for setting in SHORT for word in ("--set", setting)] if words[1] in TRAINS else []
         done = here(*words[1:], *shorter)
