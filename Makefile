@@ -1,4 +1,4 @@
-# demo · test · check · bench: each sets up what it needs, in a fresh clone on a bare machine.
+# demo · test · check · docs · package · bench: each sets up what it needs, in a fresh clone on a bare machine.
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/ready
@@ -6,13 +6,15 @@ RUN := $(VENV)/bin
 # Those that need nothing but the package; the others want videos, votes or hours, and say so in their first lines.
 BENCHMARKS := start prepare midas memory doctor scale level
 
-.PHONY: demo test check bench fuzz kill audit clean help
+.PHONY: demo test check docs package bench fuzz kill audit clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    the whole method in some minutes: writes runs/demo/report.html"
 	@echo "make test    the test suite"
 	@echo "make check   ruff, mypy, import-linter, codespell"
+	@echo "make docs    the documentation as a site, in site/"
+	@echo "make package the wheel and the source distribution, in dist/, and whether they are whole"
 	@echo "make bench   the benchmarks; writes benchmarks/results/"
 	@echo "make fuzz    damaged files of every format: make fuzz INPUTS=50000 MINUTES=60 SEED=0"
 	@echo "make kill    verbs that are killed and run again: make kill KILLS=8 SEED=0"
@@ -29,7 +31,17 @@ check: $(READY)
 	@$(RUN)/ruff format --check src tests benchmarks examples tools
 	@$(RUN)/mypy
 	@$(RUN)/lint-imports --no-cache
-	@$(RUN)/codespell src tests docs configs benchmarks examples tools README.md CHANGELOG.md CONTRIBUTING.md
+	@$(RUN)/codespell src tests docs configs benchmarks examples tools *.md mkdocs.yml
+
+docs: $(READY)
+	@NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict
+	@echo "site/index.html"
+
+package: $(READY)
+	@rm -rf dist
+	@$(RUN)/python -m build --outdir dist . >/dev/null
+	@$(RUN)/python -m twine check --strict dist/*
+	@$(RUN)/python tools/check_package.py dist
 
 bench: $(READY)
 	@for script in $(BENCHMARKS:%=benchmarks/%.py); do echo "== $$script"; $(RUN)/python $$script || exit 1; done
@@ -60,4 +72,4 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Environment ready."
 
 clean:
-	rm -rf $(VENV) $(VENV)-audit build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-audit build dist site .pytest_cache .mypy_cache .ruff_cache

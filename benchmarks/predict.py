@@ -33,7 +33,7 @@ from results import write_result
 from dfer.errors import DferError
 from dfer.inference import Predictor
 from dfer.inference.export import export_onnx
-from dfer.inference.predictor import model_folder
+from dfer.models import model_folder
 from dfer.video.faces import open_faces
 from dfer.video.stream import stream
 

@@ -26,7 +26,7 @@ from dfer import DferError, Manifest, __version__, cli
 
 VERBS = (
     "predict", "export", "people", "synth", "prepare", "doctor", "raters", "split", "estimate", "train", "evaluate",
-    "robustness", "demo", "compare", "ablate",
+    "robustness", "demo", "compare", "ablate", "models", "recipes",
 )  # fmt: skip
 QUICK = tuple(
     word
@@ -220,7 +220,7 @@ def test_the_version_is_the_packages(dfer: Dfer) -> None:
     ("arguments", "said"),
     [
         (("teach",), "No such command 'teach'"),
-        (("train", "demo"), "Missing option '--data'"),
+        (("train", "demo"), "add --data and the manifest that"),
         (("train", "demo", "--data", "x.csv", "--reusme"), "No such option"),
         (("prepare", "dfew"), "Missing argument"),
         (("synth", "x", "--clips", "many"), "--clips"),
@@ -583,3 +583,14 @@ def test_a_run_that_was_interrupted_at_the_keyboard_resumes_and_logs_each_epoch_
     lines = (run / "fold1" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == list(range(1, epochs + 1))
     assert (run / "fold1" / "train.json").exists()
+
+
+def test_models_recipes_and_the_keys_of_a_recipe_are_shown(dfer: Dfer, tmp_path: Path) -> None:
+    shown = dfer("models", "tiny3d", "faces", "--frames", 2, "--size", 16)
+    assert shown.code == 0 and "2 x 16 x 16 RGB" in shown.out and "1 x 48 x 48 grey" in shown.out
+    assert all(name in dfer("recipes").out for name in ("demo", "finetune_faces"))
+    text = dfer("train", "demo", "--show", "--init", "faces", "--set", "optim.lr=0.25").out
+    (tmp_path / "shown.toml").write_text(text, encoding="utf-8")
+    again = dfer("train", tmp_path / "shown.toml", "--show")
+    assert again.out == text and 'weights = "faces"' in text and "lr = 0.25" in text
+    assert dfer("models", "tiny4d").is_refusal(r"model tiny4d: no model 'tiny4d' \(did you mean 'tiny3d'\?\)")

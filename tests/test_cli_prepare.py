@@ -26,7 +26,7 @@ def test_the_help_names_every_reader_and_no_other(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("name", sorted(SOURCES))
 def test_every_option_of_a_reader_is_in_its_documentation(name: str) -> None:
     page = DOCS / "datasets" / f"{name}.md"
-    text = (page if page.exists() else DOCS / "datasets.md").read_text(encoding="utf-8")
+    text = (page if page.exists() else DOCS / "your_data.md").read_text(encoding="utf-8")
     options = list(inspect.signature(SOURCES[name].read).parameters)[1:]
     assert [option for option in options if f"{option}=" not in text and f"`{option}.csv`" not in text] == []
 

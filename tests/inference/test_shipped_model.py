@@ -11,9 +11,8 @@ import torch
 
 from dfer import Predictions
 from dfer.datasets import read_source
-from dfer.inference.predictor import model_folder
 from dfer.metrics import apply_temperature, ece, kl_divergence, uar, vote_ece, war
-from dfer.models import load_checkpoint
+from dfer.models import load_checkpoint, model_folder
 from dfer.training.clips import ClipDataset
 from dfer.training.predict import predict_probs
 from dfer.video import Preprocessing

@@ -100,12 +100,13 @@ def test_a_run_that_is_nan_at_its_first_step_names_the_layer(tmp_path: Path, mon
     loop = importlib.import_module("dfer.training.fit")
 
     def broken(*given: Any, **options: Any) -> nn.Module:
-        network = create_model(*given, **options)
+        network = make(*given, **options)
         with torch.no_grad():
             network.blocks[1].conv2[0].weight.fill_(float("nan"))
         return network
 
-    monkeypatch.setattr(loop, "create_model", broken)
+    make = loop.make_network
+    monkeypatch.setattr(loop, "make_network", broken)
     manifest = Manifest.read(toy_manifest(tmp_path / "toy", clips=24))
     with pytest.raises(
         DferError, match=r"the loss is nan at step 0, in fp32; .*that of blocks\.1\.conv2\.0 \(Conv3d\); clips"

@@ -32,6 +32,7 @@ from .full_disk import full_disk
 from .toy import EMOTIONS, toy_manifest, toy_recipe
 
 loop = importlib.import_module("dfer.training.fit")
+learner = importlib.import_module("dfer.training.learner")
 
 
 @pytest.fixture(scope="module")
@@ -103,14 +104,14 @@ def same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> bool:
 def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[nn.Module]]:
     """The networks and optimisers of the runs to come: [network, optimiser, ...]."""
     caught: list[Any] = []
-    make = loop.make_optimizer
+    make = learner.make_optimizer
 
     def spy(model: nn.Module, optim: Any) -> torch.optim.Optimizer:
         optimizer = make(model, optim)
         caught.extend([model, optimizer])
         return optimizer
 
-    monkeypatch.setattr(loop, "make_optimizer", spy)
+    monkeypatch.setattr(learner, "make_optimizer", spy)
     yield caught
 
 

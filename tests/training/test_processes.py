@@ -100,7 +100,7 @@ class Linear(nn.Module):
     def forward(self, clips):
         return self.linear(clips.flatten(1))
 
-models.BUILDERS["linear"] = Linear
+models.register_model("linear", Linear)
 recipe = recipe_from({
     "data": {"subset": "all", "validation": 0.0}, "input": {"frames": 4, "size": 16}, "model": {"name": "linear"},
     "loss": {"class_weights": "balanced"},

@@ -76,17 +76,18 @@ class Midas:
     """MIDAS as a callable that draws λ and partners.
 
     Attributes:
-        alpha: of Beta(α, α), > 0; small: near the real clips, 1: uniform. 0.8 in the extension paper.
+        alpha: parameter of Beta(α, α), above 0. A small one gives mixtures near the real clips, 1 uniform λ. The
+            extension of the paper uses 0.8.
         per: a λ for each "clip", or one for the whole "batch" (as in mixup's first code).
-        prob: the share of clips (or of batches) that are mixed at all, in [0, 1]; the others keep λ = 1.
+        prob: the share of clips (or of batches) that are mixed, in [0, 1]; the others keep λ = 1.
         keep_real: put the B real clips before the B mixed ones (as MixAugment does), so that 2B come out.
         softmax: temperature of a softmax over the mixed label; None (off) leaves the convex combination, which
             is the published equation. A review of the extension speaks of such a softmax.
         blend: which pixels are mixed: "mixup", all alike, is MIDAS; others are keys of `dfer.augment.blend.BLENDS`.
-        pairing: whom a clip is mixed with, a key of `dfer.augment.pairing.PAIRINGS`; "random" is MIDAS.
+        pairing: which clip a clip is mixed with, a key of `dfer.augment.pairing.PAIRINGS`; "random" is MIDAS.
         layer: "input" mixes clips; "hidden" leaves them, for a network that mixes its features (manifold mixup).
         counts: mix the counts of votes, not their shares: a clip with twice the voters weighs twice as much in the
-            label. The same thing where all clips have as many voters.
+            label. It makes no difference if all clips have the same number of voters.
 
     Example:
         >>> clips, targets = torch.rand(4, 3, 8, 16, 16), torch.eye(7)[:4]

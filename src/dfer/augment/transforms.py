@@ -29,14 +29,14 @@ class Augment:
         crop: least and greatest share of the area that a random resized crop keeps, each in (0, 1].
         aspect: the greatest ratio of the crop's sides, from 1 to 100.
         flip: probability of a horizontal flip.
-        rotation: greatest angle, degrees, either way, in [0, 180].
+        rotation: greatest angle of a rotation to either side, degrees, in [0, 180].
         colour: strength of brightness, contrast and (for colour clips) saturation jitter, in [0, 1).
         grey: probability that a clip loses its colour.
         erase: probability that a rectangle of 2-20 % of the area is filled with the clip's mean.
         motion_blur: probability of blur along a line of up to `blur_size` of the width, at any angle.
-        defocus: probability of blur by a disc of up to `blur_size` of the width in diameter. A clip gets one blur or
-            the other, so the two probabilities are at most 1 together.
-        blur_size: see above, a share of the frame's width in (0, 0.5].
+        defocus: probability of blur by a disc whose diameter is up to `blur_size` of the width. A clip gets at most one
+            kind of blur, so the two probabilities must not sum to more than 1.
+        blur_size: the greatest size of either blur, a share of the frame's width in (0, 0.5].
     """
 
     crop: tuple[float, float] = (1.0, 1.0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 # isort: off
 from dfer.cli.app import app, main
 from dfer.cli import predict, people, data, doctor, raters, split, estimate, training, ablating, comparing, reporting
+from dfer.cli import listing
 # isort: on
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "data",
     "doctor",
     "estimate",
+    "listing",
     "main",
     "people",
     "predict",

@@ -15,28 +15,34 @@ from dfer.errors import DferError, listed
 
 @app.command()
 def ablate(
-    recipes: Annotated[list[Path], typer.Argument(metavar="RECIPE...", help="Files or names of recipes.")],
+    recipes: Annotated[
+        list[Path], typer.Argument(metavar="RECIPE...", help="Recipes: files, or names of those that come with dfer.")
+    ],
     data: Annotated[Path, typer.Option(help="The manifest that `dfer prepare` wrote.")],
     grid: Annotated[
         list[str] | None,
         typer.Option(
             "--grid",
             "-g",
-            help="key=value,value,...; may be repeated for more dimensions. off switches a table off, and a whole "
-            "table is a value too: midas=off,{alpha=0.4}.",
+            help="A key and its values, as key=value,value; may be repeated, and all combinations are trained. A value "
+            "may be off or a whole table: midas=off,{alpha=0.4}.",
         ),
     ] = None,
-    seeds: Annotated[str, typer.Option(help="Seeds, such as 0,1,2: each cell is trained once with each.")] = "0,1,2",
-    fold: Annotated[str, typer.Option(help="The number of a fold, or all.")] = "all",
+    seeds: Annotated[
+        str, typer.Option(help="The seeds, such as 0,1,2; each cell is trained once with each.")
+    ] = "0,1,2",
+    fold: Annotated[str, typer.Option(help="The number of a fold, or all of them.")] = "all",
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Override a key in all cells; may be repeated.")
+        list[str] | None, typer.Option("--set", help="Change a key of the recipe in all cells; may be repeated.")
     ] = None,
     baseline: Annotated[
-        str | None, typer.Option(help="The cell that the others are compared with; by default the first.")
+        str | None, typer.Option(help="The cell with which the others are compared; by default the first.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The grid's folder.")] = Path("runs/ablate"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder for all runs and the page.")] = Path(
+        "runs/ablate"
+    ),
 ) -> None:
-    """Train a grid of recipes x seeds x folds and compare its cells; run it again to go on, or twice at once."""
+    """Train a grid of recipes x seeds x folds and compare its cells; the same command goes on where it stopped."""
     from dfer.cli.training import folds_of
     from dfer.datasets import Manifest
     from dfer.experiments import ablation

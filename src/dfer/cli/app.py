@@ -98,9 +98,9 @@ def options(
         bool,
         typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version),
     ] = False,
-    _debug: Annotated[bool, typer.Option("--debug", help="Show a traceback for every error, and log more.")] = False,
+    _debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error, and more messages.")] = False,
 ) -> None:
     """Dynamic facial expression recognition when people do not agree.
 
-    Your video: predict. Your data: prepare, train, evaluate. No data yet: demo, or synth and then the same three.
+    To read a video, use predict. To train on your own data, use prepare, train and evaluate. Without data, try demo.
     """

@@ -24,19 +24,19 @@ def compare(
         typer.Argument(
             metavar="RUN...",
             help="Folders of evaluated runs, or tables of predictions; NAME=RUN,RUN,RUN puts seeds together. "
-            "The others are compared with the first.",
+            "All others are compared with the first.",
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder of the page; by default that of the first run.")
+        Path | None, typer.Option("--out", "-o", help="The folder for the page; by default that of the first run.")
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="The manifest: intervals are then about its groups (persons, films) instead of clips."),
+        typer.Option(help="The manifest; intervals are then over persons or films instead of clips."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the tests' draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The seed of the random draws of the tests.")] = 0,
 ) -> None:
-    """Say what the saved predictions of runs support, with intervals and tests; write compare.json and compare.html."""
+    """Compare runs by their saved predictions, with intervals and tests; write compare.json and compare.html."""
     from dfer import comparison, reports
     from dfer.comparison.constant import read_constants
 

@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 
 @app.command()
 def synth(
-    out: Annotated[Path, typer.Argument(help="The folder to write.")],
-    clips: Annotated[int, typer.Option(help="Number of clips, at least 35.")] = 600,
+    out: Annotated[Path, typer.Argument(help="The folder to write to.")],
+    clips: Annotated[int, typer.Option(help="The number of clips, at least 35.")] = 600,
     seed: Annotated[int, typer.Option(help="The same seed draws the same pixels and votes.")] = 0,
-    size: Annotated[int, typer.Option(help="Height and width of the frames in pixels.")] = 96,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes that draw; by default one a core.")] = None,
+    size: Annotated[int, typer.Option(help="Height and width of the frames, in pixels.")] = 96,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Number of processes that draw; by default one for each core.")
+    ] = None,
 ) -> None:
-    """Draw a made-up data set of faces with votes, in DFEW's layout."""
+    """Draw a data set of made-up faces with votes, in the layout of DFEW."""
     from dfer.datasets.synthetic import synthesise
 
     with Counter("drawing clips") as progress:
@@ -42,7 +44,7 @@ def prepare(
             help="The reader: afew, crema_d, dfew, ferplus, ferv39k, mafw, ravdess, or in general folder, lists, table."
         ),
     ],
-    root: Annotated[Path, typer.Argument(help="The data set's folder; for table and lists, the file.")],
+    root: Annotated[Path, typer.Argument(help="The folder of the data set; for table and lists, the file.")],
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="The manifest to write, .csv or .parquet; by default data/SOURCE.csv."),
@@ -51,32 +53,33 @@ def prepare(
         int,
         typer.Option(
             min=0,
-            help="Decode every clip once to square frames of this many pixels, kept beside the manifest; 0: don't.",
+            help="Decode every clip once, to square frames of this many pixels, beside the manifest; 0 packs nothing.",
         ),
     ] = 0,
     faces: Annotated[
         int,
         typer.Option(
             min=0,
-            help="For raw video: find, follow and align the main face of every clip, as crops of this many pixels.",
+            help="For raw video: crop the main face of every clip to this many pixels; 0 crops nothing.",
         ),
     ] = 0,
     faces_as: Annotated[
         str, typer.Option(help="What --faces writes: array (packed clips) or frames (folders of JPEG, as in DFEW).")
     ] = "array",
-    grey: Annotated[bool, typer.Option("--grey", help="Pack grey frames instead of colour.")] = False,
+    grey: Annotated[bool, typer.Option("--grey", help="Pack grey frames instead of colour ones.")] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes that pack or find faces; by default one a core.")
+        int | None,
+        typer.Option(min=1, help="Number of processes that pack or find faces; by default one for each core."),
     ] = None,
     map_: Annotated[
         str,
-        typer.Option("--map", help="What abbreviations stand for, in tables and folders: ntr=neutral,sup=surprise."),
+        typer.Option("--map", help="What abbreviations in tables and folders mean, such as ntr=neutral,sup=surprise."),
     ] = "",
     option: Annotated[
-        list[str] | None, typer.Option("--option", "-O", help="An option of the reader, key=value; may be repeated.")
+        list[str] | None, typer.Option("--option", "-O", help="An option of the reader, as key=value; may be repeated.")
     ] = None,
 ) -> None:
-    """Read a data set into a manifest: one table, one row a clip, with its votes, fold and person."""
+    """Read a data set into a manifest: a table with a row for each clip, with its votes, fold and person."""
     from dfer.datasets import Manifest, read_source
 
     options = dict(key_value(text) for text in option or []) | ({"map": map_} if map_ else {})

@@ -30,16 +30,30 @@ COLOURS = {"fault": "bold red", "note": "yellow", "ok": "green", "unchecked": "d
 def doctor(
     data: Annotated[Path | None, typer.Argument(help="The manifest that `dfer prepare` wrote.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write a page with findings and figures: a .html, or a folder.")
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Write a page with all findings and figures, to a .html file or into a folder."
+        ),
     ] = None,
     json_: Annotated[
-        str, typer.Option("--json", help="Write findings, with all culprits, and figures as JSON; - for stdout.")
+        str,
+        typer.Option(
+            "--json", help="Write all findings, with their clips, and the figures as JSON; - writes to the terminal."
+        ),
     ] = "",
-    decode: Annotated[bool, typer.Option("--decode", help="Decode a frame of every clip.")] = False,
-    near: Annotated[bool, typer.Option("--near", help="Decode three, and look for clips that look the same.")] = False,
-    faces: Annotated[bool, typer.Option("--faces", help="Decode three, and look for faces in them.")] = False,
+    decode: Annotated[bool, typer.Option("--decode", help="Also decode one frame of every clip.")] = False,
+    near: Annotated[
+        bool,
+        typer.Option("--near", help="Also decode three frames of every clip, and look for clips that look the same."),
+    ] = False,
+    faces: Annotated[
+        bool, typer.Option("--faces", help="Also decode three frames of every clip, and look for faces in them.")
+    ] = False,
     published: Annotated[
-        str, typer.Option(help="The data set whose published figures hold, such as dfew; by default the reader's.")
+        str,
+        typer.Option(
+            help="The data set to whose published figures it is compared, such as dfew; by default that of the reader."
+        ),
     ] = "",
     system: Annotated[
         bool,

@@ -16,22 +16,31 @@ if TYPE_CHECKING:
 
 @app.command()
 def estimate(
-    recipe: Annotated[Path, typer.Argument(help="A recipe's file or the name of one that comes with dfer.")],
+    recipe: Annotated[Path, typer.Argument(help="A recipe: a file, or the name of one that comes with dfer.")],
     data: Annotated[Path, typer.Option(help="A manifest whose clips have labels.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The manifest to write, with the estimates in soft_X.")],
-    folds: Annotated[int, typer.Option(help="Of the cross-fitting: a clip's models are trained on the others.")] = 5,
-    models: Annotated[int, typer.Option(help="Trained for each fold; their answers are averaged.")] = 1,
-    weight: Annotated[float, typer.Option(help="Of the given label in the soft label, 0 to 1.")] = 0.5,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The manifest to write, with the estimates in columns soft_EMOTION.")
+    ],
+    folds: Annotated[
+        int, typer.Option(help="The number of folds; the models that estimate a fold are trained on the others.")
+    ] = 5,
+    models: Annotated[
+        int, typer.Option(help="The number of models for each fold; their predictions are averaged.")
+    ] = 1,
+    weight: Annotated[float, typer.Option(help="The weight of the given label in the soft label, from 0 to 1.")] = 0.5,
     fold: Annotated[
-        int | None, typer.Option(help="Of a manifest with folds: whose training part; the others stay untouched.")
+        int | None, typer.Option(help="If the manifest has folds: estimate the training part of this fold only.")
     ] = None,
-    runs: Annotated[Path | None, typer.Option(help="The models' folder; by default runs/estimate_RECIPE.")] = None,
+    runs: Annotated[
+        Path | None, typer.Option(help="The folder for the models; by default runs/estimate_RECIPE.")
+    ] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Override a key of the recipe; may be repeated.")
+        list[str] | None,
+        typer.Option("--set", help="Change a key of the recipe, such as optim.lr=1e-4; may be repeated."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what was broken off.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a command that was interrupted.")] = False,
 ) -> None:
-    """Estimate soft labels for clips that have one label and no votes, by models that never saw the clip."""
+    """Estimate soft labels for clips with one label and no votes, by models that never saw the clip."""
     from dfer.datasets import Manifest
     from dfer.datasets.manifest import check_suffix
     from dfer.experiments.estimate import Estimation, estimate_labels

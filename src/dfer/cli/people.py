@@ -17,19 +17,24 @@ if TYPE_CHECKING:
 
 @app.command()
 def people(
-    timeline: Annotated[Path, typer.Argument(help="A file .json that predict wrote.")],
-    name: Annotated[list[str] | None, typer.Option(help="ID=NAME, such as 0=Anna. May be repeated.")] = None,
+    timeline: Annotated[Path, typer.Argument(help="A .json file that predict wrote.")],
+    name: Annotated[
+        list[str] | None, typer.Option(help="Give a person a name: ID=NAME, such as 0=Anna; may be repeated.")
+    ] = None,
     merge: Annotated[
-        list[str] | None, typer.Option(help="IDS of one person, such as 2,3. May be repeated; comes before names.")
+        list[str] | None,
+        typer.Option(help="Make one person of several ids, such as 2,3; may be repeated, and is done before --name."),
     ] = None,
     out: Annotated[
         list[Path] | None,
         typer.Option(
-            "--out", "-o", help="Files such as .json .csv .srt .html .mp4 .png; default: the timeline itself."
+            "--out",
+            "-o",
+            help="A file to write: .json .csv .srt .html .mp4 .png; may be repeated; by default the timeline itself.",
         ),
     ] = None,
 ) -> None:
-    """Show who is in a timeline; give people names; make one of two."""
+    """Show who is in a timeline, give people names, or make one person of two."""
     from dfer.inference import Timeline
     from dfer.inference.people import merged, named
 

@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from dfer.cli.allowing import Allow
 from dfer.cli.app import app
 from dfer.cli.terminal import console, errors, say
 from dfer.errors import DferError, UnwritableError, listed
@@ -74,23 +75,26 @@ def predict(
         typer.Option(
             "--out",
             "-o",
-            help="A file .json .csv .parquet .srt .html .mp4 .png .svg .pdf; a folder; or a path with {name} in it. "
-            "Of several videos, a .csv or .xlsx has a row a video and person. May be repeated.",
+            help="A file (.json .csv .parquet .srt .html .mp4 .png .svg .pdf), a folder, or a path with {name} in it. "
+            "For several videos, a .csv or .xlsx has a row for each video and person. May be repeated.",
         ),
     ] = None,
     format_: Annotated[
-        list[str] | None, typer.Option("--format", help="What to write into a folder: json, csv, ... May be repeated.")
+        list[str] | None,
+        typer.Option("--format", help="What to write into a folder: json, csv and so on; may be repeated."),
     ] = None,
     model: Annotated[
-        str, typer.Option(help="The folder of a checkpoint or of a run; default: the one of dfer.")
+        str, typer.Option(help="The folder of a checkpoint or of a run; by default the model that comes with dfer.")
     ] = "default",
-    camera: Annotated[int | None, typer.Option(help="Read this camera instead, until Ctrl-C or --end.")] = None,
-    start: Annotated[str, typer.Option(help="Begin here: seconds, or min:s, or h:min:s.")] = "0",
+    camera: Annotated[
+        int | None, typer.Option(help="Read the camera with this number instead, until Ctrl-C or --end.")
+    ] = None,
+    start: Annotated[str, typer.Option(help="Begin at this time: seconds, min:s or h:min:s.")] = "0",
     end: Annotated[str | None, typer.Option(help="Stop before this time.")] = None,
-    every: Annotated[float, typer.Option(min=0, help="Look at one frame in so many seconds; 0: at every frame.")] = 0,
+    every: Annotated[float, typer.Option(min=0, help="Read one frame in this many seconds; 0 reads every frame.")] = 0,
     fps: Annotated[
         float | None,
-        typer.Option(help="Frames a second of a folder of frames, or of a film without a clock.", show_default="25"),
+        typer.Option(help="Frames per second, for a folder of frames or a film without a clock.", show_default="25"),
     ] = None,
     rotate: Annotated[
         int | None,
@@ -98,14 +102,17 @@ def predict(
             help="Turn the picture clockwise: 0, 90, 180 or 270 degrees.", show_default="as faces are upright"
         ),
     ] = None,
-    people: Annotated[int | None, typer.Option(min=1, help="Follow at most so many people.")] = None,
-    csv_sep: Annotated[str, typer.Option(help="Between the columns of a .csv; ; for Excel in most of Europe.")] = ",",
-    csv_decimal: Annotated[str, typer.Option(help="The decimal sign in a .csv: . or ,")] = ".",
+    people: Annotated[int | None, typer.Option(min=1, help="Follow at most this many people.")] = None,
+    csv_sep: Annotated[
+        str, typer.Option(help="What separates the columns of a .csv; Excel in most of Europe wants ;")
+    ] = ",",
+    csv_decimal: Annotated[str, typer.Option(help="The decimal sign in a .csv: a point or a comma.")] = ".",
     device: Annotated[
-        str, typer.Option(help="cpu, cuda, ... as torch names it; auto: a GPU where there is one.")
+        str, typer.Option(help="cpu, cuda or another name of torch; auto takes a GPU if there is one.")
     ] = "auto",
+    _allow: Allow = None,
 ) -> None:
-    """Read the emotions of faces in videos: who shows what, when."""
+    """Read the emotions of the faces in videos: who shows what, and when."""
     from dfer.inference.batch import Video, destinations, find_videos, split_outs
     from dfer.inference.writers import CsvStyle
     from dfer.video.stream import TURNS, Span
@@ -136,10 +143,11 @@ def predict(
 @app.command()
 def export(
     model: Annotated[Path, typer.Argument(help="The folder of a checkpoint or of a run.")],
+    _allow: Allow = None,
 ) -> None:
-    """Write a model as ONNX beside its weights, proved against torch; predict then uses it on a CPU."""
+    """Write a model as ONNX beside its weights and check it against torch; predict then uses it on a CPU."""
     from dfer.inference.export import export_onnx
-    from dfer.inference.predictor import model_folder
+    from dfer.models import model_folder
 
     path, difference = export_onnx(model_folder(model))
     say(f"{path}: differs from torch by at most {difference:.1g}")

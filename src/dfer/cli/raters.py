@@ -23,24 +23,33 @@ SHOWN = 20
 
 @app.command()
 def raters(
-    answers: Annotated[Path, typer.Argument(help="A table with a row an answer (clip, rater, emotion), or an export.")],
-    data: Annotated[Path | None, typer.Option(help="A manifest whose clips get the soft labels.")] = None,
+    answers: Annotated[
+        Path,
+        typer.Argument(
+            help="A table with a row for each vote (clip, rater, emotion), or the export of an annotation tool."
+        ),
+    ],
+    data: Annotated[Path | None, typer.Option(help="The manifest whose clips get soft labels.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The manifest with soft labels, .csv or .parquet; with --data.")
+        Path | None, typer.Option("--out", "-o", help="The manifest to write, .csv or .parquet, if --data is given.")
     ] = None,
     model: Annotated[
-        str, typer.Option(help="majority, dawid_skene, one_coin, mace, glad, or distribution.")
+        str,
+        typer.Option(help="How votes become soft labels: majority, dawid_skene, one_coin, mace, glad or distribution."),
     ] = "dawid_skene",
-    page: Annotated[Path | None, typer.Option(help="Write a page about the raters, .html.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write a page about the raters, to this .html file.")] = None,
     emotions: Annotated[
-        str, typer.Option(help="What could be answered: a known set, or names in order; by default what is answered.")
+        str,
+        typer.Option(
+            help="The emotions to choose from: a known set, or names in order; by default those that were chosen."
+        ),
     ] = "",
-    map_: Annotated[str, typer.Option("--map", help="What abbreviations stand for: ntr=neutral,sup=surprise.")] = "",
+    map_: Annotated[str, typer.Option("--map", help="What abbreviations mean, such as ntr=neutral,sup=surprise.")] = "",
     repeats: Annotated[
         str,
         typer.Option(
-            help="Of a rater's several answers to one clip: last, or all; by default all where most clips are answered "
-            "several times."
+            help="Which votes count if a rater voted on a clip several times: last or all; by default all if most "
+            "clips were asked several times, else last."
         ),
     ] = "",
     option: Annotated[
@@ -49,14 +58,14 @@ def raters(
     ] = None,
     column: Annotated[
         list[str] | None,
-        typer.Option(help="What a column is called: clip=NAME, rater=NAME or emotion=NAME; may be repeated."),
+        typer.Option(help="The name of a column: clip=NAME, rater=NAME or emotion=NAME; may be repeated."),
     ] = None,
     where: Annotated[
-        list[str] | None, typer.Option(help="Read the rows with this value only: COLUMN=VALUE; may be repeated.")
+        list[str] | None, typer.Option(help="Read only the rows with this value: COLUMN=VALUE; may be repeated.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of a model that draws its starts: mace.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The seed of a model that begins at random: mace.")] = 0,
 ) -> None:
-    """Judge the raters, and make soft labels of their answers."""
+    """Judge the raters, and make soft labels from their votes."""
     from dfer.datasets import Manifest
     from dfer.datasets.answers import read_answers
     from dfer.datasets.manifest import check_suffix

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from dfer.cli.allowing import Allow
 from dfer.cli.app import app
 from dfer.cli.naming import run_names
 from dfer.cli.terminal import say
@@ -30,10 +31,10 @@ def report(
         typer.Argument(help="Tables of predictions, .csv or .parquet: id, label or votes_EMOTION, and prob_EMOTION."),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder of the report; by default that of the (first) table.")
+        Path | None, typer.Option("--out", "-o", help="The folder for the report; by default that of the first table.")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="The manifest: intervals are then about its groups (persons, films).")
+        Path | None, typer.Option(help="The manifest; intervals are then over persons or films instead of clips.")
     ] = None,
 ) -> None:
     """Score predictions of any network; write report.json and report.html."""
@@ -58,9 +59,9 @@ def print_tables(
     runs: Annotated[
         list[Path], typer.Argument(help="Folders of evaluated runs, or report.json, compare.json, robustness.json.")
     ],
-    latex: Annotated[bool, typer.Option("--latex", help="For LaTeX, with the package booktabs.")] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Markdown; this is the default.")] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX, for the package booktabs.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown; this is the default.")] = False,
 ) -> None:
     """Print the tables of reports and comparisons for a paper."""
     from dfer.reports.tables import FORMS, tables_of
@@ -75,11 +76,12 @@ def print_tables(
 
 @app.command()
 def figures(
-    run: Annotated[Path, typer.Argument(help="Folder of an evaluated run, or its report.json.")],
+    run: Annotated[Path, typer.Argument(help="The folder of an evaluated run, or its report.json.")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder of the figures; by default `figures` beside the report.")
+        Path | None,
+        typer.Option("--out", "-o", help="The folder for the figures; by default `figures` beside the report."),
     ] = None,
-    form: Annotated[FigureForm, typer.Option("--format", help="What the files are.")] = FigureForm.svg,
+    form: Annotated[FigureForm, typer.Option("--format", help="The format of the files.")] = FigureForm.svg,
 ) -> None:
     """Draw confusion, reliability and training curves of a report as files for a paper."""
     from dfer.documents import read_json
@@ -100,7 +102,10 @@ def calibrate(
     fit: Annotated[
         Path, typer.Option(help="Predictions of the same model for clips that it was not trained on: validation.csv.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The calibrated model's folder, or the calibrated table.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The calibrated model's folder, or the calibrated table, to write.")
+    ],
+    _allow: Allow = None,
 ) -> None:
     """Fit one temperature on validation clips, so that probabilities mean what they say."""
     from dfer.experiments.tempering import calibrate_model, calibrate_table

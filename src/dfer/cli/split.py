@@ -19,16 +19,21 @@ if TYPE_CHECKING:
 def split(
     data: Annotated[Path, typer.Argument(help="The manifest that `dfer prepare` wrote.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The manifest to write, .csv or .parquet.")],
-    folds: Annotated[int, typer.Option(help="Cut so many folds.")] = 0,
-    test: Annotated[float, typer.Option(help="Cut a split instead: the share of the test part, such as 0.2.")] = 0.0,
-    val: Annotated[float, typer.Option(help="The share of a validation part of the split; 0: training cuts it.")] = 0.0,
+    folds: Annotated[int, typer.Option(help="The number of folds.")] = 0,
+    test: Annotated[float, typer.Option(help="Instead of folds, cut a test part of this share, such as 0.2.")] = 0.0,
+    val: Annotated[
+        float, typer.Option(help="With --test, also cut a validation part of this share; 0 leaves it to training.")
+    ] = 0.0,
     by: Annotated[
-        str, typer.Option(help="The column of what no two parts share: person, film. Empty cells stand alone.")
+        str, typer.Option(help="The column whose values stay in one part, such as a person or a film.")
     ] = "group",
-    stratify: Annotated[str, typer.Option(help="The column whose values every part gets its share of.")] = "label",
+    stratify: Annotated[str, typer.Option(help="The column whose values are spread evenly over the parts.")] = "label",
     seed: Annotated[int, typer.Option(help="The same clips and seed give the same parts everywhere.")] = 0,
     lists: Annotated[
-        Path | None, typer.Option(help="A folder for list files in the source's own format, for other people's code.")
+        Path | None,
+        typer.Option(
+            help="Also write list files in the source's own format into this folder, for other people's code."
+        ),
     ] = None,
 ) -> None:
     """Cut folds, or a test and a validation part, that share no person and no film."""

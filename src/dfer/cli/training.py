@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from dfer.cli.allowing import Allow
 from dfer.cli.app import app
 from dfer.cli.naming import run_names
 from dfer.cli.terminal import Counter, TrainingBar, cell, console, say
@@ -15,35 +16,68 @@ from dfer.errors import DferError, listed, shortened
 
 if TYPE_CHECKING:
     from dfer.datasets import Manifest
+    from dfer.training import Recipe
 
 
 @app.command()
 def train(
     recipe: Annotated[
-        Path, typer.Argument(help="A recipe's file, or the name of one that comes with dfer, such as demo.")
+        Path, typer.Argument(help="A recipe: a file, or the name of one that comes with dfer, such as demo.")
     ],
-    data: Annotated[Path, typer.Option(help="The manifest that `dfer prepare` wrote.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder; by default runs/RECIPE.")] = None,
-    fold: Annotated[str, typer.Option(help="The number of a fold, or all.")] = "all",
+    data: Annotated[
+        Path | None, typer.Option(help="The manifest that `dfer prepare` wrote.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The folder for the run; by default runs/RECIPE.")
+    ] = None,
+    fold: Annotated[str, typer.Option(help="The number of a fold, or all of them.")] = "all",
+    init: Annotated[
+        str | None,
+        typer.Option(
+            help="Trained weights to start from: faces, the folder of a model or of a run, or a .safetensors or .pth "
+            "file.",
+        ),
+    ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Override a key of the recipe, such as optim.lr=1e-4; may be repeated."),
+        typer.Option("--set", help="Change a key of the recipe, such as optim.lr=1e-4; may be repeated."),
     ] = None,
+    show: Annotated[
+        bool, typer.Option("--show", help="Show the whole recipe with a sentence on each key; train nothing.")
+    ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a run that was broken off; finished folds stay as they are.")
+        bool, typer.Option("--resume", help="Go on with a run that was interrupted; finished folds stay as they are.")
     ] = False,
 ) -> None:
-    """Train by a recipe, one model a fold; the test part stays closed."""
-    from dfer.datasets import Manifest
-    from dfer.experiments import train_folds
+    """Train a model for each fold by a recipe; the test part is not read."""
     from dfer.training import load_recipe
 
     resolved = load_recipe(recipe, set_ or [])
+    if init is not None:
+        start = resolved.init.model_copy(update={"weights": init})
+        resolved = resolved.model_copy(update={"init": start})
+    if show:
+        from dfer.training.described import described
+
+        for line in described(resolved).splitlines():
+            say(line)
+        return
+    if data is None:
+        raise DferError("expected clips to train on: add --data and the manifest that `dfer prepare` wrote")
+    from dfer.datasets import Manifest
+    from dfer.experiments import train_folds
+
     folder = out or Path("runs") / recipe.stem
     folds = folds_of(Manifest.read(data), fold)
     with TrainingBar(recipe.stem) as progress:
         train_folds(resolved, data, folder, folds=folds, resume=resume, progress=progress)
-    say(f"{len(folds)} model{'s' if len(folds) > 1 else ''} trained in {folder}; next: dfer evaluate {folder}")
+    models = f"{len(folds)} model{'s' if len(folds) > 1 else ''}"
+    say(f"{models} trained in {folder}; next: dfer evaluate {folder}{_also(resolved)}")
+
+
+def _also(recipe: Recipe) -> str:
+    """What the other verbs need to be told of a network of one's own."""
+    return f" --allow {recipe.model.name.partition(':')[0]}" if ":" in recipe.model.name else ""
 
 
 def folds_of(manifest: Manifest, wanted: str) -> list[int | None]:
@@ -64,23 +98,24 @@ def evaluate(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            help="Folders of runs, which the report puts side by side; or, with --data, folders of models: all clips "
-            "of another data set are predicted then, and emotions are mapped by name."
+            help="Folders of runs; the report puts them side by side. With the --data of another data set, folders of "
+            "models: they predict all its clips, and emotions are mapped by name."
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder of the report; by default that of the (first) run.")
+        Path | None, typer.Option("--out", "-o", help="The folder for the report; by default that of the first run.")
     ] = None,
     fold: Annotated[
-        str | None, typer.Option(help="The number of a fold, or all; by default those that are trained.")
+        str | None, typer.Option(help="The number of a fold, or all; by default all that are trained.")
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="The manifest, if it is not where training found it, or of another data set.")
     ] = None,
     by: Annotated[
         list[str] | None,
-        typer.Option(help="A column of the manifest, such as age: scores for each group, too; may be repeated."),
+        typer.Option(help="Also give scores by group of this column of the manifest, such as age; may be repeated."),
     ] = None,
+    _allow: Allow = None,
 ) -> None:
     """Read the test part once, score it, and write report.json and report.html."""
     from dfer.experiments.runs import evaluate_runs
@@ -112,19 +147,21 @@ def _evaluate_elsewhere(
 
 @app.command()
 def robustness(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of runs; the others are compared with the first.")],
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs; all others are compared with the first.")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder of the page; by default that of the (first) run.")
+        Path | None, typer.Option("--out", "-o", help="The folder for the page; by default that of the first run.")
     ] = None,
     fold: Annotated[
-        str | None, typer.Option(help="The number of a fold, or all; by default those that are trained.")
+        str | None, typer.Option(help="The number of a fold, or all; by default all that are trained.")
     ] = None,
     data: Annotated[Path | None, typer.Option(help="The manifest, if it is not where training found it.")] = None,
     only: Annotated[
-        list[str] | None, typer.Option(help="A corruption, such as motion_blur; may be repeated; by default all eight.")
+        list[str] | None,
+        typer.Option(help="Only this corruption, such as motion_blur; may be repeated; by default all eight."),
     ] = None,
+    _allow: Allow = None,
 ) -> None:
-    """Read the test part through blur, noise, darkness ...; write robustness.json and robustness.html."""
+    """Read the test part with blur, noise, darkness and so on; write robustness.json and robustness.html."""
     from dfer.experiments.robustness import corrupted_runs
     from dfer.reports.robustness import conclusion
     from dfer.video.corruptions import CORRUPTIONS, known_corruption
@@ -170,11 +207,11 @@ def _named_runs(
 @app.command()
 def demo(
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder of the demo; a former demo in it is replaced.")
+        Path, typer.Option("--out", "-o", help="The folder for the demo; a former demo in it is replaced.")
     ] = Path("runs/demo"),
     seed: Annotated[int, typer.Option(help="The same seed gives the same table.")] = 1,
 ) -> None:
-    """The whole method in some minutes: draw clips, train {hard, soft} x {plain, MIDAS}, report."""
+    """Run the whole method in five minutes: draw clips, train {hard, soft} x {plain, MIDAS}, write a report."""
     from dfer.demo import run_demo
 
     report = run_demo(out, seed=seed, say=say, counter=Counter)

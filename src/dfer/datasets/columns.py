@@ -18,6 +18,8 @@ KINDS = ("video", "frames", "image", "array")
 SPLITS = ("train", "val", "test", "")
 COLUMNS = ("id", "path", "kind", "group", "fold", "split", "label", "frames")
 TEXT = ("id", "path", "kind", "group", "split", "label")
+STRING = pd.StringDtype("pyarrow", na_value=np.nan)
+"""What pandas 3 calls "str"; pandas 2 takes that word for Python's strings, in which an empty cell would be "nan"."""
 WHOLE = ("fold", "frames")
 MOST = {"fold": 10**6, "frames": 10**9}
 """The largest numbers of the columns in `WHOLE`."""
@@ -77,7 +79,7 @@ def check(table: pd.DataFrame, emotions: EmotionSet) -> None:
     _refuse(ids, ids == "", "have no id; give each clip a name")
     _refuse(ids, ids.duplicated(keep=False), "have an id that is not unique; keep one row of each clip")
     _refuse(ids, table["path"] == "", "have no path")
-    texts: list[Any] = list(table.select_dtypes("str"))
+    texts = [name for name in table.columns if pd.api.types.is_string_dtype(table[name].dtype)]  # as pandas 2 and 3 do
     for name in texts:
         _refuse(ids, table[name].str.contains("\0", regex=False).eq(True), f"have a null character in {name}")
     _refuse(ids, ~table["kind"].isin(KINDS), f"are of a kind that is none of {', '.join(KINDS)}")
@@ -139,7 +141,7 @@ def _family(table: pd.DataFrame, prefix: str, emotions: EmotionSet) -> list[str]
 def _text(table: pd.DataFrame, name: Any, cells: pd.Series[Any]) -> pd.Series[Any]:
     """A column as text; empty cells stay so."""
     try:
-        return cells.astype("str")
+        return cells.astype(STRING)
     except UnicodeEncodeError:
         wrong = [isinstance(cell, str) and not is_text(cell) for cell in cells]
         ids = [ascii(clip) for clip in table["id"]]

@@ -23,6 +23,7 @@ from dfer.datasets import Manifest
 from dfer.errors import DferError, listed
 from dfer.experiments.attributes import groups_of
 from dfer.experiments.runs import fold_name, saved_predictions, train_folds, trained_folds, training_constants
+from dfer.models import name_model
 from dfer.training.config import Recipe, load_recipe
 from dfer.training.fit import Progress
 from dfer.training.record import read_summary
@@ -70,6 +71,7 @@ def grid(recipes: Sequence[Path], axes: Sequence[str], overrides: Sequence[str] 
             raise DferError(f"two cells of the grid are called '{name}'; give each recipe and value once")
         chosen = [f"{key}={value}" for (key, _), value in zip(parsed, values, strict=True)]
         cells[name] = load_recipe(recipe, [*overrides, *chosen])
+        name_model(cells[name].model.name)  # runs that are finished will be loaded without being trained here
     return cells
 
 

@@ -36,6 +36,7 @@ from dfer.experiments.runs import fold_name, saved_predictions, train_folds
 from dfer.labels import one_hot
 from dfer.metrics import Predictions, apply_temperature, calibration, fit_temperature
 from dfer.metrics.calibration import TEMPERATURES
+from dfer.models import name_model
 from dfer.training.choosing import choose_clips
 from dfer.training.config import Recipe
 from dfer.training.fit import Progress
@@ -105,6 +106,7 @@ def estimate_labels(
         DferError: too small a validation part to fit a temperature on, soft labels that are not estimated ones in the
             way, a folder in use, fewer groups than folds, or as `fit` does.
     """
+    name_model(recipe.model.name)
     _check(recipe, manifest)
     split = _split(manifest, plan.fold)
     rows = np.flatnonzero((split == "train") & (manifest.labels >= 0))

@@ -13,14 +13,13 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from dfer.errors import DferError, nearest
+from dfer.errors import DferError
 from dfer.inference.ahead import Ahead
 from dfer.inference.flaws import flaws_of
 from dfer.inference.network import Network, choose_network
@@ -29,7 +28,8 @@ from dfer.inference.segments import SMOOTHING_S
 from dfer.inference.timeline import Timeline
 from dfer.inference.windows import Answers, Window, Windows
 from dfer.labels import EmotionSet
-from dfer.models import Card, load_checkpoint
+from dfer.models import Card, load_checkpoint, model_folder
+from dfer.models.places import SHIPPED
 from dfer.video.detection import Detector
 from dfer.video.faces import TrackedFace, find_faces
 from dfer.video.identity import Embed
@@ -43,8 +43,6 @@ logger = logging.getLogger(__name__)
 
 Frames = npt.NDArray[np.uint8]
 
-SHIPPED = {"default": "faces", "faces": "faces"}
-"""Models that come with dfer: name -> folder in dfer/models/shipped."""
 FRAMES_AHEAD = 1
 """Frames that are decoded in advance, beside the one that is being decoded: more bring no speed, for decoding is the
 quickest of the steps, and one of 8K takes 100 MB."""
@@ -262,21 +260,3 @@ def picture(crop: Frames, preprocessing: Preprocessing) -> Frames:
     """A face's crop (S, S, 3) as a network is shown it, (H, W, C) uint8."""
     small = resize_square(crop[None], preprocessing.size)
     return np.asarray((to_grey(small) if preprocessing.grey else small)[0])
-
-
-def model_folder(model: str | Path) -> Path:
-    """The folder of a model by its name or by its place.
-
-    Raises:
-        DferError: neither is there.
-    """
-    shipped = SHIPPED.get(str(model))
-    folder = Path(str(files("dfer.models"))) / "shipped" / shipped if shipped else Path(model)
-    if (folder / "model" / "card.json").is_file():
-        return folder / "model"
-    if shipped and not folder.exists():
-        raise DferError(f"the model {model} does not come with this installation; give the folder of a checkpoint")
-    if not folder.exists():
-        hint = nearest(str(model), SHIPPED)
-        raise DferError(f"no model {model}{hint}: expected default, or the folder of a checkpoint")
-    return folder

@@ -70,7 +70,8 @@ class Recording:
         video: what the timeline calls it.
         emotions: of the probabilities.
         smoothing_s: see `dfer.inference.segments.smooth`; 0: none.
-        fps, rotate: how the video is read, see `dfer.inference.timeline.Timeline`.
+        fps: frames a second, of a source without a clock; see `dfer.inference.timeline.Timeline`.
+        rotate: degrees by which pictures are turned clockwise before they are read.
     """
 
     def __init__(

@@ -105,13 +105,13 @@ def dirichlet(
 
     Args:
         votes: (N, K) counts.
-        strength: what the prior weighs, in votes, 1 unless told otherwise; 0 is `frequency`. What is learned brings its
+        strength: the weight of the prior, in votes; 1 by default, and 0 is `frequency`. A learned prior brings its
             own.
         prior: K shares that sum to one, or "uniform" (1/K each), "class" (each emotion's share of all votes), "learned"
             (the Dirichlet that makes all votes likeliest), "per_class" (such a Dirichlet for the clips that voted most
             for each emotion; it uses a clip's votes twice), "mixture" (a mixture of Dirichlets, one for each kind of
             clip, and the votes say how likely a clip is of each kind).
-        kinds: of the mixture, at most; 0 is two for each emotion.
+        kinds: the greatest number of kinds of clips in the mixture; 0 is two for each emotion.
         learned_from: (M, K) the votes that "class" and its followers are learned from, such as those of the training
             part; by default these.
 
@@ -162,7 +162,7 @@ def softmax(votes: Floats, *, temperature: float = 1.0, of: str = "counts") -> F
 
     Args:
         votes: (N, K) counts.
-        temperature: above 0; higher is flatter.
+        temperature: of the softmax, above 0; a higher one gives flatter targets.
         of: "counts" or "frequency".
     """
     in_range("temperature", temperature, 1e-6, np.inf)

@@ -25,11 +25,14 @@ from dfer.documents import MEGABYTE, checked, parse_json, read_json
 from dfer.errors import DferError, listed, shortened
 from dfer.files import replacing
 from dfer.labels import EmotionSet
+from dfer.models.places import CARD, model_folder
+from dfer.models.registry import BUILT_IN, reason, require_allowed
 from dfer.models.weights import fit_weights, read_outlines, require_fit
 from dfer.version import __version__
 from dfer.video.preprocessing import Preprocessing
 
 FORMAT = "dfer.checkpoint/1"
+WEIGHTS = "model.safetensors"
 TOLERANCE = 0.02
 """How far a probability may be from the card's: another processor, or weights of half precision, shift it by less."""
 SIDE = 32
@@ -43,7 +46,7 @@ class Card:
     """What is known of a model.
 
     Attributes:
-        model: a name of `dfer.models.list_models()`.
+        model: a name of `dfer.models.list_models()`, or `my_module:Net` for a network of one's own.
         options: the other arguments of `create_model`; in a file all of them are there, defaults too.
         emotions: the K emotions, in the order of the logits.
         preprocessing: of `dfer.video.Preprocessing`.
@@ -81,7 +84,7 @@ def save_checkpoint(folder: str | Path, model: nn.Module, card: Card) -> None:
     folder = Path(folder)
     text = _to_json(card, model)
     state: dict[str, Tensor] = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    weights, card_file = folder / "model.safetensors", folder / "card.json"
+    weights, card_file = folder / WEIGHTS, folder / CARD
     with replacing(card_file) as new_card, replacing(weights) as new_weights:  # the weights take their place first
         new_card.write_text(text, encoding="utf-8")
         try:
@@ -91,40 +94,57 @@ def save_checkpoint(folder: str | Path, model: nn.Module, card: Card) -> None:
         card_file.unlink(missing_ok=True)  # without a card it is no checkpoint: old weights never meet the new card
 
 
-def load_checkpoint(folder: str | Path) -> tuple[nn.Module, Card]:
+def load_checkpoint(model: str | Path) -> tuple[nn.Module, Card]:
     """Rebuild the network of a checkpoint, in evaluation mode, on the CPU.
 
+    Args:
+        model: "faces", the model that comes with dfer, or the folder of a checkpoint or of a run, see `model_folder`.
+
     Raises:
-        DferError: not a checkpoint, a damaged one, one of another version of the format, or weights that do not fit
-            the network and the number of emotions that the card names.
+        DferError: not a checkpoint, a damaged one, one of another version of the format, weights that do not fit the
+            network and the number of emotions that the card names, or a network of somebody's own whose module was
+            not allowed (see `dfer.models.registry`) or cannot be imported.
+
+    >>> network, card = load_checkpoint("faces")
+    >>> card.model, card.emotions[1], network.training
+    ('frame_gru', 'happy', False)
     """
     from dfer.models import create_model, outline_model  # the door imports this module
 
-    folder = Path(folder)
-    card, path = _read_card(folder), folder / "model.safetensors"
+    folder = model_folder(model)
+    card, path = read_card(folder), folder / WEIGHTS
+    require_allowed(card.model, folder)
     source = f"{path} ({card.model} for {len(card.emotions)} emotions by its card)"
+    # What dfer builds itself is compared with the file before anything takes memory.
+    build = outline_model if card.model in BUILT_IN else create_model
     try:
-        outline = outline_model(card.model, len(card.emotions), **card.options)
+        network = build(card.model, len(card.emotions), **card.options)
     except (DferError, TypeError) as error:  # TypeError: an option that repeats one of our own arguments
         raise DferError(f"{folder}: its card.json asks for what cannot be built: {error}") from error
-    require_fit(outline, read_outlines(path), source=source)  # before anything takes memory
-    model = create_model(card.model, len(card.emotions), **card.options)
+    require_fit(network, read_outlines(path), source=source)
+    if card.model in BUILT_IN:
+        network = create_model(card.model, len(card.emotions), **card.options)
     try:
         state = load_file(path)
     except (OSError, SafetensorError) as error:
         raise DferError(f"{path} is damaged or not a safetensors file: {shortened(str(error), 200)}") from error
-    fit_weights(model, state, source=source)
-    _require_answer(model.eval(), card, folder)
-    return model, card
+    fit_weights(network, state, source=source)
+    _require_answer(network.eval(), card, folder)
+    return network, card
 
 
-def answer_of(model: nn.Module, preprocessing: Preprocessing) -> tuple[float, ...]:
+def answer_of(model: nn.Module, preprocessing: Preprocessing, *, largest: int = SIDE) -> tuple[float, ...]:
     """The (K,) probs of a network, without temperature and mirror image, for a fixed pattern of waves.
+
+    Args:
+        model: on any device.
+        preprocessing: what clips it takes.
+        largest: height and width of the pattern, pixels, at most.
 
     Raises:
         DferError: they are not finite, or the network takes no such clips.
     """
-    side, length = min(preprocessing.size, SIDE), preprocessing.frames
+    side, length = min(preprocessing.size, largest), preprocessing.frames
     waves = torch.arange(preprocessing.channels * length * side * side, dtype=torch.float64).mul(0.7).sin()
     clip = waves.view(1, preprocessing.channels, length, side, side).add(1).div(2)
     mean, std = (torch.tensor(values).view(1, -1, 1, 1, 1) for values in (preprocessing.mean, preprocessing.std))
@@ -143,15 +163,23 @@ def answer_of(model: nn.Module, preprocessing: Preprocessing) -> tuple[float, ..
 def _require_answer(model: nn.Module, card: Card, folder: Path) -> None:
     """Refuse a network that answers NaN, or another thing than its card says."""
     try:
-        found = answer_of(model, Preprocessing.from_card(card.preprocessing))
-    except (DferError, RuntimeError) as error:
+        found = _answer(model, card)
+    except DferError as error:
         raise DferError(f"{folder} cannot be used: {shortened(str(error), 300)}") from error
+    except Exception as error:  # it may be the user's own code, which may raise anything
+        raise DferError(f"{folder} cannot be used: {reason(error)}") from error
     same = [abs(ours - told) <= TOLERANCE for ours, told in zip(found, card.answer, strict=False)]
     if card.answer and not (all(same) and len(found) == len(card.answer)):
         raise DferError(
             f"{folder}: the weights are not those of its card.json, which says that a fixed pattern gets the probs "
             f"{_few(card.answer)}; they give {_few(found)}; take both files from one source"
         )
+
+
+def _answer(model: nn.Module, card: Card) -> tuple[float, ...]:
+    """`answer_of`; a network of one's own may take clips of no other size than it was made for."""
+    preprocessing = Preprocessing.from_card(card.preprocessing)
+    return answer_of(model, preprocessing, largest=SIDE if card.model in BUILT_IN else preprocessing.size)
 
 
 def _few(probs: tuple[float, ...]) -> str:
@@ -175,13 +203,14 @@ def require_emotions(card: Card, emotions: EmotionSet) -> None:
 def _to_json(card: Card, model: nn.Module) -> str:
     from dfer.models import default_options
 
-    options = default_options(card.model) | card.options  # so that a later default does not change this model
+    # All of them, so that a later default does not change this model; of one's own, those that JSON holds.
+    defaults = {key: value for key, value in default_options(card.model).items() if _is_plain(value)}
+    options = defaults | card.options
     options.pop("weights", None)  # what it started from; the weights it has now are in the file
-    answer = answer_of(model, Preprocessing.from_card(card.preprocessing))
     values = {each.name: getattr(card, each.name) for each in fields(card)} | {
         "options": options,
         "emotions": {"name": card.emotions.name, "emotions": list(card.emotions)},
-        "answer": answer,
+        "answer": _answer(model, card),
     }
     text = json.dumps({"format": FORMAT} | _plain(values), indent=1, allow_nan=False) + "\n"
     _card_of(parse_json(text, "the card"), "the card")
@@ -199,8 +228,21 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
-def _read_card(folder: Path) -> Card:
-    path = folder / "card.json"
+def _is_plain(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(each) for key, each in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def read_card(folder: Path) -> Card:
+    """The card of a checkpoint; nothing that it names is looked at.
+
+    Raises:
+        DferError: no checkpoint, a damaged one, or one of another version of the format.
+    """
+    path = folder / CARD
     if not os.path.lexists(path):
         raise DferError(f"{folder} is not a checkpoint of dfer: expected card.json and model.safetensors in it")
     return _card_of(read_json(path, largest=MEGABYTE, finite=True), str(path))

@@ -45,10 +45,10 @@ class FrameGru(nn.Module):
         num_classes: K.
         in_channels: C.
         widths: channels of the residual stages; each halves height and width.
-        depth: residual blocks a stage.
-        stem_stride: of the first convolution; 2 is some three times as fast, and sees details of two pixels less well.
+        depth: residual blocks in each stage.
+        stem_stride: stride of the first convolution; 2 is about three times as fast, and sees fine details less well.
         hidden: width of the GRU, in each direction; 0 leaves it out (stills need none) and pools the frames.
-        dropout: probability, before the linear layer.
+        dropout: probability of dropout before the linear layer.
     """
 
     def __init__(

@@ -58,9 +58,9 @@ class M3dfel(nn.Module):
     Args:
         num_classes: K.
         in_channels: C.
-        bag: M, instances a clip, at least 2.
-        instance_length: frames an instance; T must be `bag` times that.
-        width: of the R3D-18; 64 is the published network, less makes it fit a CPU.
+        bag: M, the number of instances in a clip, at least 2.
+        instance_length: frames in an instance; T must be `bag` times this number.
+        width: channels of the stem of the R3D-18; 64 is the published network, fewer suit a CPU.
         weights: a local file of torchvision's `r3d_18` weights for the R3D-18; its last layer is not used.
     """
 

@@ -51,7 +51,7 @@ class Tiny3d(nn.Module):
         num_classes: K.
         in_channels: C.
         width: channels after the stem; the blocks have 2, 4 and 6 times as many.
-        dropout: probability, before the linear layer.
+        dropout: probability of dropout before the linear layer.
     """
 
     def __init__(self, num_classes: int, *, in_channels: int = 3, width: Width = 16, dropout: Share = 0.2) -> None:

@@ -16,6 +16,8 @@ from dfer.files import require_file
 
 LARGEST_WEIGHTS = 8 * 2**30
 """Bytes of a file of weights."""
+WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "module", "network", "net", "weights")
+"""Under what trainings save the weights."""
 FLOATS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 """How safetensors calls the numbers that weights may have; those of all others count as whole ones."""
 
@@ -39,7 +41,7 @@ def read_outlines(path: Path) -> dict[str, Tensor]:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a local file by name, on the CPU.
+    """The tensors of a local file by name, on the CPU; those of a training's checkpoint are looked for in it.
 
     Args:
         path: .safetensors, or anything else that `torch.load(weights_only=True)` reads; no code in it is executed.
@@ -61,12 +63,35 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise DferError(
             f"cannot read weights from {path}: it is missing, damaged or no such file ({reason})"
         ) from error
-    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+    state = _unwrapped(state)
+    if not isinstance(state, dict) or not state or not all(map(_is_weight, state.values())):
         found = listed(state) if isinstance(state, dict) else type(state).__name__
         raise DferError(
             f"{path} holds no weights: expected tensors by name, such as fc.weight; found {found or 'none'}"
         )
     return state
+
+
+def _unwrapped(state: object) -> object:
+    """The weights in what a training saved: they stand beside its optimiser and its epoch, under a usual name."""
+    for _ in range(len(WRAPPERS)):  # one may stand in another
+        if not isinstance(state, dict) or any(isinstance(value, Tensor) for value in state.values()):
+            break
+        inner = [state[name] for name in WRAPPERS if isinstance(state.get(name), dict)]
+        if not inner:
+            break
+        state = inner[0]
+    return state
+
+
+def _is_weight(value: object) -> bool:
+    """Whether it is an ordinary tensor, with numbers in memory."""
+    return (
+        isinstance(value, Tensor)
+        and value.layout == torch.strided
+        and value.device.type == "cpu"
+        and not value.is_quantized
+    )
 
 
 def require_fit(network: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:

@@ -40,7 +40,7 @@ def _listed(value: Any) -> Any:
 class Section(BaseModel):
     """A table of the recipe."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class Data(Section):
@@ -49,21 +49,21 @@ class Data(Section):
     subset: Literal["single", "all", "ambiguous"] = "single"
     """Train on the clips to which the source gives one label, all that have a target, or those without a label."""
     min_votes: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
-    """Train on clips whose most voted emotion has at least so many votes."""
+    """Train on clips whose most voted emotion has at least this many votes."""
     stratum: Annotated[tuple[StratumName, ...], BeforeValidator(_listed)] = ()
-    """Train on clips of these strata of agreement, one or several; empty: of all."""
+    """Train on clips of these strata of agreement, one or several; if empty, on clips of all."""
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """The share of the training part that is cut off for validation, by group where groups are known."""
     load_size: Annotated[int, Field(ge=0, le=4_096)] = 0
-    """The size at which training clips are read before they are cropped to `input.size`; 0 is `input.size`."""
+    """The size at which training clips are read before they are cropped to `input.size`; 0 reads them at this size."""
     workers: Annotated[int, Field(ge=0, le=1_024)] = 0
-    """Processes that read clips; 0 reads in the training process."""
+    """The number of processes that read clips; 0 reads in the training process."""
 
 
 class Labels(Section):
     """`[labels]`: from votes to targets; further keys are the rule's own, see `dfer.labels.rules`."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
     __pydantic_extra__: dict[str, Option] = Field(init=False)
 
     rule: str = "frequency"
@@ -84,10 +84,11 @@ class Labels(Section):
 class ModelSection(Section):
     """`[model]`: further keys are the model's own, see `dfer.models.create_model`."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
     __pydantic_extra__: dict[str, Option] = Field(init=False)
 
     name: str = "tiny3d"
+    """A network of `dfer models`, or your own as my_package.my_module:Net."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -95,14 +96,26 @@ class ModelSection(Section):
         return dict(self.model_extra or {})
 
 
+class Init(Section):
+    """`[init]`: what the network starts from."""
+
+    weights: str = ""
+    """Trained weights to start from: faces, the folder of a model or run, or a .safetensors or .pth file; as --init."""
+    partial: bool = False
+    """Take over the weights that match, though others are missing, unexpected or of another shape."""
+    freeze: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    """Layers, or patterns such as encoder.*, whose weights are not trained; batch norms among them stay as they are."""
+
+
 class Loss(Section):
     """`[loss]`: see `dfer.training.losses`."""
 
     name: Literal["cross_entropy", "kl", "js", "focal", "logit_adjusted", "dirichlet_multinomial"] = "cross_entropy"
+    """The loss between the network's probabilities and the targets."""
     gamma: Strength = 2.0
-    """Of the focal loss; 0 is cross-entropy."""
+    """The exponent of the focal loss; 0 makes it cross-entropy."""
     tau: Strength = 1.0
-    """Of logit_adjusted; 0 is cross-entropy."""
+    """How strongly logit_adjusted favours rare emotions; 0 makes it cross-entropy."""
     class_weights: Literal["none", "balanced"] = "none"
     """"balanced": the terms of each emotion weigh as much as any other's, by its share of the training targets; for
     cross_entropy, kl and focal."""
@@ -115,26 +128,36 @@ class Optim(Section):
     """`[optim]`: optimiser and schedule (linear warm-up, then a cosine down to `min_lr`, stepped every batch)."""
 
     name: Literal["adamw", "sgd"] = "adamw"
+    """The optimiser: AdamW, or SGD with momentum."""
     lr: Annotated[float, Field(gt=0, le=10)] = 5e-4
+    """The greatest learning rate, which the warm-up ends at."""
     min_lr: Rate = 5e-6
+    """The learning rate of the last step."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Each layer learns at this share of the rate of the layer behind it, the last at `lr`; 1: all at the same."""
     weight_decay: Rate = 0.05
+    """The decay of weights of more than one dimension; biases and norms are not decayed."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    """Of SGD."""
+    """The momentum of SGD."""
     epochs: Count = 20
+    """How often the training clips are gone through."""
     warmup_epochs: Annotated[float, Field(ge=0, le=1_000_000)] = 1
+    """The first epochs, in which the learning rate rises to `lr`."""
     unmixed_epochs: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """The last epochs, in which MIDAS mixes nothing."""
     batch: Count = 32
-    """Clips a step, over all processes together."""
+    """The number of clips in a step, over all processes together."""
+    accumulate: Count = 1
+    """The batch is computed in this many parts, whose gradients are added: less memory, the same step."""
     clip_norm: Annotated[float, Field(ge=0, le=1e9)] = 0.0
     """The greatest norm of the gradient; 0 does not clip."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay of an exponential moving average of the weights, which is then what is judged; 0 keeps none."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """"auto": bf16 on hardware that computes in it, where the network's gradients in it are proved; else fp32."""
+    """"auto": bf16 on hardware that computes in it, if the network's gradients are right in it; else fp32."""
     threads: Annotated[int, Field(ge=1, le=4_096)] | Literal["auto"] = "auto"
-    """Of a run on a CPU. "auto": OMP_NUM_THREADS, or else as many as other programs leave cores idle, looked at before
-    each epoch. A run that shall be the same to the last bit needs a number."""
+    """The number of threads of a run on a CPU. "auto": OMP_NUM_THREADS, or else the number of cores that are
+    idle, counted before each epoch. A run that must be the same to the last bit needs a number."""
 
 
 WEIGHABLE = ("cross_entropy", "kl", "focal")
@@ -151,6 +174,7 @@ class Recipe(Section):
     """A whole recipe."""
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """The seed of all random draws: the same seed gives the same run."""
     selection: Literal["last", "val_war", "val_uar", "val_kl"] = "last"
     """Which epoch's weights are kept: the last, or the best on the validation part (never on the test part)."""
     data: Data = Data()
@@ -160,6 +184,7 @@ class Recipe(Section):
     midas: Annotated[Midas | None, BeforeValidator(_off_is_none)] = None
     """`[midas]`, or "off" (as when the table is absent): nothing is mixed."""
     model: ModelSection = ModelSection()
+    init: Init = Init()
     loss: Loss = Loss()
     optim: Optim = Optim()
 
@@ -207,6 +232,20 @@ class Recipe(Section):
             raise ValueError(
                 f"data.load_size is {self.data.load_size}, below input.size = {self.input.size}, so clips would be "
                 "enlarged; raise it, or set it to 0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _accumulates(self) -> Recipe:
+        """Parts of a batch: not more than it has clips, and nothing that needs the whole batch in the network."""
+        if self.optim.accumulate > self.optim.batch:
+            raise ValueError(
+                f"optim.accumulate is {self.optim.accumulate}, above optim.batch = {self.optim.batch}; lower it"
+            )
+        if self.optim.accumulate > 1 and self.midas and self.midas.layer == "hidden":
+            raise ValueError(
+                'midas.layer = "hidden" mixes clips of the whole batch in the network, which optim.accumulate = '
+                f"{self.optim.accumulate} takes apart; set optim.accumulate to 1"
             )
         return self
 

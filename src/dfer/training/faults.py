@@ -8,6 +8,32 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from dfer.errors import DferError
+from dfer.training.precision import Precision
+
+
+class NotFiniteError(DferError):
+    """A loss that is NaN or infinite."""
+
+
+def not_finite(said: str, network: nn.Module, clips: Tensor) -> NotFiniteError:
+    """What is known of a loss that is NaN or infinite.
+
+    Args:
+        said: the loss and the step.
+        network: on the device of the clips.
+        clips: of the batch, as the network was shown them.
+    """
+    where = first_not_finite(network, clips)
+    told = f"the first output that is not finite is that of {where}" if where else "in fp32 all outputs are finite"
+    return NotFiniteError(f"{said}; {told}")
+
+
+def advice(precision: Precision) -> str:
+    """What to do about numbers that are not finite."""
+    reduced = ', or set optim.precision to "fp32"' if precision == "bf16" else ""
+    return f"lower optim.lr or set optim.clip_norm{reduced}"
+
 
 def first_not_finite(network: nn.Module, clips: Tensor) -> str | None:
     """The first of its layers whose output has a NaN or an infinity for these clips, such as "stem.0 (Conv3d)".

@@ -11,11 +11,9 @@ bit for bit.
 from __future__ import annotations
 
 import logging
-import math
 import os
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,23 +21,23 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
 
 from dfer.datasets import Manifest
 from dfer.errors import DferError, listed, shortened
-from dfer.models import Card, create_model, mixed_inside, save_checkpoint
+from dfer.models import Card, save_checkpoint
 from dfer.training.balance import class_weights, clip_shares
+from dfer.training.checks import require_even_batches, require_selection
 from dfer.training.choosing import Chosen, Rows, choose_clips
 from dfer.training.clips import Batch, ClipDataset, batches
 from dfer.training.config import Recipe
-from dfer.training.faults import first_not_finite
-from dfer.training.gradients import choose_precision
+from dfer.training.faults import NotFiniteError, advice
+from dfer.training.learner import Learner
 from dfer.training.losses import make_loss
-from dfer.training.optim import learning_rate, make_optimizer, moving_average
-from dfer.training.precision import Precision, autocast
-from dfer.training.predict import to_network, validation_scores
+from dfer.training.optim import learning_rate
+from dfer.training.predict import validation_scores
 from dfer.training.randomness import Purpose, stream
 from dfer.training.record import Record, Summary
+from dfer.training.start import make_network
 from dfer.training.state import Place, load_state, save_state
 from dfer.training.threads import Threads, threads_kept
 from dfer.version import __version__
@@ -48,8 +46,6 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINT_SECONDS = 60.0
 """A killed run repeats at most about this much work."""
-PROVED_CLIPS = 2
-"""Clips on which gradients are proved: whether they are right depends on the sizes within a clip."""
 
 
 class Progress(Protocol):
@@ -82,7 +78,7 @@ def fit(
     """
     # The caller's global generator is put back afterwards: the network's initialisation and dropout use it.
     with torch.random.fork_rng(), threads_kept():
-        run = _Run(recipe, manifest, folder, fold)
+        run = _Run(recipe, manifest, folder, fold, resume=resume)
         if run.begin(resume):
             run.train(progress)
 
@@ -90,7 +86,9 @@ def fit(
 class _Run:
     """What one run of `fit` holds: the clips, the network and where it stands."""
 
-    def __init__(self, recipe: Recipe, manifest: Manifest, folder: Path, fold: int | None) -> None:
+    def __init__(
+        self, recipe: Recipe, manifest: Manifest, folder: Path, fold: int | None, *, resume: bool = False
+    ) -> None:
         self.recipe, self.manifest, self.folder, self.fold = recipe, manifest, folder, fold
         self.chosen: Chosen = choose_clips(recipe, manifest, fold)
         self.targets = torch.from_numpy(self.chosen.targets.astype(np.float32))
@@ -98,64 +96,20 @@ class _Run:
         self.estimated = int(manifest.estimated[self.chosen.train].sum()) if given else 0
         self.accelerator = _accelerator()
         self.record = Record(folder, writes=self.accelerator.is_main_process)
-        self._require_selection()
-        self._require_even_batches()
-        self.mix = recipe.midas
-        torch.manual_seed(stream(recipe.seed, Purpose.WEIGHTS))
-        network = create_model(
-            recipe.model.name,
-            len(manifest.emotions),
-            in_channels=recipe.input.channels,
-            **recipe.model.options,
-        )
+        require_selection(recipe, manifest, self.chosen.validation)
+        require_even_batches(recipe, len(self.chosen.train), self.accelerator.num_processes)
+        network = make_network(recipe, manifest.emotions, fresh=not (resume and self.record.begun))
         self.parameters = sum(weight.numel() for weight in network.parameters())
-        optimizer = make_optimizer(network, recipe.optim)
-        self.average = moving_average(network, recipe.optim.ema) if recipe.optim.ema else None
-        self.model, self.optimizer = self.accelerator.prepare(network, optimizer)
-        self.network: nn.Module = self.accelerator.unwrap_model(self.model)
-        if self.average:
-            self.average.to(self.accelerator.device)
         self.ballots = torch.from_numpy(_ballots(manifest))
         of_training = self.chosen.targets[self.chosen.train]
         self.shares = clip_shares(of_training) if recipe.loss.sampler == "balanced" else None
         on_device = partial(torch.tensor, dtype=torch.float32, device=self.accelerator.device)
         weight = on_device(class_weights(of_training)) if recipe.loss.class_weights == "balanced" else None
         self.loss = make_loss(recipe.loss, on_device(self.chosen.prior), weight)
-        self.threads = Threads(recipe.optim.threads)
-        self.precision: Precision = "fp32"
         self.batches_per_epoch = max(1, len(self.chosen.train) // recipe.optim.batch)
+        self.learner = Learner(recipe, self.accelerator, network, self.loss, steps_per_epoch=self.batches_per_epoch)
+        self.threads = Threads(recipe.optim.threads)
         self.place = Place(self.chosen.fingerprint(manifest.table["id"]))
-
-    def _require_selection(self) -> None:
-        """Refuse, before an epoch is trained, to choose by a score that the validation part cannot give."""
-        wanted, rows = self.recipe.selection, self.chosen.validation
-        scored = self.manifest.votes[rows].sum(axis=1) > 0 if wanted == "val_kl" else self.manifest.labels[rows] >= 0
-        if wanted != "last" and not scored.any():
-            needed = "votes" if wanted == "val_kl" else "single labels"
-            raise DferError(
-                f'selection = "{wanted}" needs a validation part with {needed}; set data.validation or use "last"'
-            )
-
-    def _require_even_batches(self) -> None:
-        """Each process must get an equal share of each batch, or its clips would weigh more than others'."""
-        processes = self.accelerator.num_processes
-        batch = min(self.recipe.optim.batch, len(self.chosen.train))
-        if batch % processes:
-            raise DferError(
-                f"a batch of {batch} clips cannot be shared evenly by {processes} processes; set optim.batch to a "
-                f"multiple of {processes}, of at most the {len(self.chosen.train)} clips of the training part"
-            )
-
-    def _proved_precision(self) -> Precision:
-        """The precision of the recipe, or fp32 where the gradients in that would be wrong."""
-        recipe, processes = self.recipe, self.accelerator.num_processes
-        batch = min(recipe.optim.batch // processes, len(self.chosen.train), PROVED_CLIPS)
-        shape = (batch, recipe.input.channels, recipe.input.frames, recipe.input.size, recipe.input.size)
-        clips = torch.zeros(shape, device=self.accelerator.device)
-        precision, wrong = choose_precision(recipe.optim.precision, self.network, clips)
-        if wrong:
-            logger.warning("training in fp32: the bf16 gradients of %s are wrong on this machine", listed(wrong))
-        return precision
 
     # -- before and after ---------------------------------------------------------------------------------------
 
@@ -177,7 +131,7 @@ class _Run:
         return True
 
     def _pick_up(self) -> None:
-        place = load_state(self.record.state, optimizer=self.optimizer, modules=self._modules())
+        place = load_state(self.record.state, optimizer=self.learner.optimizer, modules=self.learner.modules)
         self._require_same(place.data)
         steps, closed = self.batches_per_epoch, place.epoch(self.batches_per_epoch)
         total, batch = steps * self.recipe.optim.epochs, min(self.recipe.optim.batch, len(self.chosen.train))
@@ -197,9 +151,6 @@ class _Run:
                 f"{self.folder} was begun on other clips or targets than this manifest gives; use another folder"
             )
 
-    def _modules(self) -> dict[str, nn.Module]:
-        return {"model": self.network} | ({"average": self.average} if self.average else {})
-
     def _finish(self, row: dict[str, Any]) -> None:
         if self.recipe.selection == "last":
             self._keep_model(row)
@@ -211,7 +162,7 @@ class _Run:
             seconds=round(self.place.seconds, 1), parameters=self.parameters, model=self.recipe.model.name,
             emotions=tuple(self.manifest.emotions), data=self.place.data,
             prior=tuple(self.chosen.prior.round(6).tolist()),
-            precision=self.precision, processes=self.accelerator.num_processes,
+            precision=self.learner.precision, processes=self.accelerator.num_processes,
             device=str(self.accelerator.device), version=__version__,
         )  # fmt: skip
         self.record.finish(summary)
@@ -233,18 +184,18 @@ class _Run:
             metrics={"epoch": row["epoch"]} | {name: row[name] for name in row if name.startswith("val_")},
             recipe=self.recipe.model_dump(mode="json", exclude_none=True),
         )
-        save_checkpoint(self.folder / "model", self._judged(), card)
+        save_checkpoint(self.folder / "model", self.learner.judged, card)
 
     # -- the loop -----------------------------------------------------------------------------------------------
 
     def train(self, progress: Progress | None) -> None:
         """From where the run stands to its end."""
-        self.precision = self._proved_precision()
+        self.learner.prove(clips=len(self.chosen.train))
         row: dict[str, Any] = self.place.row
         for epoch in range(self.place.epoch(self.batches_per_epoch), self.recipe.optim.epochs):
             threads = self.threads.choose()
             self._train_epoch(epoch, progress)
-            self._require_finite_weights()
+            self.learner.require_finite_weights(self.place.step)
             row = self._epoch_row(epoch) | {"threads": threads}
             self.place.loss, self.place.clips, self.place.row = 0.0, 0, self.record.log(row)
             if self._is_best(row):
@@ -290,66 +241,16 @@ class _Run:
         return batches(clips, [part.tolist() for part in rows], workers=recipe.data.workers)
 
     def _step(self, batch: Batch, step: int) -> float:
-        """One step of the optimiser; returns the loss."""
-        device, process = self.accelerator.device, self.accelerator.process_index
-        recipe, seed = self.recipe, self.recipe.seed
-        torch.manual_seed(stream(seed, Purpose.MODEL, step, process))
-        augmenting = torch.Generator().manual_seed(stream(seed, Purpose.AUGMENT, step, process))
-        mixing = torch.Generator().manual_seed(stream(seed, Purpose.MIX, step, process))
+        device = self.accelerator.device
         clips = batch.clips.to(device).float().div_(255)
-        clips = recipe.augment(clips, size=recipe.input.size, generator=augmenting)
         targets, ballots = self.targets[batch.rows].to(device), self.ballots[batch.rows].to(device)
-        inside: AbstractContextManager[object] = nullcontext()
-        if self.mix and step < (recipe.optim.epochs - recipe.optim.unmixed_epochs) * self.batches_per_epoch:
-            mixed = self.mix(clips, targets, generator=mixing, ballots=ballots)
-            clips, targets, ballots = mixed.clips, mixed.targets, mixed.carry(ballots)
-            if self.mix.layer == "hidden":
-                inside = mixed_inside(self.network, mixed, generator=mixing)
-
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(recipe.optim, step, self.batches_per_epoch)
-        self.model.train()
-        with autocast(device, self.precision), inside:
-            logits = self.model(to_network(clips, recipe.input))
-        loss = self.loss(logits.float(), targets, ballots).mean()
-        value = float(self.accelerator.reduce(loss.detach(), "mean"))  # of all processes, so that all stop at a NaN
-        if not math.isfinite(value):
-            raise self._not_finite(value, step, batch, to_network(clips, recipe.input))
-        self.optimizer.zero_grad()
-        self.accelerator.backward(loss)
-        if recipe.optim.clip_norm:
-            self.accelerator.clip_grad_norm_(self.model.parameters(), recipe.optim.clip_norm)
-        self.optimizer.step()
-        if self.average:
-            self.average.update_parameters(self.network)
-        return value
-
-    def _not_finite(self, value: float, step: int, batch: Batch, clips: Tensor) -> DferError:
-        """What is known of a loss that is NaN or infinite."""
-        ids = listed(self.manifest.table["id"].iloc[batch.rows.numpy()], limit=len(batch.rows))
-        where = first_not_finite(self.network, clips)
-        told = f"the first output that is not finite is that of {where}" if where else "in fp32 all outputs are finite"
-        return DferError(
-            f"the loss is {value} at step {step}, in {self.precision}; {told}; clips of the batch: {ids}; "
-            f"{self._advice()}"
-        )
-
-    def _require_finite_weights(self) -> None:
-        """A step can ruin the weights after a loss that was still finite; no such network is kept."""
-        if not all(weight.isfinite().all() for weight in self.network.parameters()):
-            raise DferError(
-                f"the weights are not finite after step {self.place.step}, in {self.precision}; {self._advice()}"
-            )
-
-    def _advice(self) -> str:
-        reduced = ', or set optim.precision to "fp32"' if self.precision == "bf16" else ""
-        return f"lower optim.lr or set optim.clip_norm{reduced}"
+        try:
+            return self.learner.step(clips, targets, ballots, number=step)
+        except NotFiniteError as error:
+            ids = listed(self.manifest.table["id"].iloc[batch.rows.numpy()], limit=len(batch.rows))
+            raise DferError(f"{error}; clips of the batch: {ids}; {advice(self.learner.precision)}") from error
 
     # -- what an epoch leaves behind ----------------------------------------------------------------------------
-
-    def _judged(self) -> nn.Module:
-        """The network that is judged and kept: the moving average where there is one."""
-        return self.average.module if self.average else self.network
 
     def _epoch_row(self, epoch: int) -> dict[str, Any]:
         row = {
@@ -359,7 +260,7 @@ class _Run:
         }  # fmt: skip
         validation = self.chosen.validation
         if len(validation):
-            row |= validation_scores(self._judged(), self.manifest, validation, self.recipe)
+            row |= validation_scores(self.learner.judged, self.manifest, validation, self.recipe)
         return row
 
     def _is_best(self, row: dict[str, Any]) -> bool:
@@ -374,12 +275,7 @@ class _Run:
 
     def _save_state(self) -> None:
         if self.accelerator.is_main_process:
-            save_state(
-                self.record.state,
-                self.place,
-                optimizer=self.optimizer,
-                modules=self._modules(),
-            )
+            save_state(self.record.state, self.place, optimizer=self.learner.optimizer, modules=self.learner.modules)
 
 
 def _ballots(manifest: Manifest) -> np.ndarray[Any, np.dtype[np.float32]]:

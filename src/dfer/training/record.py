@@ -155,6 +155,11 @@ class Record:
         """Whether the run was trained to its end."""
         return (self.folder / SUMMARY).exists()
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is something to go on with, or nothing left to do."""
+        return self.finished or self.state.exists()
+
     def require_unused(self) -> None:
         """Refuse a folder in which a run was begun."""
         if any((self.folder / name).exists() for name in (LOG, STATE, SUMMARY)):
@@ -165,7 +170,7 @@ class Record:
     def require_recipe(self, recipe: Recipe) -> None:
         """Refuse to go on with what another recipe began."""
         path = self.folder / RECIPE
-        if not (path.exists() or self.state.exists() or self.finished):
+        if not (path.exists() or self.begun):
             return
         former, ours = (_flat(each.model_dump(mode="json")) for each in (load_recipe(path), recipe))
         if former != ours:

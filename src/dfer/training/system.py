@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from dfer.models import create_model, list_models
+from dfer.models import create_model
 from dfer.training.gradients import layers_called, wrong_gradients
 from dfer.training.precision import Precision, has_bf16
 from dfer.training.threads import Threads, threads_kept, usable_cores
@@ -66,11 +66,11 @@ class System:
 
 
 def examine_system() -> System:
-    """Look at the machine, and prove the gradients of every network on it; takes some ten seconds."""
+    """Look at the machine, and prove the gradients of every network of dfer on it; takes some ten seconds."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with threads_kept():
         threads = Threads("auto").choose()
-        proofs = [_prove(name, device) for name in list_models()]
+        proofs = [_prove(name, device) for name in CLIPS]
     return System(
         versions={"dfer": __version__, "python": platform.python_version()}
         | {name: version(name) for name in PACKAGES},

@@ -36,10 +36,10 @@ class Preprocessing:
         size: height and width, pixels, of the square frames.
         grey: one channel (luma) instead of RGB.
         short: what to do with clips of fewer than T frames, see `dfer.video.sampling`.
-        mean: subtracted from pixel values in [0, 1]; one value, or one a channel.
-        std: what they are then divided by; likewise.
-        mirror: a trained network is also asked about the mirror image, and the mean of its logits counts: steadier
-            answers for twice the computation. Without effect in training, where `augment.flip` shows either.
+        mean: what is subtracted from pixel values in [0, 1]; one value, or one for each channel.
+        std: what pixel values are then divided by; one value, or one for each channel.
+        mirror: a trained network also sees the mirror image, and its prediction is the mean of both logits. This is
+            more accurate and costs twice the computation. It has no effect in training; see `augment.flip`.
     """
 
     frames: int = 16

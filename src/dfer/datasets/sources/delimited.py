@@ -86,7 +86,7 @@ def parse_delimited(text: str, place: str, own: Mapping[str, str] = USUAL) -> Gr
 
 def _delimiter(text: str, own: Mapping[str, str]) -> str:
     """The delimiter that shows most names of columns; of equals the one with most cells in the first rows."""
-    lines = text.splitlines()[:DEEPEST]
+    lines = text.replace("\0", "").splitlines()[:DEEPEST]  # csv of Python 3.10 refuses it with an error of its own
 
     def judged(delimiter: str) -> tuple[int, int]:
         rows: list[list[str]] = [next(split(line, delimiter), []) for line in lines]
