@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,6 +123,13 @@ def test_the_grid_is_trained_compared_and_left_as_it_is_when_run_again(
     cost = comparison["cells"][0]["cost"]
     assert cost["runs"] == len(took) == 4 and cost["seconds"] == pytest.approx(sum(took), abs=0.05)
     assert json.loads((tmp_path / "out" / "compare.json").read_text())["cells"] == comparison["cells"]
+    with FileLock(tmp_path / "out" / ablation.CLAIM):  # another process that finished at the same time compares
+        waiting = threading.Thread(target=ablation.compare_grid, args=(runs, data, tmp_path / "out"), daemon=True)
+        waiting.start()
+        waiting.join(0.5)
+        assert waiting.is_alive()
+    waiting.join(60)
+    assert not waiting.is_alive()
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.safetensors")}
     assert train_grid(runs, data) == []
     assert {path: path.stat().st_mtime_ns for path in before} == before

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from dfer.cli.app import app
 from dfer.cli.naming import run_names
-from dfer.cli.terminal import console, say
+from dfer.cli.terminal import cell, console, say
 from dfer.errors import DferError, listed
 
 if TYPE_CHECKING:
@@ -85,10 +85,10 @@ def show_comparison(comparison: Mapping[str, Any], page: Path) -> None:
     table.add_column("run", overflow="fold")
     for score in scores:
         table.add_column(f"{score.name} {score.arrow}", justify="right")
-    for cell in comparison["cells"]:
-        found = [(score, cell["scores"][score.key]) for score in scores]
+    for one in comparison["cells"]:
+        found = [(score, one["scores"][score.key]) for score in scores]
         table.add_row(
-            cell(cell["name"]),
+            cell(one["name"]),
             *(f"{score.text(it['value'])}\n{findings.between(score, it['interval'])}" for score, it in found),
         )
     for row in comparison["constants"]:

@@ -28,6 +28,8 @@ from dfer.training.config import Recipe, load_recipe
 from dfer.training.fit import Progress
 from dfer.training.record import read_summary
 
+CLAIM = "claim"
+"""The file that a process locks while it trains a run, in its folder, or compares the grid."""
 MOST_CELLS = 10_000
 """Of a grid; each is a training run or more."""
 
@@ -111,7 +113,7 @@ def train_grid(runs: Mapping[str, list[list[Job]]], data: Path, progress: Progre
     for job in todo:
         if job.finished:
             continue
-        claim = job.folder / fold_name(job.fold) / "claim"
+        claim = job.folder / fold_name(job.fold) / CLAIM
         claim.parent.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(claim, timeout=0):
@@ -133,6 +135,11 @@ def compare_grid(runs: Mapping[str, list[list[Job]]], data: Path, out: Path) -> 
     Returns:
         The comparison, see `dfer.comparison.compare`; each cell with "cost": seconds of training and weights of a run.
     """
+    with FileLock(out / CLAIM):  # who trained the last run together with us reads the same test parts
+        return _compared(runs, data, out)
+
+
+def _compared(runs: Mapping[str, list[list[Job]]], data: Path, out: Path) -> dict[str, Any]:
     from dfer.comparison import compare
     from dfer.reports import write_comparison
 
