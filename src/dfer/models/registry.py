@@ -19,6 +19,7 @@ from typing import Any
 from torch import nn
 
 from dfer.errors import DferError, nearest, shortened
+from dfer.models.frame_encoder import FrameEncoder
 from dfer.models.frame_gru import FrameGru
 from dfer.models.m3dfel import M3dfel
 from dfer.models.r3d18 import r3d18
@@ -27,7 +28,7 @@ from dfer.models.tiny3d import Tiny3d
 Builder = Callable[..., nn.Module]
 """Called with K, the number of emotions, and then options by name; `in_channels` only if it has such a parameter."""
 
-BUILT_IN: dict[str, Builder] = {"frame_gru": FrameGru, "m3dfel": M3dfel, "r3d18": r3d18, "tiny3d": Tiny3d}
+BUILT_IN: dict[str, Builder] = {"frame_encoder": FrameEncoder, "frame_gru": FrameGru, "m3dfel": M3dfel, "r3d18": r3d18, "tiny3d": Tiny3d}
 GROUP = "dfer.models"
 """The entry points by which an installed package offers networks: name -> class or function."""
 ALLOWED = "DFER_ALLOW"

@@ -1,0 +1,126 @@
+"""A pretrained network on each frame, then one of four ways to make one row of the frames'; also for stills (T = 1).
+
+    create_model("frame_encoder", num_classes=7, encoder="dlib_face", temporal="gru")
+
+It is freshly initialised; `dfer train --init` starts it from published weights, see docs/models.md.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from dfer.models.clips import require_clips
+from dfer.models.encoders import ENCODERS
+from dfer.models.options import Share, Width
+
+MOST_FRAMES = 1_024
+"""How many frames the transformer tells apart; longer clips are refused by it."""
+
+
+class Mean(nn.Module):
+    """The mean over time, which no order of the frames changes."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.features = features
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """(B, T, features) -> (B, features)."""
+        return rows.mean(dim=1)
+
+
+class Attention(nn.Module):
+    """A weighted mean, with weights that a linear layer reads off each frame; no order of the frames changes it."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.features = features
+        self.weigh = nn.Linear(features, 1)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """(B, T, features) -> (B, features)."""
+        return (torch.softmax(self.weigh(rows), dim=1) * rows).sum(dim=1)
+
+
+class Gru(nn.Module):
+    """A GRU in both directions, then attention."""
+
+    def __init__(self, features: int, hidden: int) -> None:
+        super().__init__()
+        self.gru = nn.GRU(features, hidden, batch_first=True, bidirectional=True)
+        self.pool = Attention(2 * hidden)
+        self.features = 2 * hidden
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """(B, T, features) -> (B, 2 hidden)."""
+        pooled: Tensor = self.pool(self.gru(rows)[0])
+        return pooled
+
+
+class Transformer(nn.Module):
+    """Two layers of a transformer with learned places, then the mean."""
+
+    def __init__(self, features: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.narrow = nn.Linear(features, hidden)
+        self.places = nn.Parameter(torch.empty(1, MOST_FRAMES, hidden).normal_(std=0.02))
+        heads = max(1, hidden // 64)
+        layer = nn.TransformerEncoderLayer(
+            hidden, heads, 4 * hidden, dropout, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.layers = nn.TransformerEncoder(layer, 2, nn.LayerNorm(hidden), enable_nested_tensor=False)
+        self.features = hidden
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """(B, T, features) -> (B, hidden)."""
+        found: Tensor = self.layers(self.narrow(rows) + self.places[:, : rows.shape[1]])
+        return found.mean(dim=1)
+
+
+class FrameEncoder(nn.Module):
+    """An encoder for each frame, a temporal part, a linear layer; frames of any H and W from 32 pixels.
+
+    Args:
+        num_classes: K.
+        in_channels: C; grey frames are shown to the encoder as three equal channels.
+        encoder: one of `dfer.models.encoders.ENCODERS`.
+        temporal: "mean" or "attention", which no order of the frames changes, "gru" or "transformer".
+        hidden: width of the GRU in each direction, or of the transformer, a multiple of 64 there if above it.
+        dropout: probability of dropout before the linear layer and in the transformer.
+    """
+
+    def __init__(
+        self, num_classes: int, *, in_channels: int = 3,
+        encoder: Literal["dlib_face", "mobilenet_v2"] = "dlib_face",
+        temporal: Literal["mean", "attention", "gru", "transformer"] = "mean",
+        hidden: Width = 128, dropout: Share = 0.3,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.in_channels = in_channels
+        chosen = ENCODERS[encoder]
+        self.encoder = chosen.build()
+        parts = {
+            "mean": lambda: Mean(chosen.features), "attention": lambda: Attention(chosen.features),
+            "gru": lambda: Gru(chosen.features, hidden),
+            "transformer": lambda: Transformer(chosen.features, hidden, dropout),
+        }  # fmt: skip
+        self.temporal = parts[temporal]()
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(self.temporal.features, num_classes)
+
+    def stages(self) -> list[nn.Module]:
+        """Where features may be mixed, see `dfer.models.manifold`."""
+        return [*self.encoder.stages(), self.head]
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Clips (B, C, T, H, W) -> logits (B, K)."""
+        require_clips(clips, self.in_channels)
+        frames = clips.transpose(1, 2).flatten(0, 1)
+        features = self.encoder(frames.expand(-1, 3, -1, -1) if self.in_channels == 1 else frames)
+        rows = features.view(len(clips), clips.shape[2], -1)
+        logits: Tensor = self.head(self.dropout(self.temporal(rows)))
+        return logits
