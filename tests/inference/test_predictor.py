@@ -11,6 +11,7 @@ import time
 import wave
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 
-from dfer import DferError, Predictor
+from dfer import DferError, Predictor, Timeline
 from dfer.datasets import read_source
 from dfer.inference import predictor as module
 from dfer.inference.ahead import THREAD
@@ -32,7 +33,7 @@ from dfer.video import Preprocessing
 from dfer.video.stream import Span, TimedFrame
 
 from ..video.films import noise, write_video
-from ..video.people import colour_looks, picture
+from ..video.people import ColourDetector, colour_looks, picture
 from .toy import EMOTIONS, colour_network, film, toy_predictor
 
 RED, BLUE = {"red": (20.0, 40.0)}, {"blue": (200.0, 80.0)}
@@ -62,6 +63,20 @@ def test_each_persons_emotion_is_told_over_time(tmp_path: Path) -> None:
         assert np.allclose(person.probs.sum(axis=1), 1) and person.overall.argmax() == column
     assert red.boxes[0] == pytest.approx([20, 40, 60, 60], abs=3)
     assert blue.boxes[-1] == pytest.approx([181, 80, 60, 60], abs=4)
+
+
+def test_a_view_divides_by_the_prior_and_the_timeline_says_so(tmp_path: Path) -> None:
+    video = film(tmp_path / "clip.mp4", [{"red": (50, 50)}] * 3)
+    card = replace(toy_predictor().card, prior=(0.5, 0.25, 0.25), view="1")
+    options = {"detector": ColourDetector(), "embed": colour_looks, "smoothing_s": 0}
+    plain = Predictor(colour_network, card, prior="trained", **options)(video).people[0].probs
+    shown = Predictor(colour_network, card, **options)(video)
+    wanted = plain * [2, 4, 4]
+    np.testing.assert_allclose(shown.people[0].probs, wanted / wanted.sum(axis=1, keepdims=True))
+    assert shown.prior == "1"
+    for suffix in ("json", "parquet"):
+        shown.save(tmp_path / f"out.{suffix}")
+        assert Timeline.load(tmp_path / f"out.{suffix}").prior == "1"
 
 
 def test_frames_without_the_face_are_nan_and_never_an_emotion(tmp_path: Path) -> None:
@@ -444,8 +459,8 @@ def test_a_predictor_that_is_pickled_is_loaded_again_from_its_folder(tmp_path: P
     again = pickle.loads(data)
     pictures = noise(4, 32, 32)[None]
     assert np.array_equal(again.network(pictures), predictor.network(pictures)) and again.smoothing_s == 0.3
-    toy = pickle.loads(pickle.dumps(toy_predictor(smoothing_s=0.2)))
-    assert toy.smoothing_s == 0.2 and toy.embed is colour_looks and toy.network is colour_network
+    toy = pickle.loads(pickle.dumps(toy_predictor(smoothing_s=0.2, prior="trained")))
+    assert (toy.smoothing_s, toy.prior) == (0.2, "trained") and toy.embed is colour_looks and toy.network is colour_network
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from dfer import DferError, create_model, list_models
 from dfer.training.precision import autocast
 
 SMALL: dict[str, dict[str, object]] = {
+    "frame_encoder": {},
     "frame_gru": {"widths": (4, 8), "hidden": 6},
     "m3dfel": {"width": 4, "bag": 2, "instance_length": 2},
     "r3d18": {"width": 4},
@@ -29,11 +30,11 @@ def clips(size: int, channels: int = 3, length: int = 4, side: int = 32) -> torc
 
 
 def test_the_door_knows_the_networks_of_the_documentation() -> None:
-    assert list_models() == ["frame_gru", "m3dfel", "r3d18", "tiny3d"] == sorted(SMALL)
+    assert list_models() == ["frame_encoder", "frame_gru", "m3dfel", "r3d18", "tiny3d"] == sorted(SMALL)
 
 
 def test_an_unknown_network_is_refused_and_the_nearest_is_named() -> None:
-    with pytest.raises(DferError, match=r"no model 'r3d_18' \(did you mean 'r3d18'\?\); there are frame_gru, m3dfel"):
+    with pytest.raises(DferError, match=r"no model 'r3d_18' \(did you mean 'r3d18'\?\); there are frame_encoder"):
         create_model("r3d_18", 7)
 
 

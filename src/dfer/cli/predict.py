@@ -110,6 +110,14 @@ def predict(
     device: Annotated[
         str, typer.Option(help="cpu, cuda or another name of torch; auto takes a GPU if there is one.")
     ] = "auto",
+    prior: Annotated[
+        str | None,
+        typer.Option(
+            help="How frequent emotions are among the people who are read: trained (as in the model's training part), "
+            "uniform (all alike; rare emotions are found more often), a number between (0 to 1), or a JSON file.",
+            show_default="what the model's card names",
+        ),
+    ] = None,
     _allow: Allow = None,
 ) -> None:
     """Read the emotions of the faces in videos: who shows what, and when."""
@@ -130,7 +138,7 @@ def predict(
     _check_outputs([*summaries, *(path for job in jobs for path in job.paths)], style, camera)
     from dfer.inference import Predictor
 
-    predictor = Predictor.from_pretrained(model, device=device)
+    predictor = Predictor.from_pretrained(model, device=device, prior=prior)
     how = How(span, people, fps, rotate)
     if camera is not None:
         _finish(_watch(predictor, camera, how), jobs[0], "")

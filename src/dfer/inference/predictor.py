@@ -28,6 +28,7 @@ from dfer.inference.segments import SMOOTHING_S
 from dfer.inference.timeline import Timeline
 from dfer.inference.windows import Answers, Window, Windows
 from dfer.labels import EmotionSet
+from dfer.labels.population import adapted, ratio_of
 from dfer.models import Card, load_checkpoint, model_folder
 from dfer.models.places import SHIPPED
 from dfer.video.detection import Detector
@@ -76,23 +77,26 @@ class Predictor:
         detector: finds faces in one picture; None: the default one.
         embed: tells whose they are; None: the default one.
         smoothing_s: of timelines, see `dfer.inference.segments.smooth`.
+        prior: the population that is answered for, see `dfer.labels.population`; None: the one that the card names.
     """
 
     def __init__(
         self, network: Network, card: Card, *, detector: Detector | None = None, embed: Embed | None = None,
-        smoothing_s: float = SMOOTHING_S,
+        smoothing_s: float = SMOOTHING_S, prior: str | None = None,
     ) -> None:  # fmt: skip
         if not 0 <= smoothing_s < np.inf:
             raise DferError(f"expected a smoothing of 0 seconds or more, got {smoothing_s}")
         self.network, self.card, self.smoothing_s = network, card, smoothing_s
         self.detector, self.embed = detector, embed
+        self.prior = card.view if prior is None else str(prior)
+        self._ratio = ratio_of(card.prior, card.emotions, self.prior)
         self._origin: tuple[str, str, str] | None = None
         self.preprocessing = Preprocessing.from_card(card.preprocessing)
 
     @classmethod
     def from_pretrained(
         cls, model: str | Path = "default", *, device: str = "auto", runtime: str = "auto",
-        detector: Detector | None = None, smoothing_s: float = SMOOTHING_S,
+        detector: Detector | None = None, smoothing_s: float = SMOOTHING_S, prior: str | None = None,
     ) -> Predictor:  # fmt: skip
         """A model that comes with dfer, or one of your own.
 
@@ -103,6 +107,7 @@ class Predictor:
                 exported file, else torch.
             detector: see `Predictor`.
             smoothing_s: likewise.
+            prior: likewise.
 
         Raises:
             DferError: no such model, or one that is damaged; nothing in its files is executed.
@@ -110,14 +115,14 @@ class Predictor:
         folder = model_folder(model)
         network, card = load_checkpoint(folder)
         run = choose_network(folder, network, card, device=device, runtime=runtime)
-        predictor = cls(run, card, detector=detector, smoothing_s=smoothing_s)
+        predictor = cls(run, card, detector=detector, smoothing_s=smoothing_s, prior=prior)
         # By name where it comes with dfer, so that another machine finds its own.
         name = str(model) if str(model) in SHIPPED else str(folder.resolve())
         predictor._origin = (name, device, runtime)
         return predictor
 
     def __reduce__(self) -> tuple[object, ...]:
-        rest: dict[str, Any] = {"detector": self.detector, "smoothing_s": self.smoothing_s}
+        rest: dict[str, Any] = {"detector": self.detector, "smoothing_s": self.smoothing_s, "prior": self.prior}
         if self._origin is None:
             made = partial(type(self), self.network, self.card, **rest)
         else:
@@ -157,7 +162,9 @@ class Predictor:
 
     def recording(self, source: Source, *, fps: float | None = None, rotate: int = 0) -> Recording:
         """An empty recording for the moments of a source, to be filled from `stream` with the same values."""
-        return Recording(name_of(source), self.emotions, smoothing_s=self.smoothing_s, fps=fps, rotate=rotate)
+        return Recording(
+            name_of(source), self.emotions, smoothing_s=self.smoothing_s, fps=fps, rotate=rotate, prior=self.prior
+        )
 
     def upright_turn(self, source: Source, *, span: Span | None = None, fps: float | None = None) -> int:
         """Degrees clockwise by which a source is turned, for its faces are clearly upright only then; 0 for most.
@@ -206,7 +213,7 @@ class Predictor:
     def _answer(self, reader: _Reader, windows: list[Window]) -> None:
         for start in range(0, len(windows), BATCH):
             part = windows[start : start + BATCH]
-            probs = self.network(np.stack([window.pictures for window in part]))
+            probs = adapted(self.network(np.stack([window.pictures for window in part])), self._ratio)
             for window, row in zip(part, probs, strict=True):
                 reader.answers.add(window, row)
 

@@ -15,6 +15,7 @@ from dfer.inference import flaws as quality_flaws
 from dfer.inference.segments import SMOOTHING_S, find_segments, overall, smooth
 from dfer.inference.timeline import Person, Timeline
 from dfer.labels import EmotionSet, entropy
+from dfer.labels.population import TRAINED
 
 Floats = npt.NDArray[np.float64]
 
@@ -72,14 +73,15 @@ class Recording:
         smoothing_s: see `dfer.inference.segments.smooth`; 0: none.
         fps: frames a second, of a source without a clock; see `dfer.inference.timeline.Timeline`.
         rotate: degrees by which pictures are turned clockwise before they are read.
+        prior: the population that the probabilities are for.
     """
 
     def __init__(
         self, video: str, emotions: EmotionSet, *, smoothing_s: float = SMOOTHING_S, fps: float | None = None,
-        rotate: int = 0,
+        rotate: int = 0, prior: str = TRAINED,
     ) -> None:  # fmt: skip
         self.video, self.emotions, self.smoothing_s = video, emotions, smoothing_s
-        self.fps, self.rotate = fps, rotate
+        self.fps, self.rotate, self.prior = fps, rotate, prior
         self._times, self._cuts = array("d"), array("d")
         self._end_s = math.nan
         self._names: list[str] = []
@@ -107,7 +109,10 @@ class Recording:
         people = tuple(self._person(id_, times, end_s) for id_ in sorted(self._rows))
         duration_s = end_s if len(times) else 0.0
         cuts_s = tuple(self._cuts)
-        return Timeline(self.video, duration_s, self.emotions, people, fps=self.fps, rotate=self.rotate, cuts_s=cuts_s)
+        return Timeline(
+            self.video, duration_s, self.emotions, people,
+            fps=self.fps, rotate=self.rotate, cuts_s=cuts_s, prior=self.prior,
+        )  # fmt: skip
 
     def _person(self, id_: int, times: Floats, end_s: float) -> Person:
         table = np.array(self._rows[id_]).reshape(-1, 6 + len(self.emotions))

@@ -21,6 +21,7 @@ from dfer.errors import DferError, listed
 from dfer.inference import flaws as quality_flaws
 from dfer.inference.segments import Segment
 from dfer.labels import EmotionSet, entropy
+from dfer.labels.population import TRAINED
 from dfer.tables import as_unicode
 
 if TYPE_CHECKING:
@@ -89,6 +90,9 @@ class Timeline:
         fps: frames a second that were given for a folder of frames; None: it has a clock, or a rate was assumed.
         rotate: degrees by which the pictures were turned clockwise before they were read.
         cuts_s: when a scene ended and another one began, seconds.
+        prior: the population that the probabilities are for: that of the model's training part ("trained"), one in
+            which all emotions are as frequent ("uniform"), a number between the two, or the name of a file; see
+            `dfer.labels.population`.
     """
 
     video: str
@@ -98,6 +102,7 @@ class Timeline:
     fps: float | None = None
     rotate: int = 0
     cuts_s: tuple[float, ...] = ()
+    prior: str = TRAINED
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values of the format `dfer.timeline/1`; probabilities to 4 decimals, boxes to a tenth of a pixel."""

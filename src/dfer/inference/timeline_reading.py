@@ -24,6 +24,7 @@ from dfer.inference.timeline import BOX, FORMAT, Person, Timeline
 from dfer.inference.timeline_writing import HEAD, ROWS
 from dfer.labels import EmotionSet
 from dfer.labels.emotions import MOST_EMOTIONS
+from dfer.labels.population import TRAINED
 from dfer.tables import is_text, read_parquet
 
 Floats = npt.NDArray[np.float64]
@@ -82,6 +83,7 @@ class _Head(BaseModel):
     people: list[_PersonHead] = Field(max_length=MOST_PEOPLE)
     fps: float | None = Field(None, gt=0, allow_inf_nan=False)
     rotate: Literal[0, 90, 180, 270] = 0
+    prior: Text = TRAINED
 
 
 class _ListRows(BaseModel):
@@ -188,7 +190,7 @@ def _from_arrow(data: bytes, *, source: str) -> Timeline | None:
     }  # fmt: skip
     film = {
         "format": pa.string(), "video": pa.string(), "emotions": texts, "people": pa.list_(pa.struct(person)),
-        "duration_s": pa.float64(), "cuts_s": numbers, "fps": pa.float64(), "rotate": pa.int64(),
+        "duration_s": pa.float64(), "cuts_s": numbers, "fps": pa.float64(), "rotate": pa.int64(), "prior": pa.string(),
     }  # fmt: skip
     parse = arrow_json.ParseOptions(
         explicit_schema=pa.schema(film), newlines_in_values=True, unexpected_field_behavior="ignore"
@@ -295,7 +297,7 @@ def _timeline(head: _Head, rows: list[_Rows], source: str) -> Timeline:
     )
     return Timeline(
         head.video, head.duration_s, emotions, people,
-        fps=head.fps, rotate=head.rotate, cuts_s=tuple(head.cuts_s),
+        fps=head.fps, rotate=head.rotate, cuts_s=tuple(head.cuts_s), prior=head.prior,
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from dfer.files import replacing
 from dfer.inference import flaws as quality_flaws
 from dfer.inference.segments import Segment
 from dfer.inference.timeline import FORMAT, Person, Timeline
+from dfer.labels.population import TRAINED
 
 Floats = npt.NDArray[np.float64]
 
@@ -72,6 +73,7 @@ def _film_head(timeline: Timeline) -> dict[str, Any]:
         "duration_s": round(timeline.duration_s, 4),
         **({"fps": timeline.fps} if timeline.fps else {}),
         **({"rotate": timeline.rotate} if timeline.rotate else {}),
+        **({"prior": timeline.prior} if timeline.prior != TRAINED else {}),
         "cuts_s": [round(cut_s, 4) for cut_s in timeline.cuts_s],
         "emotions": list(timeline.emotions),
     }

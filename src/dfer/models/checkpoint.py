@@ -58,6 +58,10 @@ class Card:
         version: of dfer.
         answer: probs of each emotion for a fixed pattern, see `answer_of`, by which the weights are known again; empty
             in cards of earlier versions.
+        prior: (K,) the mean target of the training part: how frequent each emotion is there; empty in cards of earlier
+            versions.
+        view: the population that `dfer predict` answers for unless it is told: "trained", "uniform" or a number, see
+            `dfer.labels.population`.
     """
 
     model: str
@@ -70,6 +74,8 @@ class Card:
     calibration: dict[Literal["temperature", "temperature_labels"], Temperature] = field(default_factory=dict)
     version: Annotated[str, Field(max_length=100)] = __version__
     answer: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
+    prior: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
+    view: Annotated[str, Field(pattern=r"^(trained|uniform|[012](\.\d{1,6})?)$")] = "trained"
 
     __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # noqa: RUF012 (pydantic reads it; it is no field)
 
@@ -264,6 +270,10 @@ def _card_of(values: Any, source: str) -> Card:
     if lacking:
         raise DferError(
             f"{source}: preprocessing: lacks {listed(lacking, 6)}; a network is shown what it was trained on"
+        )
+    if card.prior and (len(card.prior) != len(card.emotions) or abs(sum(card.prior) - 1) > 0.01):
+        raise DferError(
+            f"{source}: prior: expected {len(card.emotions)} shares that sum to one, got {_few(card.prior)}"
         )
     card.options.pop("weights", None)  # a path of the machine it was trained on
     return card

@@ -7,10 +7,9 @@ It is freshly initialised; `dfer train --init` starts it from published weights,
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Any, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from dfer.models.clips import require_clips
@@ -24,10 +23,6 @@ MOST_FRAMES = 1_024
 class Mean(nn.Module):
     """The mean over time, which no order of the frames changes."""
 
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.features = features
-
     def forward(self, rows: Tensor) -> Tensor:
         """(B, T, features) -> (B, features)."""
         return rows.mean(dim=1)
@@ -38,7 +33,6 @@ class Attention(nn.Module):
 
     def __init__(self, features: int) -> None:
         super().__init__()
-        self.features = features
         self.weigh = nn.Linear(features, 1)
 
     def forward(self, rows: Tensor) -> Tensor:
@@ -53,7 +47,6 @@ class Gru(nn.Module):
         super().__init__()
         self.gru = nn.GRU(features, hidden, batch_first=True, bidirectional=True)
         self.pool = Attention(2 * hidden)
-        self.features = 2 * hidden
 
     def forward(self, rows: Tensor) -> Tensor:
         """(B, T, features) -> (B, 2 hidden)."""
@@ -73,12 +66,20 @@ class Transformer(nn.Module):
             hidden, heads, 4 * hidden, dropout, activation="gelu", batch_first=True, norm_first=True
         )
         self.layers = nn.TransformerEncoder(layer, 2, nn.LayerNorm(hidden), enable_nested_tensor=False)
-        self.features = hidden
 
     def forward(self, rows: Tensor) -> Tensor:
         """(B, T, features) -> (B, hidden)."""
         found: Tensor = self.layers(self.narrow(rows) + self.places[:, : rows.shape[1]])
         return found.mean(dim=1)
+
+
+def _temporal(kind: str, features: int, *, hidden: int, dropout: float) -> tuple[nn.Module, int]:
+    """The temporal part, and how many features it makes of a frame's."""
+    if kind == "gru":
+        return Gru(features, hidden), 2 * hidden
+    if kind == "transformer":
+        return Transformer(features, hidden, dropout), hidden
+    return Attention(features) if kind == "attention" else Mean(), features
 
 
 class FrameEncoder(nn.Module):
@@ -89,7 +90,7 @@ class FrameEncoder(nn.Module):
         in_channels: C; grey frames are shown to the encoder as three equal channels.
         encoder: one of `dfer.models.encoders.ENCODERS`.
         temporal: "mean" or "attention", which no order of the frames changes, "gru" or "transformer".
-        hidden: width of the GRU in each direction, or of the transformer, a multiple of 64 there if above it.
+        hidden: width of the GRU in each direction, or of the transformer, there a multiple of 64 if above it.
         dropout: probability of dropout before the linear layer and in the transformer.
     """
 
@@ -102,15 +103,10 @@ class FrameEncoder(nn.Module):
         super().__init__()
         self.in_channels = in_channels
         chosen = ENCODERS[encoder]
-        self.encoder = chosen.build()
-        parts = {
-            "mean": lambda: Mean(chosen.features), "attention": lambda: Attention(chosen.features),
-            "gru": lambda: Gru(chosen.features, hidden),
-            "transformer": lambda: Transformer(chosen.features, hidden, dropout),
-        }  # fmt: skip
-        self.temporal = parts[temporal]()
+        self.encoder: Any = chosen.build()
+        self.temporal, features = _temporal(temporal, chosen.features, hidden=hidden, dropout=dropout)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(self.temporal.features, num_classes)
+        self.head = nn.Linear(features, num_classes)
 
     def stages(self) -> list[nn.Module]:
         """Where features may be mixed, see `dfer.models.manifold`."""

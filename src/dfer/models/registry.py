@@ -28,7 +28,13 @@ from dfer.models.tiny3d import Tiny3d
 Builder = Callable[..., nn.Module]
 """Called with K, the number of emotions, and then options by name; `in_channels` only if it has such a parameter."""
 
-BUILT_IN: dict[str, Builder] = {"frame_encoder": FrameEncoder, "frame_gru": FrameGru, "m3dfel": M3dfel, "r3d18": r3d18, "tiny3d": Tiny3d}
+BUILT_IN: dict[str, Builder] = {
+    "frame_encoder": FrameEncoder,
+    "frame_gru": FrameGru,
+    "m3dfel": M3dfel,
+    "r3d18": r3d18,
+    "tiny3d": Tiny3d,
+}
 GROUP = "dfer.models"
 """The entry points by which an installed package offers networks: name -> class or function."""
 ALLOWED = "DFER_ALLOW"

@@ -17,6 +17,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 
 from dfer.errors import listed
+from dfer.training.config import Loss
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,22 @@ def class_weights(targets: npt.ArrayLike) -> Floats:
     mass = np.asarray(targets, dtype=np.float64).sum(axis=0)
     shown = mass > 0
     return np.asarray(np.divide(mass.sum() / shown.sum(), mass, out=np.zeros_like(mass), where=shown))
+
+
+def answered_prior(loss: Loss, prior: Floats) -> Floats:
+    """(K,) how frequent each emotion is in the population that a trained network answers for.
+
+    Args:
+        loss: of the recipe; what balances the emotions makes the network answer for a balanced population.
+        prior: (K,) the mean target of the training part.
+
+    >>> answered_prior(Loss(name="logit_adjusted", tau=1.0), np.array([0.75, 0.25])).tolist()
+    [0.5, 0.5]
+    """
+    balanced = loss.class_weights == "balanced" or loss.sampler == "balanced"
+    power = 1.0 if balanced else loss.tau if loss.name == "logit_adjusted" else 0.0
+    shown = np.where(prior > 0, np.maximum(prior, 1e-12) ** (1 - power), 0.0)
+    return np.asarray(shown / shown.sum())
 
 
 def clip_shares(targets: npt.ArrayLike) -> Floats:

@@ -25,7 +25,7 @@ from accelerate import Accelerator
 from dfer.datasets import Manifest
 from dfer.errors import DferError, listed, shortened
 from dfer.models import Card, save_checkpoint
-from dfer.training.balance import class_weights, clip_shares
+from dfer.training.balance import answered_prior, class_weights, clip_shares
 from dfer.training.checks import require_even_batches, require_selection
 from dfer.training.choosing import Chosen, Rows, choose_clips
 from dfer.training.clips import Batch, ClipDataset, batches
@@ -183,6 +183,7 @@ class _Run:
             },
             metrics={"epoch": row["epoch"]} | {name: row[name] for name in row if name.startswith("val_")},
             recipe=self.recipe.model_dump(mode="json", exclude_none=True),
+            prior=tuple(answered_prior(self.recipe.loss, self.chosen.prior).round(6).tolist()),
         )
         save_checkpoint(self.folder / "model", self.learner.judged, card)
 

@@ -125,9 +125,10 @@ class DlibFace(nn.Module):
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(3, 32, 7, 2, bias=False), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(3, 2))
         channels = (32, *WIDTHS)
-        self.blocks = nn.Sequential(
-            *(Block(channels[k], width, down=k in DOWN) for k, width in enumerate(WIDTHS))
-        )
+        self.blocks = nn.Sequential(*(Block(channels[k], width, down=k in DOWN) for k, width in enumerate(WIDTHS)))
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out")
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def stages(self) -> list[nn.Module]:
@@ -209,12 +210,13 @@ def calibrate(network: nn.Module, pictures: Tensor) -> None:
     def fold(norm: nn.BatchNorm2d, inputs: tuple[Tensor], _: Tensor) -> None:
         seen = inputs[0].double()
         mean, variance = seen.mean(dim=(0, 2, 3)), seen.var(dim=(0, 2, 3), unbiased=False)
-        scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
-        shift = norm.bias.double() - scale * norm.running_mean.double()
+        buffers = dict(norm.named_buffers())
+        former_mean, former_variance = buffers["running_mean"].double(), buffers["running_var"].double()
+        scale = norm.weight.double() / (former_variance + norm.eps).sqrt()
+        norm.bias.copy_(norm.bias.double() + scale * (mean - former_mean))
         norm.weight.copy_(scale * (variance + norm.eps).sqrt())
-        norm.bias.copy_(shift + scale * mean)
-        norm.running_mean.copy_(mean)
-        norm.running_var.copy_(variance)
+        buffers["running_mean"].copy_(mean)
+        buffers["running_var"].copy_(variance)
 
     training = network.training
     hooks = [each.register_forward_hook(fold) for each in network.modules() if isinstance(each, nn.BatchNorm2d)]

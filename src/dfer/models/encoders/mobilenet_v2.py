@@ -62,6 +62,9 @@ class MobileNetV2(nn.Module):
                 channels = width
         self.features = nn.Sequential(*layers, convolution(channels, FEATURES, 1))
         self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(FEATURES, num_classes)) if num_classes else None
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out")
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def stages(self) -> list[nn.Module]:
@@ -70,5 +73,7 @@ class MobileNetV2(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """One row of features, or of logits, a picture."""
-        found = self.features(pictures.contiguous(memory_format=torch.channels_last)).mean(dim=(2, 3))
-        return self.classifier(found) if self.classifier else found
+        found: Tensor = self.features(pictures.contiguous(memory_format=torch.channels_last)).mean(dim=(2, 3))
+        if self.classifier:
+            found = self.classifier(found)
+        return found

@@ -1,0 +1,103 @@
+"""One network, several populations: probabilities for people among whom emotions are as frequent as one says.
+
+A network learns how frequent each emotion is in its training part, and answers for clips drawn like those. Where
+emotions are drawn otherwise - in another data set, or as often each - its probabilities p(k | x) become
+
+    q(k | x) ∝ p(k | x) · q(k) / p(k),
+
+with p(k) the frequencies ("prior") of the training part, which the card tells, and q(k) those of the other population.
+Nothing is trained anew, and what was calibrated for the one population is so for the other, as far as faces that show
+an emotion look alike in both.
+
+References:
+    Saerens, Latinne, Decaestecker: "Adjusting the Outputs of a Classifier to New a Priori Probabilities", Neural
+    Computation 14, 2002, equation 2.4. Menon et al.: "Long-tail Learning via Logit Adjustment", ICLR 2021, section 4,
+    where p(k) is taken to a power tau; a power between 0 and 1 lies between the two populations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from dfer.documents import checked, read_json
+from dfer.errors import DferError, listed, nearest, shortened
+from dfer.labels.emotions import EmotionSet
+
+Floats = npt.NDArray[np.float64]
+
+TRAINED, UNIFORM = "trained", "uniform"
+LARGEST_POWER = 2.0
+SMALLEST = 1e-4
+"""A share that counts as this at least: what was never seen cannot be divided by."""
+
+
+def ratio_of(prior: Sequence[float], emotions: EmotionSet, wanted: str) -> Floats:
+    """(K,) what probabilities are multiplied with for another population, before they are made to sum to one.
+
+    Args:
+        prior: (K,) of the population that the network answers for, as the card has it; empty in earlier cards.
+        emotions: K.
+        wanted: "trained" (the training part's own), "uniform" (each emotion as often as any other), a number from 0
+            (trained) over 1 (uniform) to 2, or a JSON file {emotion: share} of the other population.
+
+    Raises:
+        DferError: none of these; a file whose emotions are not the model's; or a card without a prior.
+    """
+    if wanted == TRAINED:
+        return np.ones(len(emotions))
+    if not len(prior):
+        raise DferError(
+            f"--prior {shortened(wanted)} needs the prior of the training part, which the card of this model lacks: "
+            "an earlier version wrote it; use --prior trained, or train it again"
+        )
+    power = 1.0 if wanted == UNIFORM else _number(wanted)
+    if power is None:
+        return _read_shares(Path(wanted), emotions) / np.maximum(prior, SMALLEST)
+    if not 0 <= power <= LARGEST_POWER:
+        raise DferError(f"expected --prior to be a number from 0 to {LARGEST_POWER:g}, got {shortened(wanted)}")
+    return power_of(prior, power)
+
+
+def power_of(prior: Sequence[float], power: float) -> Floats:
+    """(K,) 1 / prior^power."""
+    shares: Floats = np.maximum(np.asarray(prior, dtype=np.float64), SMALLEST)
+    return np.asarray(np.power(shares, -power))
+
+
+def adapted(probs: Floats, ratio: Floats) -> Floats:
+    """Probs (N, K) for another population; a row of NaN stays one.
+
+    >>> adapted(np.array([[0.8, 0.2]]), power_of([0.8, 0.2], 1.0)).round(3).tolist()
+    [[0.5, 0.5]]
+    """
+    weighted = np.asarray(probs * ratio)
+    return np.asarray(weighted / weighted.sum(axis=-1, keepdims=True))
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _read_shares(path: Path, emotions: EmotionSet) -> Floats:
+    """(K,) shares that sum to one."""
+    if not path.exists():
+        raise DferError(
+            f"expected --prior {TRAINED}, {UNIFORM}, a number between (0 to {LARGEST_POWER:g}) or a JSON file with the "
+            f"share of each emotion, got {shortened(str(path))}{nearest(str(path), (TRAINED, UNIFORM))}"
+        )
+    found = checked(dict[str, float], read_json(path, finite=True), str(path))
+    if differing := sorted(set(found) ^ set(emotions)):
+        raise DferError(
+            f"{path}: expected the share of each of {listed(emotions, 12)}; {listed(differing)} is missing or unknown"
+        )
+    shares: Floats = np.array([found[name] for name in emotions])
+    if (shares < 0).any() or not shares.sum() > 0:
+        raise DferError(f"{path}: expected shares of 0 or more, of which one is above 0, got {listed(shares, 12)}")
+    return np.asarray(shares / shares.sum())

@@ -1,0 +1,77 @@
+"""Probabilities for another population: Bayes' rule by hand, and bad requests."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dfer.errors import DferError
+from dfer.labels import EmotionSet
+from dfer.labels.population import adapted, ratio_of
+
+THREE = EmotionSet("three", ("calm", "glad", "cross"))
+PRIOR = (0.7, 0.2, 0.1)
+
+
+def test_probabilities_for_another_population_are_those_of_bayes_rule() -> None:
+    # Two kinds of faces; how often each emotion looks like the first kind, and the answers of a network that knows it.
+    likelihood = np.array([[0.1, 0.5, 0.9], [0.9, 0.5, 0.1]])
+    for wanted in ([0.2, 0.3, 0.5], [1 / 3] * 3):
+        learned, right = (likelihood * p / (likelihood * p).sum(axis=1, keepdims=True) for p in (PRIOR, wanted))
+        np.testing.assert_allclose(adapted(learned, np.array(wanted) / PRIOR), right)
+        assert not np.allclose(learned, right)
+
+
+@given(st.lists(st.floats(1e-6, 1), min_size=3, max_size=3), st.floats(0, 2))
+def test_a_view_keeps_rows_that_sum_to_one_and_those_without_a_face(weights: list[float], power: float) -> None:
+    probs = np.array([np.array(weights) / sum(weights), [np.nan] * 3])
+    found = adapted(probs, ratio_of(PRIOR, THREE, f"{power:.4f}"))
+    assert found[0].sum() == pytest.approx(1)
+    assert np.isnan(found[1]).all()
+
+
+def test_views_lie_between_the_training_part_and_equal_shares(tmp_path: Path) -> None:
+    shares = tmp_path / "shares.json"
+    shares.write_text(json.dumps({"cross": 1, "calm": 1, "glad": 1}))
+    np.testing.assert_array_equal(ratio_of(PRIOR, THREE, "trained"), ratio_of(PRIOR, THREE, "0"))
+    for same in ("1", str(shares)):
+        rows = [adapted(np.array([PRIOR]), ratio_of(PRIOR, THREE, each)) for each in ("uniform", same)]
+        np.testing.assert_allclose(rows, 1 / 3)
+    half = adapted(np.array([PRIOR]), ratio_of(PRIOR, THREE, "0.5"))[0]
+    np.testing.assert_allclose(half, np.sqrt(PRIOR) / np.sqrt(PRIOR).sum())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [("unifrom", "did you mean .uniform"), ("-1", "from 0 to 2"), ("nan", "from 0 to 2"), ("inf", "from 0 to 2")],
+)
+def test_what_is_no_population_is_refused_in_a_sentence(wanted: str, told: str) -> None:
+    with pytest.raises(DferError, match=told):
+        ratio_of(PRIOR, THREE, wanted)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"calm": 1, "glad": 1}, "cross is missing or unknown"),
+        ({"calm": 1, "glad": 1, "cross": 1, "sad": 1}, "sad is missing or unknown"),
+        ({"calm": -1, "glad": 1, "cross": 1}, "0 or more"), ({"calm": 0, "glad": 0, "cross": 0}, "above 0"),
+        ({"calm": "many", "glad": 1, "cross": 1}, "calm"), ([1, 2, 3], "object"),
+    ],
+)  # fmt: skip
+def test_a_file_of_shares_names_the_emotions_of_the_model(values: object, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "shares.json"
+    path.write_text(json.dumps(values))
+    with pytest.raises(DferError, match=told):
+        ratio_of(PRIOR, THREE, str(path))
+
+
+def test_a_model_whose_card_has_no_prior_answers_for_its_training_part_only() -> None:
+    np.testing.assert_array_equal(ratio_of((), THREE, "trained"), np.ones(3))
+    with pytest.raises(DferError, match="card of this model lacks"):
+        ratio_of((), THREE, "uniform")
