@@ -10,7 +10,6 @@ written as int8 with a scale for each output channel, 5.7 MB instead of 22.4.
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -19,39 +18,15 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-Floats = npt.NDArray[np.float32]
-Weights = dict[str, Floats]
+from dfer.models.encoders.dlib_face import NAMES, Floats, read_tensors
 
 TARGET = Path(__file__).resolve().parents[1] / "src" / "dfer" / "video" / "weights" / "face_embedding.onnx"
-MEAN, SCALE = (122.782, 117.001, 104.298), 256.0
-"""What dlib takes off the red, green and blue of its pictures, and what it divides them by."""
-BLOCKS = (
-    "conv32_1", "conv32_2", "conv32_3", "conv64_down", "conv64_1", "conv64_2", "conv64_3", "conv128_down",
-    "conv128_1", "conv128_2", "conv256_down", "conv256_1", "conv256_2", "conv256_down_out",
-)  # fmt: skip
-"""Residual blocks in their order; those called "down" halve height and width."""
-
-
-def read_weights(folder: Path) -> Weights:
-    """The tensors by name; those that are stored as bytes stand for byte * scale + min."""
-    groups = json.loads((folder / "face_recognition_model-weights_manifest.json").read_text())
-    data, offset, weights = (folder / "face_recognition_model.bin").read_bytes(), 0, {}
-    for entry in groups[0]["weights"]:
-        packed = entry.get("quantization")
-        kind = np.dtype(np.uint8 if packed else np.float32)
-        count = int(np.prod(entry["shape"]))
-        values = np.frombuffer(data, kind, count, offset).reshape(entry["shape"]).astype(np.float32)
-        weights[entry["name"]] = values * packed["scale"] + packed["min"] if packed else values
-        offset += count * kind.itemsize
-    if offset != len(data):
-        raise SystemExit(f"expected {offset} bytes of weights, found {len(data)}")
-    return weights
 
 
 class Graph:
     """The network in the making: every method adds nodes and returns the name of their result."""
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: dict[str, Floats]) -> None:
         self.weights = weights
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
@@ -102,12 +77,12 @@ class Graph:
         return self.node("Relu", [self.node("Add", [picture, inner])]), size
 
 
-def build(weights: Weights) -> onnx.ModelProto:
-    """Pictures (n, 3, 150, 150), RGB less `MEAN`, divided by `SCALE` -> embeddings (n, 128)."""
+def build(weights: dict[str, Floats]) -> onnx.ModelProto:
+    """Pictures (n, 3, 150, 150), RGB in dlib's scale -> embeddings (n, 128)."""
     graph = Graph(weights)
     found = graph.node("Relu", [graph.convolution("face", "conv32_down", stride=2)])
     found, size = graph.node("MaxPool", [found], kernel_shape=[3, 3], strides=[2, 2]), 35
-    for name in BLOCKS:
+    for name in NAMES:
         found, size = graph.block(found, name, size)
     found = graph.node("Flatten", [graph.node("GlobalAveragePool", [found])])
     graph.nodes.append(
@@ -122,5 +97,5 @@ def build(weights: Weights) -> onnx.ModelProto:
 
 
 if __name__ == "__main__":
-    onnx.save(build(read_weights(Path(sys.argv[1]))), TARGET)
+    onnx.save(build(read_tensors(Path(sys.argv[1]))), TARGET)
     print(f"{TARGET}: {TARGET.stat().st_size / 1e6:.2f} MB")
