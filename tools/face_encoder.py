@@ -48,9 +48,8 @@ def main() -> None:
         cosine = torch.cosine_similarity(before, network(pictures[:64])).min()
     state = {f"encoder.{key}": value.contiguous() for key, value in network.state_dict().items()}
     save_file(state, arguments.out)
-    print(
-        f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.1f} MB; cosine of features before and after ≥ {cosine:.6f}"
-    )
+    size = arguments.out.stat().st_size / 1e6
+    print(f"{arguments.out}: {size:.1f} MB; cosine of features before and after at least {cosine:.6f}")
 
 
 if __name__ == "__main__":

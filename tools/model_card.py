@@ -1,6 +1,9 @@
-"""Measures the model that ships and writes docs/model_card.md: `python tools/model_card.py data/fer.csv CREMA_D/`.
+"""Measures the model that ships, and writes docs/model_card.md.
 
-data/fer.csv is `dfer prepare ferplus`, whose test part no training read; CREMA_D/ holds the vote table and some clips.
+    python tools/model_card.py data/fer.csv CREMA_D/ VIDEOS/
+
+data/fer.csv is `dfer prepare ferplus`, whose test part no training read; CREMA_D/ holds the vote table and some clips,
+VIDEOS/ some films with annotations.json, see `benchmarks/annotated_videos.py`.
 Numbers go to docs/results/shipped/model_card.json, what the model says of each image to shipped.parquet beside it, from
 which all scores on images are computed.
 """
@@ -9,7 +12,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ from dfer.comparison.constant import CONSTANT, Constant, constants_of, reference
 from dfer.comparison.paired import judge
 from dfer.datasets import read_source
 from dfer.labels import CREMA_D, FERPLUS, STRATA, EmotionSet, entropy, hard_labels, map_columns, strata
+from dfer.labels.population import adapted, ratio_of
 from dfer.metrics.protocol import jsonable, measure
 from dfer.models import Card, load_checkpoint
 from dfer.reports.verdict import interval as wilson
@@ -32,6 +36,9 @@ from dfer.training.predict import predict_probs
 from dfer.video import Preprocessing
 
 HERE = Path(__file__).parent
+sys.path.append(str(HERE.parent / "benchmarks"))
+from annotated_videos import judged as judged_videos  # noqa: E402 (of the folder benchmarks)
+
 DOCS = HERE.parent / "docs"
 SCORES = ("war", "uar", "kl", "js", "ece", "vote_ece")
 DRAWS = 2_000
@@ -166,7 +173,12 @@ def on_video(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def measured(manifest: Manifest, crema_d: Path, card: Card) -> dict[str, Any]:
+def viewed(predictions: Predictions, card: Card, view: str) -> Predictions:
+    """The same predictions for another population."""
+    return replace(predictions, probs=adapted(predictions.probs, ratio_of(card.prior, card.emotions, view)))
+
+
+def measured(manifest: Manifest, crema_d: Path, videos: Path, card: Card) -> dict[str, Any]:
     """All numbers of the page."""
     keep(predict(manifest), KEPT / "shipped.parquet")
     raw = Predictions.read(KEPT / "shipped.parquet")
@@ -179,11 +191,15 @@ def measured(manifest: Manifest, crema_d: Path, card: Card) -> dict[str, Any]:
     other = card.calibration["temperature_labels"]
     return {
         "card": {"model": card.model, "options": card.options, "data": card.data, "recipe": card.recipe},
+        "prior": card.prior,
         "bytes": sum(path.stat().st_size for path in PLACE.iterdir()),
         "temperature": card.calibration["temperature"],
         "before": with_intervals(raw, groups),
         "after": with_intervals(after, groups),
         "for_labels": {"temperature": other, **measure(tempered(raw, other), SCORES)},
+        "views": {view: measure(viewed(after, card, view), SCORES) for view in dict.fromkeys((card.view, "uniform"))},
+        "view": card.view,
+        "videos": judged_videos(Predictor.from_pretrained(prior="trained", runtime="torch", smoothing_s=0), videos),
         "by_emotion": by_emotion(after),
         "by_stratum": by_stratum(after),
         "reliability": [asdict(part) for part in metrics.reliability(judged.probs, judged.labels)],
@@ -212,10 +228,10 @@ def prepared(numbers: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def main(data: Path, crema_d: Path) -> None:
+def main(data: Path, crema_d: Path, videos: Path) -> None:
     """Measure, and write both files."""
     _, card = load_checkpoint(PLACE)
-    numbers = jsonable(measured(Manifest.read(data), crema_d, card))
+    numbers = jsonable(measured(Manifest.read(data), crema_d, videos, card))
     text = json.dumps(numbers, indent=1, ensure_ascii=False) + "\n"
     (KEPT / "model_card.json").write_text(text, encoding="utf-8")
     pages = Environment(loader=FileSystemLoader(HERE), undefined=StrictUndefined, keep_trailing_newline=True,
@@ -227,4 +243,4 @@ def main(data: Path, crema_d: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(*map(Path, sys.argv[1:4]))

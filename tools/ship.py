@@ -1,4 +1,13 @@
-"""Puts a trained model into the package: `python tools/ship.py runs/ship/faces`; then `python tools/model_card.py`.
+"""Puts a trained model into the package: `python tools/ship.py runs/ship/faces --view 0.5`; then tools/model_card.py.
+
+The whole way from the data:
+
+    dfer prepare ferplus FERPLUS/ -o data/ferplus.csv --pack 48 --grey
+    python tools/face_encoder.py WEIGHTS/ data/ferplus.csv -o data/dlib_face.safetensors
+    dfer train ferplus_faces --data data/ferplus.csv --init data/dlib_face.safetensors -o runs/ship/faces
+    dfer evaluate runs/ship/faces
+    python tools/ship.py runs/ship/faces --view 0.5
+    python tools/model_card.py data/ferplus.csv CREMA_D/ ANNOTATED_VIDEOS/
 
 Weights are stored in half precision, half the bytes, and computed with in single; temperature and figures are those of
 the weights as they are stored. The temperature is fitted on the run's validation part, against the votes; the test
@@ -8,8 +17,8 @@ only with ONNX Runtime; `dfer export default` writes it on the spot.
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -66,8 +75,13 @@ def shipped_card(card: Card, validation: Predictions, test: Predictions, trainin
     return replace(card, calibration=temperatures, metrics=scores, data=card.data | known)
 
 
-def main(run: Path) -> None:
-    """Store, fit, compare, and only then take the place of the former model."""
+def main(run: Path, view: str) -> None:
+    """Store, fit, compare, and only then take the place of the former model.
+
+    Args:
+        run: of `dfer train` and `dfer evaluate`.
+        view: the population that `dfer predict` answers for unless it is told, see `dfer.labels.population`.
+    """
     manifest, folder = Manifest.read(manifest_of([run])), run / "split"
     model, card = load_checkpoint(folder / "model")
     chosen = choose_clips(load_recipe(folder / "recipe.toml"), manifest, None)
@@ -80,7 +94,7 @@ def main(run: Path) -> None:
         raise DferError(f"{run}: half precision moves a probability by {difference:.2g}, more than {TOLERANCE:g}")
     training = json.loads((folder / "train.json").read_text(encoding="utf-8"))
     shipped = shipped_card(card, validation, test, training)
-    save_checkpoint(PLACE, model, shipped)
+    save_checkpoint(PLACE, model, replace(shipped, view=view))
     (PLACE / "model.safetensors").chmod(0o644)  # it is written for its owner alone
     size = sum(path.stat().st_size for path in PLACE.iterdir()) / 1e6
     print(f"{PLACE}: {size:.2f} MB; half precision moves a probability by at most {difference:.1g}")
@@ -88,4 +102,8 @@ def main(run: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--view", default="trained")
+    arguments = parser.parse_args()
+    main(arguments.run, arguments.view)
