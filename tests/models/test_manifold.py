@@ -10,8 +10,13 @@ from dfer import Midas, create_model, list_models
 from dfer.models import mixed_inside
 
 OPTIONS: dict[str, dict[str, int]] = {
-    "r3d18": {"width": 8},
+    "former_dfer": {"width": 8},
+    "frame_transformer": {"width": 8},
     "m3dfel": {"width": 8},
+    "mc3_18": {"width": 8},
+    "r2plus1d_18": {"width": 8},
+    "r3d18": {"width": 8},
+    "resnet18_lstm": {"width": 8},
     "tiny3d": {"width": 4},
     "frame_gru": {},
 }
