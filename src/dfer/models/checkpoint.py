@@ -177,9 +177,10 @@ def _require_answer(model: nn.Module, card: Card, folder: Path) -> None:
 
 
 def _answer(model: nn.Module, card: Card) -> tuple[float, ...]:
-    """`answer_of`; a network of one's own may take clips of no other size than it was made for."""
+    """`answer_of`; a network of one's own, or one that says so, takes clips of no other size than it was made for."""
     preprocessing = Preprocessing.from_card(card.preprocessing)
-    return answer_of(model, preprocessing, largest=SIDE if card.model in BUILT_IN else preprocessing.size)
+    any_size = card.model in BUILT_IN and not getattr(model, "fixed_size", False)
+    return answer_of(model, preprocessing, largest=SIDE if any_size else preprocessing.size)
 
 
 def _few(probs: tuple[float, ...]) -> str:

@@ -60,8 +60,12 @@ class Attention(nn.Module):
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, *, heads: int) -> Tensor:
     """Scaled dot-product attention of queries (B, N, features) to keys and values (B, M, features), head by head."""
-    parts = (part.view(*part.shape[:2], heads, -1).transpose(1, 2) for part in (queries, keys, values))
-    return nn.functional.scaled_dot_product_attention(*parts).transpose(1, 2).flatten(2)
+
+    def split(part: Tensor) -> Tensor:
+        return part.reshape(*part.shape[:2], heads, -1).transpose(1, 2)
+
+    found = nn.functional.scaled_dot_product_attention(split(queries), split(keys), split(values))
+    return found.transpose(1, 2).flatten(2)
 
 
 class Perceptron(nn.Module):
@@ -95,8 +99,7 @@ class DropPath(nn.Module):
         if not self.training or not self.rate:
             return branch
         kept = torch.rand(len(branch), *[1] * (branch.ndim - 1), device=branch.device) >= self.rate
-        scaled: Tensor = branch * kept.to(branch.dtype) / (1 - self.rate)
-        return scaled
+        return branch.mul(kept.to(branch.dtype)).div(1 - self.rate)
 
 
 class Layer(nn.Module):
@@ -113,7 +116,8 @@ class Layer(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, N, features) -> (B, N, features)."""
         tokens = tokens + self.drop_path(self.attn(self.norm1(tokens)))
-        return tokens + self.drop_path(self.mlp(self.norm2(tokens)))
+        found: Tensor = tokens + self.drop_path(self.mlp(self.norm2(tokens)))
+        return found
 
 
 def drop_paths(most: float, depth: int) -> list[float]:
