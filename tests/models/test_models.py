@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import pytest
 import torch
 
@@ -23,6 +25,15 @@ SMALL: dict[str, dict[str, object]] = {
 }
 """Each network at a size that costs nothing; m3dfel fixes T = 4, and mae_dfer T = 4 and H = W = 160."""
 SIDES = {"mae_dfer": 160}
+if importlib.util.find_spec("transformers"):
+    vit = {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "patch_size": 8,
+    }
+    SMALL["hub_frames"] = {"config": {"model_type": "vit", "image_size": 32} | vit, "layers": 1, "drop_path": 0.0}
 
 every_network = pytest.mark.parametrize("name", SMALL)
 
@@ -41,7 +52,7 @@ def shown_to(name: str, size: int, channels: int = 3) -> torch.Tensor:
 
 
 def test_the_door_knows_the_networks_of_the_documentation() -> None:
-    assert list_models() == sorted(SMALL)
+    assert list_models() == sorted({*SMALL, "hub_frames"})
 
 
 def test_an_unknown_network_is_refused_and_the_nearest_is_named() -> None:

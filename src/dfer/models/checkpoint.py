@@ -206,7 +206,7 @@ def _to_json(card: Card, model: nn.Module) -> str:
 
     # All of them, so that a later default does not change this model; of one's own, those that JSON holds.
     defaults = {key: value for key, value in default_options(card.model).items() if _is_plain(value)}
-    options = defaults | card.options
+    options = defaults | card.options | getattr(model, "card_options", {})
     options.pop("weights", None)  # what it started from; the weights it has now are in the file
     values = {each.name: getattr(card, each.name) for each in fields(card)} | {
         "options": options,

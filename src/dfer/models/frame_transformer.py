@@ -10,7 +10,7 @@ References:
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
@@ -21,7 +21,29 @@ from dfer.models.options import Share, Width
 from dfer.models.resnet18 import Resnet18
 from dfer.models.transformer import Layer, Style, drop_paths, waves
 
-HEADS = 8
+Layers = Annotated[int, Field(ge=0, le=64)]
+"""Of a transformer over time; 0 leaves time out: the mean of the frames."""
+
+
+class OverTime(nn.Module):
+    """Rows (B, T, features) -> one row a clip, by transformer layers over the frames and a token, or by their mean."""
+
+    def __init__(self, features: int, layers: int, *, drop_path: float) -> None:
+        super().__init__()
+        style = Style(heads=next(heads for heads in (8, 4, 2, 1) if features % heads == 0), ratio=2)
+        self.token = nn.Parameter(0.02 * torch.randn(1, 1, features)) if layers else None
+        self.layers = nn.Sequential(*(Layer(features, style, drop_path=rate) for rate in drop_paths(drop_path, layers)))
+        self.norm = nn.LayerNorm(features)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """(B, T, features) -> (B, features)."""
+        if self.token is None:
+            pooled = rows.mean(dim=1)
+        else:
+            rows = rows + waves(rows.shape[1], rows.shape[2], rows)
+            pooled = self.layers(torch.cat((self.token.expand(len(rows), -1, -1), rows), dim=1))[:, 0]
+        found: Tensor = self.norm(pooled)
+        return found
 
 
 class FrameTransformer(nn.Module):
@@ -38,32 +60,22 @@ class FrameTransformer(nn.Module):
 
     def __init__(
         self, num_classes: int, *, in_channels: int = 3, width: Width = 64,
-        layers: Annotated[int, Field(ge=0, le=64)] = 2, drop_path: Share = 0.1, dropout: Share = 0.0,
+        layers: Layers = 2, drop_path: Share = 0.1, dropout: Share = 0.0,
     ) -> None:  # fmt: skip
         super().__init__()
         self.in_channels = in_channels
-        self.encoder = Resnet18(in_channels=in_channels, width=width)
-        features, style = self.encoder.features, Style(heads=HEADS, ratio=2)
-        self.token = nn.Parameter(0.02 * torch.randn(1, 1, features)) if layers else None
-        self.temporal = nn.Sequential(
-            *(Layer(features, style, drop_path=rate) for rate in drop_paths(drop_path, layers))
-        )
-        self.norm = nn.LayerNorm(features)
+        self.encoder: Any = Resnet18(in_channels=in_channels, width=width)
+        self.time = OverTime(8 * width, layers, drop_path=drop_path)
         self.dropout = nn.Dropout(dropout)
-        self.fc = nn.Linear(features, num_classes)
+        self.fc = nn.Linear(8 * width, num_classes)
 
     def stages(self) -> list[nn.Module]:
         """Where features may be mixed, see `dfer.models.manifold`."""
-        return [*self.encoder.stages(), *self.temporal, self.fc]
+        return [*self.encoder.stages(), *self.time.layers, self.fc]
 
     def forward(self, clips: Tensor) -> Tensor:
         """Clips (B, C, T, H, W) -> logits (B, K)."""
         require_clips(clips, self.in_channels)
         rows = self.encoder(frames_of(clips)).view(len(clips), clips.shape[2], -1)
-        if self.token is None:
-            pooled = rows.mean(dim=1)
-        else:
-            rows = rows + waves(rows.shape[1], rows.shape[2], rows)
-            pooled = self.temporal(torch.cat((self.token.expand(len(rows), -1, -1), rows), dim=1))[:, 0]
-        found: Tensor = self.fc(self.dropout(self.norm(pooled)))
+        found: Tensor = self.fc(self.dropout(self.time(rows)))
         return found

@@ -22,6 +22,7 @@ from dfer.errors import DferError, nearest, shortened
 from dfer.models.former_dfer import FormerDfer
 from dfer.models.frame_gru import FrameGru
 from dfer.models.frame_transformer import FrameTransformer
+from dfer.models.hub_frames import HubFrames
 from dfer.models.m3dfel import M3dfel
 from dfer.models.mae_dfer import MaeDfer
 from dfer.models.resnet18_lstm import Resnet18Lstm
@@ -36,6 +37,7 @@ BUILT_IN: dict[str, Builder] = {
     "former_dfer": FormerDfer,
     "frame_gru": FrameGru,
     "frame_transformer": FrameTransformer,
+    "hub_frames": HubFrames,
     "m3dfel": M3dfel,
     "mae_dfer": MaeDfer,
     "mc3_18": mc3_18,

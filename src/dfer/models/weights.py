@@ -20,11 +20,17 @@ LARGEST_WEIGHTS = 8 * 2**30
 WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "module", "network", "net", "weights")
 """Under what trainings save the weights."""
 PASSED_OVER = (
-    "argparse.Namespace", "__main__.RecorderMeter", "numpy.ndarray", "numpy.dtype", "numpy.core.multiarray._reconstruct",
-    "numpy._core.multiarray._reconstruct", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar",
+    "argparse.Namespace",
+    "__main__.RecorderMeter",
+    "numpy.ndarray",
+    "numpy.dtype",
+    "numpy.core.multiarray._reconstruct",
+    "numpy._core.multiarray._reconstruct",
+    "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray.scalar",
 )
-"""What the field's trainings save beside the weights: their options, scores and curves. None of it is built; in its place
-stands an object that does nothing."""
+"""What the field's trainings save beside the weights: their options, scores and curves. None of it is built; in its
+place stands an object that does nothing."""
 FLOATS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 """How safetensors calls the numbers that weights may have; those of all others count as whole ones."""
 
