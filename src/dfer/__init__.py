@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     from dfer.inference import Predictor, Timeline
     from dfer.labels import EmotionSet, hard_labels, soft_labels
     from dfer.metrics import Predictions
-    from dfer.models import allow_models, create_model, list_models, load_checkpoint, register_model
+    from dfer.models import (
+        allow_models,
+        create_model,
+        from_pretrained,
+        list_models,
+        load_checkpoint,
+        register_model,
+        save_pretrained,
+    )  # fmt: skip
     from dfer.training.clips import ClipDataset
     from dfer.training.targets import make_targets
     from dfer.video import Preprocessing
@@ -36,14 +44,16 @@ _HOMES = {
     "Predictor": "dfer.inference", "Timeline": "dfer.inference",
     "EmotionSet": "dfer.labels", "hard_labels": "dfer.labels", "soft_labels": "dfer.labels",
     "allow_models": "dfer.models", "create_model": "dfer.models", "list_models": "dfer.models",
-    "load_checkpoint": "dfer.models", "register_model": "dfer.models",
+    "from_pretrained": "dfer.models", "load_checkpoint": "dfer.models", "register_model": "dfer.models",
+    "save_pretrained": "dfer.models",
     "ClipDataset": "dfer.training.clips", "make_targets": "dfer.training.targets", "Preprocessing": "dfer.video",
 }  # fmt: skip
 
 __all__ = [
     "Augment", "ClipDataset", "DferError", "EmotionSet", "Manifest", "Midas", "Mixed", "Predictions", "Predictor",
-    "Preprocessing", "Timeline", "__version__", "allow_models", "create_model", "hard_labels", "list_models",
-    "load_checkpoint", "make_targets", "midas", "register_model", "soft_labels",
+    "Preprocessing", "Timeline", "__version__", "allow_models", "create_model", "from_pretrained",
+    "hard_labels", "list_models", "load_checkpoint", "make_targets", "midas", "register_model", "save_pretrained",
+    "soft_labels",
 ]  # fmt: skip
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import pickle
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -199,6 +202,41 @@ def test_weights_that_are_not_finite_are_refused() -> None:
 def test_a_student_and_a_teacher_in_one_file_are_not_told_apart_by_chance() -> None:
     state = {f"{who}.{key}": value for who in ("student", "teacher") for key, value in built().state_dict().items()}
     assert "holds several networks that fit, under student., teacher." in refusal(Source("w.pth", state))
+
+
+class RecorderMeter:
+    """As Former-DFER's training has one."""
+
+    def __init__(self) -> None:
+        self.epoch_losses = np.zeros((2, 2), np.float32)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_what_the_fields_trainings_save_beside_the_weights_is_passed_over_and_not_built(
+    tmp_path: Path, zipped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RecorderMeter, "__module__", "__main__")
+    monkeypatch.setattr(sys.modules["__main__"], "RecorderMeter", RecorderMeter, raising=False)
+    state = built().state_dict()
+    kept = {"args": argparse.Namespace(lr=0.1, gpu="0"), "best_wa": np.float64(0.6), "recorder": RecorderMeter(),
+            "best": np.array([0.5]), "epoch": 3}  # fmt: skip
+    torch.save({"state_dict": state} | kept, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
+    monkeypatch.setattr(RecorderMeter, "__setstate__", lambda *_: pytest.fail("it was built"), raising=False)
+    found = read_source(tmp_path / "w.pth").state
+    assert all(torch.equal(found[key], value) for key, value in state.items())
+
+
+def test_a_name_that_is_passed_over_carries_no_code(tmp_path: Path) -> None:
+    trap = tmp_path / "sprung"
+
+    class Reduced:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return argparse.Namespace, (), {"hook": Bait(trap)}
+
+    torch.save({"state_dict": built().state_dict(), "args": Reduced()}, tmp_path / "w.pth")
+    with pytest.raises(DferError, match="cannot read weights"):
+        read_source(tmp_path / "w.pth")
+    assert not trap.exists()
 
 
 def test_a_prefix_is_that_of_the_most_weights() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -67,7 +67,10 @@ def _built(name: str, frames: int, size: int) -> tuple[nn.Module, Preprocessing,
     if name in SHIPPED or Path(name).is_dir():
         network, card = load_checkpoint(name)
         return network, Preprocessing.from_card(card.preprocessing), f"{name} (trained {card.model})"
-    return create_model(name, 7), Preprocessing(frames=frames, size=size), name
+    built: Any = create_model(name, 7)
+    if getattr(built, "fixed_size", False):
+        frames, size = built.frames, built.size
+    return built, Preprocessing(frames=frames, size=size), name
 
 
 @app.command()

@@ -25,11 +25,13 @@ from dfer.models.contract import require_layers, require_network
 from dfer.models.manifold import mixed_inside
 from dfer.models.options import MOST_WEIGHTS
 from dfer.models.places import model_folder
+from dfer.models.pretrained import from_pretrained, save_pretrained
 from dfer.models.registry import BUILT_IN, allow_models, builder_of, name_model, names, reason, register_model
 
 __all__ = [
-    "Card", "allow_models", "answer", "create_model", "list_models", "load_checkpoint", "mixed_inside", "model_folder",
-    "name_model", "register_model", "require_emotions", "require_network", "save_checkpoint",
+    "Card", "allow_models", "answer", "create_model", "from_pretrained", "list_models", "load_checkpoint",
+    "mixed_inside", "model_folder", "name_model", "register_model", "require_emotions", "require_network",
+    "save_checkpoint", "save_pretrained",
 ]  # fmt: skip
 
 
@@ -61,6 +63,7 @@ def create_model(name: str, num_classes: int, *, in_channels: int = 3, **options
     """
     name_model(name)
     if name in BUILT_IN:
+        options = getattr(BUILT_IN[name], "completed", dict)(options)
         outline_model(name, num_classes, in_channels=in_channels, **options)
         return BUILT_IN[name](num_classes, in_channels=in_channels, **options)
     _require_sizes(name, num_classes, in_channels)

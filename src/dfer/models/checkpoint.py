@@ -183,9 +183,10 @@ def _require_answer(model: nn.Module, card: Card, folder: Path) -> None:
 
 
 def _answer(model: nn.Module, card: Card) -> tuple[float, ...]:
-    """`answer_of`; a network of one's own may take clips of no other size than it was made for."""
+    """`answer_of`; a network of one's own, or one that says so, takes clips of no other size than it was made for."""
     preprocessing = Preprocessing.from_card(card.preprocessing)
-    return answer_of(model, preprocessing, largest=SIDE if card.model in BUILT_IN else preprocessing.size)
+    any_size = card.model in BUILT_IN and not getattr(model, "fixed_size", False)
+    return answer_of(model, preprocessing, largest=SIDE if any_size else preprocessing.size)
 
 
 def _few(probs: tuple[float, ...]) -> str:
@@ -211,7 +212,7 @@ def _to_json(card: Card, model: nn.Module) -> str:
 
     # All of them, so that a later default does not change this model; of one's own, those that JSON holds.
     defaults = {key: value for key, value in default_options(card.model).items() if _is_plain(value)}
-    options = defaults | card.options
+    options = defaults | card.options | getattr(model, "card_options", {})
     options.pop("weights", None)  # what it started from; the weights it has now are in the file
     values = {each.name: getattr(card, each.name) for each in fields(card)} | {
         "options": options,

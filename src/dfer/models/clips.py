@@ -26,3 +26,8 @@ def answer(network: nn.Module, clips: Tensor, *, mirror: bool) -> Tensor:
     """
     logits: Tensor = network(clips)
     return (logits + network(clips.flip(-1))) / 2 if mirror else logits
+
+
+def frames_of(clips: Tensor) -> Tensor:
+    """The frames of clips (B, C, T, H, W) as pictures (B T, C, H, W), a clip's one after the other."""
+    return clips.transpose(1, 2).flatten(0, 1)

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from dfer.errors import DferError
 from dfer.models.clips import require_clips
 from dfer.models.options import Width
-from dfer.models.r3d18 import R3d, load_weights
+from dfer.models.video_resnet import VideoResnet, load_weights
 
 HEADS = 8
 
@@ -71,7 +71,7 @@ class M3dfel(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.in_channels, self.bag, self.instance_length = in_channels, bag, instance_length
-        self.backbone = R3d(0, in_channels=in_channels, width=width)
+        self.backbone = VideoResnet(0, in_channels=in_channels, width=width)
         if weights:
             load_weights(self.backbone, Path(weights))
         features = 8 * width

@@ -1,4 +1,4 @@
-"""Where the checkpoint of a model lies: by the name of one that comes with dfer, or by its folder."""
+"""Where the checkpoint of a model lies: by the name of one that comes with dfer, a folder, or a name of the Hub."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from importlib.resources import files
 from pathlib import Path
 
 from dfer.errors import DferError, listed, nearest
+from dfer.models.hub import hub_folder, is_hub_name
 
 SHIPPED = {"default": "faces", "faces": "faces"}
 """Models that come with dfer: name -> folder in dfer/models/shipped."""
 CARD = "card.json"
+CHECKPOINT = (CARD, "model.safetensors")
+"""The files of a checkpoint."""
 
 
 def model_folder(model: str | Path) -> Path:
     """The folder of a checkpoint.
 
     Args:
-        model: the name of one that comes with dfer, such as "faces"; the folder of a checkpoint; or that of a run of
-            `dfer train` with one model in it.
+        model: the name of one that comes with dfer, such as "faces"; the folder of a checkpoint; that of a run of
+            `dfer train` with one model in it; or a name of the Hugging Face Hub, `owner/name`, in the local cache.
 
     Raises:
         DferError: neither is there, or the run has several folds.
@@ -27,8 +30,7 @@ def model_folder(model: str | Path) -> Path:
     if shipped and not folder.exists():
         raise DferError(f"the model {model} does not come with this installation; give the folder of a checkpoint")
     if not folder.exists():
-        hint = nearest(str(model), SHIPPED)
-        raise DferError(f"no model {model}{hint}: expected default, or the folder of a checkpoint")
+        folder = _in_cache(str(model))
     if (folder / CARD).is_file():
         return folder
     if (folder / "model" / CARD).is_file():
@@ -37,3 +39,17 @@ def model_folder(model: str | Path) -> Path:
     if len(folds) > 1:
         raise DferError(f"{folder} is a run with a model for each of {len(folds)} folds; name one of {listed(folds)}")
     return folds[0] / "model" if folds else folder
+
+
+def _in_cache(model: str) -> Path:
+    """The folder of a name of the Hub in the local cache: nothing is asked of the network."""
+    if not is_hub_name(model):
+        hint = nearest(model, SHIPPED)
+        raise DferError(f"no model {model}{hint}: expected default, or the folder of a checkpoint")
+    try:
+        return hub_folder(model, CHECKPOINT)
+    except DferError as error:
+        raise DferError(
+            f"no model {model}: expected default, the folder of a checkpoint, or a name in the local cache of the "
+            f"Hugging Face Hub, where `hf download {model}` puts it (pip install 'dfer[hub]')"
+        ) from error

@@ -19,21 +19,35 @@ from typing import Any
 from torch import nn
 
 from dfer.errors import DferError, nearest, shortened
+from dfer.models.former_dfer import FormerDfer
 from dfer.models.frame_encoder import FrameEncoder
 from dfer.models.frame_gru import FrameGru
+from dfer.models.frame_transformer import FrameTransformer
+from dfer.models.hub_frames import HubFrames
 from dfer.models.m3dfel import M3dfel
-from dfer.models.r3d18 import r3d18
+from dfer.models.mae_dfer import MaeDfer
+from dfer.models.resnet18_lstm import Resnet18Lstm
 from dfer.models.tiny3d import Tiny3d
+from dfer.models.video_resnet import mc3_18, r2plus1d_18, r3d18
+from dfer.models.videomae import VideoMae
 
 Builder = Callable[..., nn.Module]
 """Called with K, the number of emotions, and then options by name; `in_channels` only if it has such a parameter."""
 
 BUILT_IN: dict[str, Builder] = {
+    "former_dfer": FormerDfer,
     "frame_encoder": FrameEncoder,
     "frame_gru": FrameGru,
+    "frame_transformer": FrameTransformer,
+    "hub_frames": HubFrames,
     "m3dfel": M3dfel,
+    "mae_dfer": MaeDfer,
+    "mc3_18": mc3_18,
+    "r2plus1d_18": r2plus1d_18,
     "r3d18": r3d18,
+    "resnet18_lstm": Resnet18Lstm,
     "tiny3d": Tiny3d,
+    "videomae": VideoMae,
 }
 GROUP = "dfer.models"
 """The entry points by which an installed package offers networks: name -> class or function."""

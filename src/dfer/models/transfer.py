@@ -7,6 +7,7 @@ checkpoint, whose card names its emotions, each emotion's row is taken over by n
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from dfer.errors import DferError, listed
 from dfer.labels import EmotionSet
 from dfer.models.checkpoint import WEIGHTS, Card, read_card
 from dfer.models.places import SHIPPED, model_folder
+from dfer.models.published import published_form, renamed
 from dfer.models.weights import fit_weights, read_weights
 
 logger = logging.getLogger(__name__)
@@ -118,13 +120,16 @@ def start_from(network: nn.Module, source: Source, target: Target, *, partial: b
             f"{source.place} is a {source.card.model}, and the recipe's network a {target.model}; set model.name to "
             f'"{source.card.model}", or start from a {target.model}'
         )
-    own = {key: value for key, value in network.state_dict().items() if not key.endswith(COUNTER)}
-    state = unprefixed(source.state, own, source.place)
+    own = _counted(network.state_dict())
+    form = None if source.card else published_form(source.state, target.model)
+    state, left = renamed(form, source.state, own, source.place) if form else (source.state, {})
+    state = unprefixed(state, own, source.place)
     body = [key for key in own if key not in target.head]
     fits = [key for key in body if key in state and state[key].shape == own[key].shape]
+    afresh = [key for key in body if form and key not in state and re.fullmatch(form.fresh, key)]
     others = {
-        "missing": [key for key in body if key not in state],
-        "unexpected": [key for key in state if key not in own and not key.endswith(COUNTER)],
+        "missing": [key for key in body if key not in state and key not in afresh],
+        "unexpected": [key for key in _counted(state) if key not in own],
         "of another shape": [
             f"{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
             for key in body
@@ -141,7 +146,16 @@ def start_from(network: nn.Module, source: Source, target: Target, *, partial: b
     mapped, head = _head(network, state, source.card, target)
     given = {key: state[key] for key in fits} | mapped
     fit_weights(network, network.state_dict() | given, source=source.place)
-    return f"started from {source.place}: {len(fits)} of {len(body)} weights; {head}{f'; {told}' if told else ''}"
+    known = f" ({form.what})" if form else ""
+    return "; ".join(filter(None, [
+        f"started from {source.place}{known}: {len(fits)} of {len(body)} weights", head, told,
+        f"{len(afresh)} start afresh, for the file has none: {listed(afresh, 4)}" if afresh else "",
+        f"{len(_counted(left))} of the file are left out: {listed(_counted(left), 4)}" if left else "",
+    ]))  # fmt: skip
+
+
+def _counted(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key: value for key, value in state.items() if not key.endswith(COUNTER)}
 
 
 def unprefixed(state: Mapping[str, Tensor], own: Iterable[str], place: str) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -18,6 +19,18 @@ LARGEST_WEIGHTS = 8 * 2**30
 """Bytes of a file of weights."""
 WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "module", "network", "net", "weights")
 """Under what trainings save the weights."""
+PASSED_OVER = (
+    "argparse.Namespace",
+    "__main__.RecorderMeter",
+    "numpy.ndarray",
+    "numpy.dtype",
+    "numpy.core.multiarray._reconstruct",
+    "numpy._core.multiarray._reconstruct",
+    "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray.scalar",
+)
+"""What the field's trainings save beside the weights: their options, scores and curves. None of it is built; in its
+place stands an object that does nothing."""
 FLOATS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 """How safetensors calls the numbers that weights may have; those of all others count as whole ones."""
 
@@ -57,7 +70,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if size > LARGEST_WEIGHTS:
             raise ValueError(f"it holds {size / 2**30:.0f} GB, more than {LARGEST_WEIGHTS / 2**30:.0f}")
         safe = path.suffix == ".safetensors"
-        state = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([_inert(name) for name in PASSED_OVER]):
+            state = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile file makes the readers raise nearly anything
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise DferError(
@@ -70,6 +84,22 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"{path} holds no weights: expected tensors by name, such as fc.weight; found {found or 'none'}"
         )
     return state
+
+
+class _Inert:
+    """Takes any arguments and any state, and keeps none."""
+
+    def __new__(cls, *_: object, **__: object) -> _Inert:
+        return super().__new__(cls)
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+def _inert(name: str) -> Any:
+    """A class of this name that does nothing, for the unpickler to take instead of what has the name."""
+    module, _, attribute = name.rpartition(".")
+    return type(attribute, (_Inert,), {"__module__": module})
 
 
 def _unwrapped(state: object) -> object:

@@ -1,4 +1,4 @@
-"""R3D-18 against torchvision's published network: names, shapes, count, arithmetic, and files of weights."""
+"""The video ResNets against torchvision's published networks: names, shapes, count, arithmetic, files of weights."""
 
 from __future__ import annotations
 
@@ -69,13 +69,31 @@ def narrow(width: int, emotions: int = 400) -> dict[str, tuple[int, ...]]:
 def by_the_paper(state: dict[str, Tensor], clips: Tensor) -> Tensor:
     """The network of the published names, written out with functions only."""
 
-    def conv(x: Tensor, name: str, stride: int | tuple[int, ...] = 1, padding: int | tuple[int, ...] = 1) -> Tensor:
-        norm = name[:-1] + "1"
-        x = F.conv3d(x, state[f"{name}.weight"], stride=stride, padding=padding)
-        mean, var = state[f"{norm}.running_mean"], state[f"{norm}.running_var"]
-        return F.batch_norm(x, mean, var, state[f"{norm}.weight"], state[f"{norm}.bias"])
+    def norm(x: Tensor, name: str) -> Tensor:
+        mean, var = state[f"{name}.running_mean"], state[f"{name}.running_var"]
+        return F.batch_norm(x, mean, var, state[f"{name}.weight"], state[f"{name}.bias"])
 
-    x = F.relu(conv(clips, "stem.0", (1, 2, 2), (1, 3, 3)))
+    def conv(x: Tensor, name: str, stride: int = 1, padding: int = 1) -> Tensor:
+        if f"{name}.weight" not in state:  # R(2+1)D: over the picture, norm, ReLU, over time
+            x = F.conv3d(x, state[f"{name}.0.weight"], stride=(1, stride, stride), padding=(0, 1, 1))
+            x = F.relu(norm(x, f"{name}.1"))
+            x = F.conv3d(x, state[f"{name}.3.weight"], stride=(stride, 1, 1), padding=(1, 0, 0))
+        elif "downsample" in name:
+            first = state.get(name.replace("downsample.0", "conv1.0") + ".weight")
+            flat = first is not None and first.shape[2] == 1  # MC3 keeps the number of frames
+            x = F.conv3d(x, state[f"{name}.weight"], stride=(1 if flat else stride, stride, stride))
+        else:
+            deep = state[f"{name}.weight"].shape[2] > 1
+            strides, paddings = (stride if deep else 1, stride, stride), (padding if deep else 0, padding, padding)
+            x = F.conv3d(x, state[f"{name}.weight"], stride=strides, padding=paddings)
+        return norm(x, name[:-1] + "1")
+
+    if "stem.3.weight" in state:
+        x = F.conv3d(clips, state["stem.0.weight"], stride=(1, 2, 2), padding=(0, 3, 3))
+        x = F.conv3d(F.relu(norm(x, "stem.1")), state["stem.3.weight"], padding=(1, 0, 0))
+        x = F.relu(norm(x, "stem.4"))
+    else:
+        x = F.relu(norm(F.conv3d(clips, state["stem.0.weight"], stride=(1, 2, 2), padding=(1, 3, 3)), "stem.1"))
     for layer in (1, 2, 3, 4):
         for block in (0, 1):
             name, stride = f"layer{layer}.{block}", 2 if layer > 1 and block == 0 else 1
@@ -91,13 +109,59 @@ def test_names_order_and_shapes_are_torchvisions() -> None:
     assert {key: tuple(value.shape) for key, value in state.items()} == published()
 
 
-def test_it_has_the_published_number_of_parameters() -> None:
-    assert sum(value.numel() for value in create_model("r3d18", 400).parameters()) == 33_371_472
+MIDDLES = [144, 144, 144, 144, 230, 230, 288, 288, 460, 460, 576, 576, 921, 921, 1152, 1152]
+"""Channels between the two parts of each convolution of R(2+1)D, by hand: for 64 -> 128 channels the joint convolution
+has 64 x 128 x 27 weights and the two parts 9 x 64 + 3 x 128 for each channel between them, so 221,184 / 960 = 230."""
 
 
-def test_it_computes_what_the_published_network_computes() -> None:
+def of_mc3() -> dict[str, tuple[int, ...]]:
+    """torchvision's `mc3_18`: from the second stage on, kernels are 1 x 3 x 3."""
+    return {
+        key: (*shape[:2], 1, 3, 3)
+        if key[5:6] in "234" and key.startswith("layer") and shape[2:] == (3, 3, 3)
+        else shape
+        for key, shape in published().items()
+    }
+
+
+def of_r2plus1d() -> dict[str, tuple[int, ...]]:
+    """torchvision's `r2plus1d_18`: each kernel in two parts, under .0 and .3, with a norm, .1, between them."""
+    stem = {"stem.0.weight": (45, 3, 1, 7, 7)} | _norm("stem.1", 45) | {"stem.3.weight": (64, 45, 3, 1, 1)}
+    shapes, middles = stem | _norm("stem.4", 64), iter(MIDDLES)
+    for key, shape in list(published().items())[6:]:
+        if shape[2:] == (3, 3, 3):
+            name, middle = key.removesuffix(".weight"), next(middles)
+            shapes[f"{name}.0.weight"] = (middle, shape[1], 1, 3, 3)
+            shapes |= _norm(f"{name}.1", middle)
+            shapes[f"{name}.3.weight"] = (shape[0], middle, 3, 1, 1)
+        else:
+            shapes[key] = shape
+    return shapes
+
+
+def _norm(name: str, width: int) -> dict[str, tuple[int, ...]]:
+    parts = ("weight", "bias", "running_mean", "running_var")
+    return {f"{name}.{part}": (width,) for part in parts} | {f"{name}.num_batches_tracked": ()}
+
+
+@pytest.mark.parametrize(("name", "shapes"), [("mc3_18", of_mc3()), ("r2plus1d_18", of_r2plus1d())])
+def test_names_order_and_shapes_of_its_sisters_are_torchvisions(name: str, shapes: dict[str, tuple[int, ...]]) -> None:
+    state = create_model(name, 400).state_dict()
+    assert list(state) == list(shapes)
+    assert {key: tuple(value.shape) for key, value in state.items()} == shapes
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("r3d18", 33_371_472), ("mc3_18", 11_695_440), ("r2plus1d_18", 31_505_325)]
+)
+def test_it_has_the_published_number_of_parameters(name: str, count: int) -> None:
+    assert sum(value.numel() for value in create_model(name, 400).parameters()) == count
+
+
+@pytest.mark.parametrize("name", ["r3d18", "mc3_18", "r2plus1d_18"])
+def test_it_computes_what_the_published_network_computes(name: str) -> None:
     torch.manual_seed(0)
-    model = create_model("r3d18", 6, width=8).eval()
+    model = create_model(name, 6, width=8).eval()
     for key, value in model.state_dict().items():
         if value.is_floating_point() and value.ndim == 1:  # norms that do something
             value.copy_(torch.rand(value.shape) + 0.5 * ("var" in key))
