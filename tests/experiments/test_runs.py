@@ -19,6 +19,7 @@ from dfer import DferError, Manifest, Predictions
 from dfer.comparison.constant import CONSTANT, Constant, read_constants, write_constant
 from dfer.experiments import evaluate_runs, fold_name, train_folds
 from dfer.experiments.runs import manifest_of, trained_folds
+from dfer.training import Begun, Step
 from dfer.training.record import LOG, Epoch, Record, Summary, read_log, read_summary
 from tests.training.toy import EMOTIONS, toy_manifest, toy_recipe
 
@@ -30,10 +31,13 @@ class Count:
 
     steps = 0
 
-    def step(self, done: int, total: int, loss: float, clips_per_second: float) -> None:
+    def begin(self, run: Begun) -> None:
+        pass
+
+    def step(self, step: Step) -> None:
         self.steps += 1
 
-    def epoch(self, row: dict[str, Any]) -> None:
+    def epoch(self, row: Epoch) -> None:
         pass
 
 

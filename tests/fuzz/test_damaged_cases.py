@@ -165,7 +165,10 @@ def trained(folder: Path, *, finished: bool) -> Path:
     from tests.training.toy import toy_manifest, toy_recipe
 
     class Stop:
-        def step(self, *_: object) -> None:
+        def begin(self, _: object) -> None:
+            pass
+
+        def step(self, _: object) -> None:
             pass
 
         def epoch(self, _: object) -> None:

@@ -175,7 +175,7 @@ def digest(folder: Path, made: Sequence[str]) -> dict[str, str]:
     return {
         str(path.relative_to(folder)): hashlib.sha256(_timeless(path)).hexdigest()
         for path in files
-        if "tensorboard" not in path.parts and path.name not in DIFFER
+        if path.name not in DIFFER
     }
 
 

@@ -21,10 +21,11 @@ from scipy.stats import entropy
 from torch import Tensor, nn
 
 from dfer import DferError, Manifest, Midas, load_checkpoint
-from dfer.training import Recipe, fit
+from dfer.training import Begun, Recipe, Step, fit
 from dfer.training.choosing import choose_clips
 from dfer.training.clips import ClipDataset
 from dfer.training.predict import predict_probs
+from dfer.training.record import Epoch
 from dfer.training.state import Place
 from dfer.video.preprocessing import Preprocessing
 
@@ -63,15 +64,18 @@ class Watch:
     ) -> None:
         self.steps, self.rows, self._step, self._epoch = 0, [], step, epoch
 
-    def step(self, done: int, total: int, loss: float, clips_per_second: float) -> None:
+    def begin(self, run: Begun) -> None:
+        self.begun = run
+
+    def step(self, step: Step) -> None:
         self.steps += 1
         if self._step:
-            self._step(done)
+            self._step(step.number)
 
-    def epoch(self, row: dict[str, Any]) -> None:
+    def epoch(self, row: Epoch) -> None:
         self.rows.append(row)
         if self._epoch:
-            self._epoch(row["epoch"])
+            self._epoch(row.epoch)
 
 
 class Killed(BaseException):
@@ -120,7 +124,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[nn.Module]]:
 
 def test_a_run_leaves_recipe_log_summary_and_model_and_no_state(whole: Path) -> None:
     names = sorted(path.name for path in whole.iterdir())
-    assert names == ["metrics.jsonl", "model", "recipe.toml", "tensorboard", "train.json"]
+    assert names == ["metrics.jsonl", "model", "recipe.toml", "train.json"]
     summary = json.loads((whole / "train.json").read_text())
     assert (summary["fold"], summary["clips"], summary["processes"], summary["kept_epoch"]) == (1, 12, 1, 3)
     assert [(row["epoch"], row["step"]) for row in log(whole)] == [(1, 3), (2, 6), (3, 9)]
@@ -340,7 +344,9 @@ def test_the_epoch_with_the_best_score_is_kept_and_the_earlier_of_equals(
     selection: str, scores: list[float], best: int,
 ) -> None:  # fmt: skip
     given = iter(scores)
-    monkeypatch.setattr(loop, "validation_scores", lambda *_: {selection: next(given)})
+    monkeypatch.setattr(
+        loop, "validation_scores", lambda *_: {"val_kl" if selection == "last" else selection: next(given)}
+    )
     states: list[dict[str, Tensor]] = []
     watch = Watch(epoch=lambda _: states.append({key: value.clone() for key, value in network[0].state_dict().items()}))
     recipe = quick(optim={"ema": 0.0}).model_copy(update={"selection": selection})

@@ -28,8 +28,10 @@ from tests.training.toy import toy_recipe
 data, folder, batch, stop_at = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 
 class Watch:
-    def step(self, done, total, loss, clips_per_second):
-        if done == stop_at:
+    def begin(self, run):
+        pass
+    def step(self, step):
+        if step.number == stop_at:
             os._exit(9)
     def epoch(self, row):
         pass
@@ -60,10 +62,12 @@ from dfer.training import fit
 from tests.training.toy import toy_recipe
 
 class Watch:
-    def step(self, *_):
+    def begin(self, run):
+        pass
+    def step(self, step):
         pass
     def epoch(self, row):
-        print(row["epoch"], psutil.Process().memory_info().rss, len(os.listdir("/proc/self/fd")), flush=True)
+        print(row.epoch, psutil.Process().memory_info().rss, len(os.listdir("/proc/self/fd")), flush=True)
 
 recipe = toy_recipe(data={"subset": "all"}, optim={"epochs": 15})
 fit(recipe, Manifest.read(Path(sys.argv[1])), Path(sys.argv[2]), fold=1, progress=Watch())

@@ -29,8 +29,10 @@ module.CHECKPOINT_SECONDS = 0.0 if sys.argv[4] == "every step" else 1e9
 data, folder, kill_at = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 
 class Killer:
-    def step(self, done, total, loss, clips_per_second):
-        if done == kill_at:
+    def begin(self, run):
+        pass
+    def step(self, step):
+        if step.number == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
     def epoch(self, row):
         pass

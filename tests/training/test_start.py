@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from dfer import DferError, EmotionSet, Manifest, create_model, load_checkpoint, register_model
 from dfer.models import Card, registry, save_checkpoint
-from dfer.training import Recipe, fit, recipe_from
+from dfer.training import Recipe, Step, fit, recipe_from
 from dfer.video.preprocessing import Preprocessing
 
 from .toy import EMOTIONS, toy_manifest, toy_recipe
@@ -100,8 +100,11 @@ def test_a_run_goes_on_without_its_source_to_the_same_weights(
         pass
 
     class Killer:
-        def step(self, done: int, *_: object) -> None:
-            if done == 5:
+        def begin(self, run: object) -> None:
+            pass
+
+        def step(self, step: Step) -> None:
+            if step.number == 5:
                 raise Killed
 
         def epoch(self, row: object) -> None:

@@ -10,6 +10,7 @@ import typer
 from dfer.cli.app import app
 from dfer.cli.comparing import show_comparison
 from dfer.cli.terminal import TrainingBar, say
+from dfer.cli.tracking import Track
 from dfer.errors import DferError, listed
 
 
@@ -41,6 +42,7 @@ def ablate(
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder for all runs and the page.")] = Path(
         "runs/ablate"
     ),
+    track: Track = None,
 ) -> None:
     """Train a grid of recipes x seeds x folds and compare its cells; the same command goes on where it stopped."""
     from dfer.cli.training import folds_of
@@ -57,7 +59,7 @@ def ablate(
     runs = ablation.jobs(cells, out, seeds=_seeds(seeds), folds=folds)
     count = sum(len(of_a_seed) for of_a_cell in runs.values() for of_a_seed in of_a_cell)
     say(f"{len(cells)} cells, {count} runs in {out}")
-    with TrainingBar("ablate", every=10) as progress:
+    with TrainingBar("ablate", root=out, every=10, track=track or []) as progress:
         elsewhere = ablation.train_grid(runs, data, progress)
     if elsewhere:
         say(f"{len(elsewhere)} runs are still being trained by other processes; run this again for the table")

@@ -9,6 +9,7 @@ import typer
 
 from dfer.cli.app import app
 from dfer.cli.terminal import TrainingBar, say
+from dfer.cli.tracking import Track
 
 if TYPE_CHECKING:
     from dfer.datasets import Manifest
@@ -39,6 +40,7 @@ def estimate(
         typer.Option("--set", help="Change a key of the recipe, such as optim.lr=1e-4; may be repeated."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a command that was interrupted.")] = False,
+    track: Track = None,
 ) -> None:
     """Estimate soft labels for clips with one label and no votes, by models that never saw the clip."""
     from dfer.datasets import Manifest
@@ -50,7 +52,7 @@ def estimate(
     plan = Estimation(recipe.stem, folds=folds, models=models, weight=weight, fold=fold)
     resolved, manifest = load_recipe(recipe, set_ or []), Manifest.read(data)
     folder = runs or Path("runs") / f"estimate_{recipe.stem}"
-    with TrainingBar(recipe.stem) as progress:
+    with TrainingBar(recipe.stem, root=folder, track=track or []) as progress:
         estimated = estimate_labels(resolved, manifest, folder, plan=plan, resume=resume, progress=progress)
     estimated.write(out)
     _show(estimated)

@@ -12,6 +12,7 @@ from dfer.cli.allowing import Allow
 from dfer.cli.app import app
 from dfer.cli.naming import run_names
 from dfer.cli.terminal import Counter, TrainingBar, cell, console, say
+from dfer.cli.tracking import Track
 from dfer.errors import DferError, listed, shortened
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run that was interrupted; finished folds stay as they are.")
     ] = False,
+    track: Track = None,
 ) -> None:
     """Train a model for each fold by a recipe; the test part is not read."""
     from dfer.training import load_recipe
@@ -69,7 +71,7 @@ def train(
 
     folder = out or Path("runs") / recipe.stem
     folds = folds_of(Manifest.read(data), fold)
-    with TrainingBar(recipe.stem) as progress:
+    with TrainingBar(recipe.stem, root=folder, track=track or []) as progress:
         train_folds(resolved, data, folder, folds=folds, resume=resume, progress=progress)
     models = f"{len(folds)} model{'s' if len(folds) > 1 else ''}"
     say(f"{models} trained in {folder}; next: dfer evaluate {folder}{_also(resolved)}")

@@ -25,7 +25,7 @@ from dfer.experiments.attributes import groups_of
 from dfer.experiments.runs import fold_name, saved_predictions, train_folds, trained_folds, training_constants
 from dfer.models import name_model
 from dfer.training.config import Recipe, load_recipe
-from dfer.training.fit import Progress
+from dfer.training.progress import Progress
 from dfer.training.record import read_summary
 
 CLAIM = "claim"

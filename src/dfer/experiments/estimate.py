@@ -39,7 +39,7 @@ from dfer.metrics.calibration import TEMPERATURES
 from dfer.models import name_model
 from dfer.training.choosing import choose_clips
 from dfer.training.config import Recipe
-from dfer.training.fit import Progress
+from dfer.training.progress import Progress
 
 logger = logging.getLogger(__name__)
 

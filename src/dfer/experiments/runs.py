@@ -29,8 +29,9 @@ from dfer.files import sole_owner, write_text
 from dfer.metrics import Predictions, cell, concatenate, gallery
 from dfer.training.choosing import choose_clips
 from dfer.training.config import Recipe, load_recipe
-from dfer.training.fit import Progress, fit
+from dfer.training.fit import fit
 from dfer.training.predict import predict_fold
+from dfer.training.progress import Progress
 from dfer.training.record import SUMMARY, read_log, read_summary
 from dfer.video.frames import open_clip
 from dfer.video.preprocessing import resize_square

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,8 +35,9 @@ from dfer.training.learner import Learner
 from dfer.training.losses import make_loss
 from dfer.training.optim import learning_rate
 from dfer.training.predict import validation_scores
+from dfer.training.progress import Begun, Progress, Step
 from dfer.training.randomness import Purpose, stream
-from dfer.training.record import Record, Summary
+from dfer.training.record import Epoch, Record, Summary
 from dfer.training.start import make_network
 from dfer.training.state import Place, load_state, save_state
 from dfer.training.threads import Threads, threads_kept
@@ -48,16 +49,6 @@ CHECKPOINT_SECONDS = 60.0
 """A killed run repeats at most about this much work."""
 
 
-class Progress(Protocol):
-    """Who wants to see how a run goes."""
-
-    def step(self, done: int, total: int, loss: float, clips_per_second: float) -> None:
-        """After each step: steps done and in all, the step's loss (nats), training speed."""
-
-    def epoch(self, row: dict[str, Any]) -> None:
-        """After each epoch: its line of metrics.jsonl."""
-
-
 def fit(
     recipe: Recipe, manifest: Manifest, folder: Path, *, fold: int | None = None, resume: bool = False,
     progress: Progress | None = None,
@@ -67,8 +58,8 @@ def fit(
     Args:
         recipe: what to do.
         manifest: the clips.
-        folder: where `recipe.toml`, `metrics.jsonl`, `state.safetensors`, `train.json`, `tensorboard/` and, at
-            the end, `model/` are written.
+        folder: where `recipe.toml`, `metrics.jsonl`, `state.safetensors`, `train.json` and, at the end, `model/`
+            are written.
         fold: the fold whose test part is kept away; None where the manifest has splits instead of folds.
         resume: go on from `state.safetensors` if it is there; a finished run is left as it is.
         progress: told of every step and epoch.
@@ -192,6 +183,8 @@ class _Run:
     def train(self, progress: Progress | None) -> None:
         """From where the run stands to its end."""
         self.learner.prove(clips=len(self.chosen.train))
+        if progress:
+            progress.begin(Begun(self.folder, self.fold, self.recipe, self.place.step))
         row: dict[str, Any] = self.place.row
         for epoch in range(self.place.epoch(self.batches_per_epoch), self.recipe.optim.epochs):
             threads = self.threads.choose()
@@ -203,7 +196,8 @@ class _Run:
                 self._keep_model(row)
             self._save_state()
             if progress:
-                progress.epoch(row)
+                written: dict[str, Any] = self.place.row
+                progress.epoch(Epoch(**written))
         self._finish(row)
 
     def _train_epoch(self, epoch: int, progress: Progress | None) -> None:
@@ -219,7 +213,10 @@ class _Run:
             self.place.clips += size
             self.place.seconds += now - begin
             if progress:
-                progress.step(self.place.step, total, loss, size / (now - begin))
+                left = self.place.seconds / self.place.step * (total - self.place.step)
+                speed = size / (now - begin)
+                epochs = self.recipe.optim.epochs
+                progress.step(Step(self.place.step, total, epoch + 1, epochs, loss, speed, left))
             begin = now
             if now - saved > CHECKPOINT_SECONDS:
                 self._save_state()

@@ -1,4 +1,4 @@
-"""What a run of `fit` writes beside weights: its recipe, a line an epoch, TensorBoard's events and a summary.
+"""What a run of `fit` writes beside weights: its recipe, a line an epoch and a summary.
 
 Files appear in one go, so that a killed process leaves the former one or none; of several processes one writes for all.
 """
@@ -172,7 +172,7 @@ class Record:
         path = self.folder / RECIPE
         if not (path.exists() or self.begun):
             return
-        former, ours = (_flat(each.model_dump(mode="json")) for each in (load_recipe(path), recipe))
+        former, ours = (flat(each.model_dump(mode="json")) for each in (load_recipe(path), recipe))
         if former != ours:
             other = [
                 f"{key} ({shortened(str(former.get(key)), 40)} there, {shortened(str(ours.get(key)), 40)} here)"
@@ -205,7 +205,6 @@ class Record:
         try:
             with (self.folder / LOG).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row, allow_nan=False) + "\n")
-            _write_tensorboard(self.folder / "tensorboard", row)
         except OSError as error:
             raise DferError(f"cannot write the log of {self.folder}: {error.strerror or error}; {GO_ON}") from error
         return row
@@ -239,22 +238,10 @@ class Record:
             write_text(self.folder / name, text, advice=GO_ON)
 
 
-def _flat(tables: dict[str, Any]) -> dict[str, Any]:
+def flat(tables: dict[str, Any]) -> dict[str, Any]:
     """The keys of a recipe as `--set` has them."""
     return {
         f"{name}.{key}" if isinstance(value, dict) else name: inner
         for name, value in tables.items()
         for key, inner in (value.items() if isinstance(value, dict) else [("", value)])
     }
-
-
-def _write_tensorboard(folder: Path, row: dict[str, Any]) -> None:
-    """One epoch's numbers for TensorBoard, where it is installed (`pip install dfer[tensorboard]`)."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return
-    with SummaryWriter(str(folder)) as writer:
-        for name, value in row.items():
-            if name not in ("epoch", "step") and value is not None:
-                writer.add_scalar(name, value, row["step"])
