@@ -27,6 +27,7 @@ CASES: dict[str, tuple[str, dict[str, Any], int, int]] = {
     "former_dfer": ("former_dfer", {"width": 4}, 3, 48),
     "frame_gru": ("frame_gru", {"widths": [4, 8], "hidden": 6}, 3, 24),
     "frame_transformer": ("frame_transformer", {"width": 4}, 3, 32),
+    "frame_vit": ("frame_vit", {"features": 16, "depth": 2, "heads": 2, "layers": 1}, 2, 32),
     "hub_frames, clip": ("hub_frames", {"config": PLAIN | {"model_type": "clip_vision_model", "patch_size": 8}}, 2, 32),
     "hub_frames, convnext": (
         "hub_frames", {"config": {"model_type": "convnext", "hidden_sizes": [4, 8, 8, 16], "depths": [1] * 4}}, 2, 32,
