@@ -12,7 +12,7 @@ from dfer import DferError
 from dfer.inference import export as module
 from dfer.inference.network import choose_network, onnx_network, torch_network
 from dfer.labels import DFEW
-from dfer.models import Card, create_model, load_checkpoint, save_checkpoint
+from dfer.models import Card, create_model, load_checkpoint, register_model, save_checkpoint
 from dfer.video import Preprocessing
 
 for needed in ("onnx", "onnxscript", "onnxruntime"):
@@ -87,3 +87,24 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(DferError, match=r"export needs onnx, onnxscript, onnxruntime: pip install 'dfer\[onnx\]'"):
         module.export_onnx(tmp_path)
+
+
+class Counts(torch.nn.Module):
+    """A network that asks for the size of a batch in a way that the exporter takes for a fixed number."""
+
+    def __init__(self, emotions: int) -> None:
+        super().__init__()
+        self.head = torch.nn.Linear(3 * 4 * 24 * 24, emotions)
+
+    def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        return self.head(clips.reshape(len(clips), -1))
+
+
+def test_a_network_that_exports_for_one_size_of_batch_alone_is_told_why(tmp_path: Path) -> None:
+    register_model("counts", Counts)
+    torch.manual_seed(0)
+    card = Card("counts", {}, DFEW, Preprocessing(frames=4, size=24).to_dict())
+    save_checkpoint(tmp_path, create_model("counts", 7).eval(), card)
+    with pytest.raises(DferError, match=r"must use clips\.shape\[0\], for len\(clips\)") as caught:
+        module.export_onnx(tmp_path)
+    assert "\n" not in str(caught.value) and not (tmp_path / "model.onnx").exists()

@@ -9,11 +9,13 @@ from typing import Any
 
 import av
 import cv2
+import numpy as np
 import pandas as pd
 import pytest
 
 from dfer import DferError, Predictor, Timeline
 from dfer.cli.predict import seconds
+from dfer.datasets import read_source
 from dfer.labels import DFEW
 from dfer.models import Card, create_model, save_checkpoint
 from dfer.video import Preprocessing
@@ -269,3 +271,24 @@ def test_a_model_is_exported_beside_its_weights() -> None:
     done = here("export", "run")
     assert done.code == 0 and "run/model/model.onnx: differs from torch by at most" in done.out
     assert Path("run/model/model.onnx").is_file()
+
+
+def test_a_model_is_exported_with_8_bits_a_number_and_its_loss_on_clips_is_told(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    generator = np.random.default_rng(0)
+    for label in ("happy", "sad"):
+        (tmp_path / "clips" / label).mkdir(parents=True)
+        for number in range(12):
+            frames = generator.integers(0, 256, (3, 16, 16, 3), np.uint8)
+            np.save(tmp_path / "clips" / label / f"{label}{number}.npy", frames)
+    read_source("folder", tmp_path / "clips").write(tmp_path / "clips.csv")
+    card = Card("tiny3d", {"width": 4}, DFEW, Preprocessing(frames=2, size=16).to_dict())
+    save_checkpoint(tmp_path / "model", create_model("tiny3d", 7, width=4), card)
+    done = here("export", tmp_path / "model", "--int8", "--data", tmp_path / "clips.csv")
+    assert done.code == 0 and "on 12 clips that it was not fitted to" in done.out.replace("\n", " "), done
+    assert (tmp_path / "model" / "model.int8.onnx").is_file() and (tmp_path / "model" / "model.onnx").is_file()
+
+
+@pytest.mark.parametrize("options", [("--int8",), ("--data", "clips.csv")])
+def test_8_bits_and_the_clips_to_fit_them_on_go_together(options: tuple[str, ...]) -> None:
+    assert here("export", "run", *options).is_refusal("--int8 and --data go together")

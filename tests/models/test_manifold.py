@@ -13,6 +13,7 @@ OPTIONS: dict[str, dict[str, int]] = {
     "frame_encoder": {},
     "former_dfer": {"width": 8},
     "frame_transformer": {"width": 8},
+    "frame_vit": {"features": 16, "depth": 2, "heads": 2, "drop_path": 0.0},
     "m3dfel": {"width": 8},
     "mc3_18": {"width": 8},
     "r2plus1d_18": {"width": 8},

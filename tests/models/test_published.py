@@ -100,6 +100,27 @@ def of_mae_dfer(features: int = 512, depth: int = 16, prefix: str = "") -> Shape
     return shapes
 
 
+def of_timm(features: int = 768, depth: int = 12) -> Shapes:
+    """timm's VisionTransformer without its last layer."""
+    shapes: Shapes = {"cls_token": (1, 1, features), "pos_embed": (1, 197, features)}
+    shapes |= {"patch_embed.proj.weight": (features, 3, 16, 16), "patch_embed.proj.bias": (features,)}
+    for layer in range(depth):
+        name = f"blocks.{layer}"
+        shapes |= norm(f"{name}.norm1", features) | linear(f"{name}.attn.qkv", 3 * features, features)
+        shapes |= linear(f"{name}.attn.proj", features, features) | norm(f"{name}.norm2", features)
+        shapes |= linear(f"{name}.mlp.fc1", 4 * features, features) | linear(f"{name}.mlp.fc2", features, 4 * features)
+    return shapes
+
+
+def of_s2d() -> Shapes:
+    """The published code: a ViT-B/16 whose last norm is `ln_post`, prompts from landmarks, and adapters."""
+    shapes = of_timm() | norm("ln_post", 768) | linear("head.fc_cls", 7, 768)
+    shapes |= {"temporal_embedding": (1, 16, 768), "patch_embed_prompt.proj.weight": (768, 128, 1, 1)}
+    shapes |= {"patch_embed_prompt.proj.bias": (768,)} | norm("prompt_norms.0", 768)
+    shapes |= {"prompt_blocks.0.conv0_0.weight": (8, 768, 1, 1), "prompt_blocks.0.fovea.smooth": (1,)}
+    return shapes | linear("prompt_blocks.0.TMA.T_Adapter.attn.qkv", 576, 192, bias=False)
+
+
 def decoder(features: int, depth: int) -> Shapes:
     """What pretraining adds."""
     shapes = {f"decoder.{key}": shape for key, shape in of_videomae(features, depth).items() if "patch" not in key}
@@ -197,6 +218,24 @@ def test_a_resnet_of_imagenet_starts_the_encoder_and_the_rest_starts_afresh(mode
     for key, value in state.items():
         if not key.startswith("fc.") and value.ndim:  # counters of batches are not read
             assert torch.equal(ours[f"encoder.{key}"], value), key
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("what", "shapes", "left"),
+    [
+        ("a ViT's weights in timm's form", of_timm() | norm("norm", 768) | linear("head", 1000, 768), 2),
+        ("S2D's weights without landmarks and adapters", of_s2d(), 10),
+    ],
+)
+def test_vision_transformers_start_the_encoder_of_frames(what: str, shapes: Shapes, left: int, tmp_path: Path) -> None:
+    state = made_up(shapes)
+    network, told = started("frame_vit", state, tmp_path)
+    ours = network.state_dict()
+    assert f"({what}): 150 of 152 weights" in told and f"{left} of the file are left out" in told
+    for key in of_timm():
+        assert torch.equal(ours[f"encoder.{key}"], state[key]), key
+    assert torch.equal(ours["encoder.norm.bias"], state["ln_post.bias" if "ln_post.bias" in state else "norm.bias"])
 
 
 @pytest.mark.slow

@@ -27,6 +27,9 @@ Network = Callable[[Frames], Floats]
 
 ONNX_FILE = "model.onnx"
 """In the folder of a checkpoint, beside model.safetensors; `dfer.inference.export` writes it."""
+INT8_FILE = "model.int8.onnx"
+"""Likewise; `dfer.inference.quantise` writes it."""
+RUNTIMES = ("auto", "torch", "onnx", "int8")
 
 
 class PicturesToProbs(nn.Module):
@@ -135,14 +138,17 @@ def choose_network(folder: Path, model: nn.Module, card: Card, *, device: str, r
 
     "auto" is ONNX Runtime, the faster one, where it is installed, a file was exported for it, and no other device than
     the CPU is asked for or there; else torch. What is chosen depends on nothing else, so that a result can be repeated.
+    "int8" is never chosen unasked, for it is not quite the same network.
 
     Raises:
         DferError: an unknown runtime, or one that is not there.
     """
-    if runtime not in ("auto", "torch", "onnx"):
-        raise DferError(f"expected the runtime auto, torch or onnx, got {runtime!r}")
+    if runtime not in RUNTIMES:
+        raise DferError(f"expected the runtime auto, torch, onnx or int8, got {runtime!r}")
     on_cpu = device == "cpu" or (device == "auto" and not torch.cuda.is_available())
     exported = on_cpu and (folder / ONNX_FILE).is_file() and has_onnxruntime()
+    if runtime == "int8":
+        return onnx_network(folder / INT8_FILE)
     if runtime == "onnx" or (runtime == "auto" and exported):
         return onnx_network(folder / ONNX_FILE)
     return torch_network(model, card, device)

@@ -58,7 +58,7 @@ class FormerDfer(nn.Module):
     def forward(self, clips: Tensor) -> Tensor:
         """Clips (B, C, T, H, W) -> logits (B, K)."""
         require_clips(clips, self.in_channels)
-        size, length = len(clips), clips.shape[2]
+        size, length = clips.shape[0], clips.shape[2]
         if length > self.frames:
             raise DferError(
                 f"former_dfer expected at most {self.frames} frames, got {length}; set input.frames or model.frames"
@@ -74,7 +74,7 @@ class FormerDfer(nn.Module):
         maps: Tensor = third(second(first(self.encoder.stem(pictures))))
         rows, columns = maps.shape[2:]
         tokens = self.spatial(maps.flatten(2).transpose(1, 2) + self._places(rows, columns))
-        maps = fourth(tokens.transpose(1, 2).reshape(len(maps), -1, rows, columns))
+        maps = fourth(tokens.transpose(1, 2).reshape(maps.shape[0], -1, rows, columns))
         return maps.mean(dim=(2, 3))
 
     def _places(self, rows: int, columns: int) -> Tensor:

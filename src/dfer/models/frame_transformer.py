@@ -41,7 +41,7 @@ class OverTime(nn.Module):
             pooled = rows.mean(dim=1)
         else:
             rows = rows + waves(rows.shape[1], rows.shape[2], rows)
-            pooled = self.layers(torch.cat((self.token.expand(len(rows), -1, -1), rows), dim=1))[:, 0]
+            pooled = self.layers(torch.cat((self.token.expand(rows.shape[0], -1, -1), rows), dim=1))[:, 0]
         found: Tensor = self.norm(pooled)
         return found
 
@@ -76,6 +76,6 @@ class FrameTransformer(nn.Module):
     def forward(self, clips: Tensor) -> Tensor:
         """Clips (B, C, T, H, W) -> logits (B, K)."""
         require_clips(clips, self.in_channels)
-        rows = self.encoder(frames_of(clips)).view(len(clips), clips.shape[2], -1)
+        rows = self.encoder(frames_of(clips)).view(clips.shape[0], clips.shape[2], -1)
         found: Tensor = self.fc(self.dropout(self.time(rows)))
         return found

@@ -131,7 +131,7 @@ class HubFrames(nn.Module):
         require_clips(clips, self.in_channels)
         frames = frames_of(clips)
         rows = self.encoder(frames.expand(-1, 3, -1, -1) if self.in_channels == 1 else frames)
-        found: Tensor = self.fc(self.dropout(self.time(rows.view(len(clips), clips.shape[2], -1))))
+        found: Tensor = self.fc(self.dropout(self.time(rows.view(clips.shape[0], clips.shape[2], -1))))
         return found
 
 

@@ -125,7 +125,7 @@ class MaeDfer(nn.Module):
             shown, wanted = (" x ".join(map(str, each)) for each in (clips.shape[2:], [self.frames] + 2 * [self.size]))
             raise DferError(f"mae_dfer expected frames {wanted}, got {shown}; set input.frames and input.size")
         regions = self._regions(self.patch_embed(clips))
-        tokens = self.lg_region_tokens.expand(len(clips), -1, -1).unsqueeze(2)
+        tokens = self.lg_region_tokens.expand(clips.shape[0], -1, -1).unsqueeze(2)
         regions = self.blocks(torch.cat((tokens, regions), dim=2))
         found: Tensor = self.head(self.fc_norm(regions[:, :, 0].mean(dim=1)))
         return found

@@ -68,6 +68,14 @@ S4D = (
     *_PRETRAINED, (r"head\.video\.(.*)", r"head.\1"), (r"head\.image\..*|.*\.moe_layer\..*", ""),
     (r"(?:encoder\.|backbone\.)?(.*)", r"\1"),
 )  # fmt: skip
+VIT = (
+    (r"(?:head|head_dist|fc_norm|pre_logits|decoder.*)\..*|dist_token|mask_token", ""),
+    (r"((?:patch_embed|blocks|norm)\..*|cls_token|pos_embed)", r"encoder.\1"),
+)
+S2D = (
+    (r"(?:landmark.*|patch_embed_prompt|prompt_blocks|prompt_norms)\..*|temporal_embedding", ""),
+    (r"ln_post\.(.*)", r"encoder.norm.\1"), *VIT,
+)  # fmt: skip
 _HUGGING = r"(?:videomae\.)?encoder\.layer\.(\d+)\."
 VIDEOMAE_OF_TRANSFORMERS = (
     *_PRETRAINED, (r"(?:videomae\.)?layernorm\..*", ""),
@@ -95,6 +103,11 @@ FORMS = (
         Published("torchvision's ResNet-18", model, r"layer4\.1\.bn2\.weight", RESNET_18, r"(?!encoder\.).*")
         for model in ("resnet18_lstm", "former_dfer", "frame_transformer")
     ),
+    Published(
+        "S2D's weights without landmarks and adapters", "frame_vit", r"patch_embed_prompt\.proj\.weight", S2D,
+        r"(?!encoder\.).*",
+    ),
+    Published("a ViT's weights in timm's form", "frame_vit", r"blocks\.0\.norm1\.weight", VIT, r"(?!encoder\.).*"),
     Published(
         "VideoMAE's pretrained weights", "videomae", r"encoder\.blocks\.0\.norm1\.weight", VIDEOMAE, r"fc_norm\..*"
     ),

@@ -23,6 +23,7 @@ from dfer.models.former_dfer import FormerDfer
 from dfer.models.frame_encoder import FrameEncoder
 from dfer.models.frame_gru import FrameGru
 from dfer.models.frame_transformer import FrameTransformer
+from dfer.models.frame_vit import FrameVit
 from dfer.models.hub_frames import HubFrames
 from dfer.models.m3dfel import M3dfel
 from dfer.models.mae_dfer import MaeDfer
@@ -39,6 +40,7 @@ BUILT_IN: dict[str, Builder] = {
     "frame_encoder": FrameEncoder,
     "frame_gru": FrameGru,
     "frame_transformer": FrameTransformer,
+    "frame_vit": FrameVit,
     "hub_frames": HubFrames,
     "m3dfel": M3dfel,
     "mae_dfer": MaeDfer,

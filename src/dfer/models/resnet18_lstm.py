@@ -48,6 +48,6 @@ class Resnet18Lstm(nn.Module):
     def forward(self, clips: Tensor) -> Tensor:
         """Clips (B, C, T, H, W) -> logits (B, K)."""
         require_clips(clips, self.in_channels)
-        rows = self.encoder(frames_of(clips)).view(len(clips), clips.shape[2], -1)
+        rows = self.encoder(frames_of(clips)).view(clips.shape[0], clips.shape[2], -1)
         states, _ = self.lstm(rows)
         return self.fc(self.dropout(states[:, -1]))  # type: ignore[no-any-return]

@@ -98,7 +98,7 @@ class DropPath(nn.Module):
         """(B, ...) -> (B, ...)."""
         if not self.training or not self.rate:
             return branch
-        kept = torch.rand(len(branch), *[1] * (branch.ndim - 1), device=branch.device) >= self.rate
+        kept = torch.rand(branch.shape[0], *[1] * (branch.ndim - 1), device=branch.device) >= self.rate
         return branch.mul(kept.to(branch.dtype)).div(1 - self.rate)
 
 

@@ -216,6 +216,17 @@ class ClipDataset(Dataset[Sample]):
         return jittered(length, wanted, generator, short=short)
 
 
+def spread(manifest: Manifest, preprocessing: Preprocessing, *, most: int) -> Frames:
+    """Up to so many clips of a manifest, from its first to its last, as (N, T, H, W, C) uint8.
+
+    Raises:
+        DferError: a clip that cannot be read.
+    """
+    clips = ClipDataset(manifest, preprocessing=preprocessing, part=None, rule=None)
+    positions = np.linspace(0, len(clips) - 1, min(most, len(clips))).astype(int)
+    return np.stack([clips.read(position)[0] for position in positions.tolist()])
+
+
 def _as_they_are(
     manifest: Manifest, fold: int | None, part: str | None, rule: str | None, options: dict[str, Any]
 ) -> tuple[Rows, npt.NDArray[np.float64]]:
