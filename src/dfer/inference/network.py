@@ -30,7 +30,7 @@ ONNX_FILE = "model.onnx"
 
 
 class PicturesToProbs(nn.Module):
-    """Scaling, network and temperature in one.
+    """Scaling, network and temperature in one: `dfer.models.answer`, as training asks, and what makes probs of it.
 
     Args:
         model: clips (B, C, T, H, W) -> logits (B, K).
@@ -42,20 +42,14 @@ class PicturesToProbs(nn.Module):
 
     def __init__(self, model: nn.Module, card: Card) -> None:
         super().__init__()
-        preprocessing = Preprocessing.from_card(card.preprocessing)
-        self.model, self.mirror = model, preprocessing.mirror
-        self.mean: Tensor
-        self.std: Tensor
+        self.model, self.preprocessing = model, Preprocessing.from_card(card.preprocessing)
         self.temperature = card.calibration.get("temperature", 1.0)
         if not 0 < self.temperature < float("inf"):
             raise DferError(f"expected a temperature above 0 in the card's calibration, got {self.temperature}")
-        self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, -1, 1, 1, 1))
-        self.register_buffer("std", torch.tensor(preprocessing.std).view(1, -1, 1, 1, 1))
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Pictures (B, T, H, W, C) uint8 -> probs (B, K) float32."""
-        clips = pictures.permute(0, 4, 1, 2, 3).float() / 255
-        logits = answer(self.model, (clips - self.mean) / self.std, mirror=self.mirror)
+        logits = answer(self.model, pictures.permute(0, 4, 1, 2, 3), self.preprocessing)
         return torch.softmax(logits / self.temperature, dim=1)
 
 

@@ -20,7 +20,7 @@ from dfer.documents import checked
 from dfer.errors import DferError, listed, nearest, shortened
 from dfer.labels.emotions import MOST_EMOTIONS
 from dfer.models.checkpoint import Card, load_checkpoint, require_emotions, save_checkpoint
-from dfer.models.clips import answer
+from dfer.models.clips import answer, to_floats, to_network
 from dfer.models.contract import require_layers, require_network
 from dfer.models.manifold import mixed_inside
 from dfer.models.options import MOST_WEIGHTS
@@ -29,7 +29,7 @@ from dfer.models.registry import BUILT_IN, allow_models, builder_of, name_model,
 
 __all__ = [
     "Card", "allow_models", "answer", "create_model", "list_models", "load_checkpoint", "mixed_inside", "model_folder",
-    "name_model", "register_model", "require_emotions", "require_network", "save_checkpoint",
+    "name_model", "register_model", "require_emotions", "require_network", "save_checkpoint", "to_floats", "to_network",
 ]  # fmt: skip
 
 

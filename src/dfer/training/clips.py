@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from dfer.datasets import Manifest
 from dfer.errors import DferError, listed
+from dfer.models import to_floats
 from dfer.processes import end_with_parent
 from dfer.training.choosing import Rows, choose_clips
 from dfer.training.config import recipe_from
@@ -160,7 +161,7 @@ class ClipDataset(Dataset[Sample]):
         frames, _ = self.read(position)
         clip = torch.from_numpy(frames.transpose(3, 0, 1, 2).copy())
         return Sample(
-            clip if self.dtype == torch.uint8 else clip.float().div_(255),
+            clip if self.dtype == torch.uint8 else to_floats(clip),
             torch.tensor(self.targets[position], dtype=torch.float32),
             self.ids[position],
             torch.tensor(self.votes[position], dtype=torch.float32),
