@@ -321,13 +321,13 @@ def card(name: str, **options: object) -> Card:
 
 
 def test_a_model_that_is_not_there_is_named() -> None:
-    with pytest.raises(DferError, match=r"no model faces2 \(did you mean 'faces'\?\)"):
+    with pytest.raises(DferError, match=r"no model 'faces2' \(did you mean 'faces'\?\)"):
         Predictor.from_pretrained("faces2")
 
 
 def test_an_unknown_runtime_or_device_is_refused(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, create_model("tiny3d", 7, width=4), card("tiny3d", width=4))
-    with pytest.raises(DferError, match="the runtime auto, torch or onnx, got 'tensorrt'"):
+    with pytest.raises(DferError, match="no runtime 'tensorrt'; expected one of auto, torch, onnx"):
         Predictor.from_pretrained(tmp_path, runtime="tensorrt")
     with pytest.raises(DferError, match="device 'abacus' cannot be used"):
         Predictor.from_pretrained(tmp_path, device="abacus")

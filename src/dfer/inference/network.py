@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from dfer.errors import DferError
+from dfer.errors import DferError, require_known
 from dfer.models import Card, answer
 from dfer.video.preprocessing import Preprocessing
 
@@ -133,8 +133,7 @@ def choose_network(folder: Path, model: nn.Module, card: Card, *, device: str, r
     Raises:
         DferError: an unknown runtime, or one that is not there.
     """
-    if runtime not in ("auto", "torch", "onnx"):
-        raise DferError(f"expected the runtime auto, torch or onnx, got {runtime!r}")
+    require_known("no runtime", runtime, ("auto", "torch", "onnx"))
     on_cpu = device == "cpu" or (device == "auto" and not torch.cuda.is_available())
     exported = on_cpu and (folder / ONNX_FILE).is_file() and has_onnxruntime()
     if runtime == "onnx" or (runtime == "auto" and exported):

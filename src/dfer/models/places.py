@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from dfer.errors import DferError, listed, nearest
+from dfer.errors import DferError, listed, not_known
 
 SHIPPED = {"default": "faces", "faces": "faces"}
 """Models that come with dfer: name -> folder in dfer/models/shipped."""
@@ -27,8 +27,7 @@ def model_folder(model: str | Path) -> Path:
     if shipped and not folder.exists():
         raise DferError(f"the model {model} does not come with this installation; give the folder of a checkpoint")
     if not folder.exists():
-        hint = nearest(str(model), SHIPPED)
-        raise DferError(f"no model {model}{hint}: expected default, or the folder of a checkpoint")
+        raise not_known("no model", model, [*SHIPPED, "the folder of a checkpoint"])
     if (folder / CARD).is_file():
         return folder
     if (folder / "model" / CARD).is_file():

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dfer.documents import checked
-from dfer.errors import DferError
+from dfer.errors import DferError, require_known
 from dfer.video.frames import Clip
 from dfer.video.sampling import SHORT_RULES
 
@@ -55,8 +55,7 @@ class Preprocessing:
     def __post_init__(self) -> None:
         for name in ("mean", "std"):  # a card in JSON has lists
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        if self.short not in SHORT_RULES:
-            raise DferError(f"expected short to be one of {', '.join(SHORT_RULES)}, got {self.short!r}")
+        require_known("short cannot be", self.short, SHORT_RULES)
         if not 1 <= self.frames <= MOST_FRAMES or not 8 <= self.size <= LARGEST_SIZE:
             raise DferError(
                 f"expected at least 1 frame of 8 pixels, got {self.frames} of {self.size}, and at most {MOST_FRAMES} "
