@@ -39,7 +39,10 @@ def test_every_option_of_a_reader_is_in_its_documentation(name: str) -> None:
         (("folder", "film.mp4"), r"expected a folder for each emotion.*; got the file film\.mp4"),
         (("table", "dfew"), r"expected a \.csv or \.xlsx .*dfew"),
         (("dfew", "nowhere"), r"nowhere does not exist; the reader dfew expects"),
-        (("dfew", "dfew", "-O", "clip=original"), r"no option 'clip' \(did you mean 'clips'\?\)"),
+        (
+            ("dfew", "dfew", "-O", "clip=original"),
+            r"reader dfew: unknown key clip \(did you mean 'clips'\?\)",
+        ),
         (("dfew", "dfew", "-O", "clips"), r"expected --option key=value, got 'clips'"),
         (
             ("dfew", "dfew", "-o", "film.mp4/x.csv"),

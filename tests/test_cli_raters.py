@@ -89,7 +89,7 @@ def test_without_data_the_raters_are_shown_and_nothing_is_written(answers: Path,
         (("--data", "data.csv"), "--data and --out go together"),
         (("--page", "raters.txt"), "--page to end in .html"),
         (("--column", "rater"), "expected --column key=value, got 'rater'"),
-        (("--where", "kind=2"), "there is no 'kind'"),
+        (("--where", "kind=2"), "no column 'kind'"),
         (("--emotions", "happy,sad"), "answers that are none of the emotions happy, sad"),
     ],
 )
@@ -119,7 +119,7 @@ def test_abbreviations_a_sheet_and_repeated_answers(tmp_path: Path) -> None:
         and "earlier answer" in here(*mapped, "--repeats", "last").out
     )
     assert here(*command, "-O", "sheets=x").is_refusal(r"no option 'sheets' \(did you mean 'sheet'\?\)")
-    assert here(*mapped, "--repeats", "first").is_refusal("expected repeats to be last or all, got 'first'")
+    assert here(*mapped, "--repeats", "first").is_refusal("repeats cannot be 'first'; expected one of last, all")
 
 
 @pytest.mark.slow

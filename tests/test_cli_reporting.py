@@ -190,7 +190,7 @@ class TestOnAnotherDataSet:
         frames = np.load("data/frames/000.npy")
         seen = SHOWN.read(_Frames(frames), np.array(list(map(int, table.frames[0].split()))))
         clip = torch.from_numpy(np.ascontiguousarray(seen)).permute(3, 0, 1, 2)[None].float() / 255
-        from dfer.training.predict import to_network
+        from dfer.models import to_network
 
         with torch.no_grad():
             logits = network(to_network(clip, SHOWN))[0].double().numpy()

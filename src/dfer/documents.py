@@ -6,15 +6,16 @@ What is too large, nested too deeply, has numbers of thousands of digits or text
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
 from dfer.errors import DferError, listed, nearest, shortened
 from dfer.files import read_bytes
@@ -68,18 +69,42 @@ def parse_toml(data: bytes | str, source: str) -> dict[str, Any]:
     return values
 
 
-def checked(kind: type[T] | TypeAdapter[T], values: object, source: str) -> T:
+def checked_options(
+    function: Callable[..., object], options: Mapping[str, object], source: str, *, strict: bool = True,
+    besides: Collection[str] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """Keyword options of a function, as its annotations and defaults say; errors as for `checked`.
+
+    Args:
+        function: the parameters that have a default are its options.
+        options: those that are given.
+        source: what an error calls them.
+        strict: as for `checked`.
+        besides: parameters that are none of its options.
+
+    Returns:
+        Those that are given; a text is what it stands for, unless it is strict.
+    """
+    parameters = inspect.signature(function, eval_str=True).parameters.values()
+    own = [each for each in parameters if each.default is not each.empty and each.name not in besides]
+    fields: Any = {each.name: (each.annotation, each.default) for each in own}
+    kind = create_model("Options", __config__=ConfigDict(extra="forbid"), **fields)
+    given: dict[str, Any] = checked(kind, options, source, strict=strict).model_dump(exclude_unset=True)
+    return given
+
+
+def checked(kind: type[T] | TypeAdapter[T], values: object, source: str, *, strict: bool = True) -> T:
     """The values as an instance of a type, or a sentence on the first key that does not fit it.
 
     Values count as JSON has them: a list does for a tuple and a whole number for a float, but no text and no truth
-    value does for a number.
+    value does for a number, unless it is not `strict`: then "true" does for True and "3" for 3.
 
     Raises:
         DferError: names the source, the key, what was expected and what came; of an unknown key the nearest known one.
     """
     adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
     try:
-        return adapter.validate_json(json.dumps(values, default=str), strict=True)
+        return adapter.validate_json(json.dumps(values, default=str), strict=strict)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         raise DferError(f"{shortened(source, 200)}: {_explained(first, adapter)}") from error
@@ -93,9 +118,10 @@ def _explained(fault: Any, adapter: TypeAdapter[Any]) -> str:
         known = _keys_at(adapter.json_schema(), place[:-1])
         return f"unknown key {key}{nearest(str(place[-1]), known)}; known here: {listed(known, 12)}"
     told = shortened(fault["msg"].removeprefix("Value error, ").replace("Input should", "it should"), 200)
+    hint = nearest(str(fault["input"]), re.findall(r"'([\w.-]+)'", told)) if fault["type"] == "literal_error" else ""
     if fault["type"] == "value_error" and not place:  # of several keys together: the sentence says which
         return told
-    return f"{key or 'the whole'}: {told}, got {shortened(repr(fault['input']), 80)}"
+    return f"{key or 'the whole'}: {told}, got {shortened(repr(fault['input']), 80)}{hint}"
 
 
 def _keys_at(schema: dict[str, Any], place: tuple[int | str, ...]) -> list[str]:

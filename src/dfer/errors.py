@@ -24,6 +24,8 @@ LONGEST = 500
 """Characters of a message."""
 LONGEST_NAME = 80
 """Characters of a name in a list of culprits."""
+MOST_KNOWN = 20
+"""Names that are listed where another was given."""
 
 
 class DferError(ValueError):
@@ -89,12 +91,31 @@ def _seen(found: re.Match[str]) -> str:
     return "\N{SYMBOL FOR DELETE}" if code == 0x7F else f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
+def require_known(what: str, name: object, known: Iterable[object]) -> None:
+    """Raise `not_known` where a name is none of the known ones."""
+    known = list(known)
+    if name not in known:
+        raise not_known(what, name, known)
+
+
+def not_known(what: str, name: object, known: Iterable[object]) -> DferError:
+    """The error for a name that is none of the known ones; it suggests the nearest.
+
+    >>> str(not_known("no reader", "dfw", ["mafw", "dfew"]))
+    "no reader 'dfw' (did you mean 'dfew'?); expected one of mafw, dfew"
+    """
+    names = [str(each) for each in known if each != ""]  # "" stands for a default
+    expected = f"one of {listed(names, MOST_KNOWN)}" if names else "none"
+    return DferError(f"{what} '{shortened(str(name))}'{nearest(str(name), names)}; expected {expected}")
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
-    """For a message: " (did you mean 'x'?)" when something known is spelt like `name`, else nothing."""
+    """For a message: " (did you mean 'x'?)" when something known is spelt like `name`, in any case, else nothing."""
     if len(name) > LONGEST_NAME:
         return ""
-    close = get_close_matches(name, list(known), n=1)
-    return f" (did you mean '{close[0]}'?)" if close else ""
+    names = {each.casefold(): each for each in known}
+    close = get_close_matches(name.casefold(), list(names), n=1)
+    return f" (did you mean '{names[close[0]]}'?)" if close else ""
 
 
 class OneLine(logging.Formatter):

@@ -286,7 +286,7 @@ def test_the_level_holds_where_no_group_differs(persons: tuple[int, ...], clips:
 
 def test_the_actors_of_crema_d_are_grouped_as_their_table_says(shared_data: Path) -> None:
     root = shared_data / "crema_d"
-    manifest = read_source("crema_d", root, votes_only="true")
+    manifest = read_source("crema_d", root, votes_only=True)
     people = pd.read_csv(root / "VideoDemographics.csv")
     shares_of_votes = (manifest.votes + 0.1) / (manifest.votes + 0.1).sum(axis=1, keepdims=True)
     run = Predictions(

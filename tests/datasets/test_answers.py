@@ -69,7 +69,7 @@ def test_columns_may_be_named_and_rows_chosen_and_the_others_are_counted(tmp_pat
         ("clip,rater\na,x\n", {}, "expected a column with the emotion .*it has clip, rater; say which"),
         ("clip,rater,emotion\na,x,sad\n", {"columns": {"rater": "who"}}, r"column with the rater \(who\)"),
         ("clip,rater,emotion\na,x,sad\n", {"columns": {"ratr": "who"}}, r"no 'ratr' \(did you mean 'rater'\?\)"),
-        ("clip,rater,emotion\na,x,sad\n", {"where": {"kind": "1"}}, "no 'kind'"),
+        ("clip,rater,emotion\na,x,sad\n", {"where": {"kind": "1"}}, "no column 'kind'"),
         ("clip,rater,emotion\na,x,sad\n", {"where": {"clip": "b"}}, "has no row with clip=b"),
         (
             "clip,rater,emotion\na,x,bored\n",

@@ -92,6 +92,6 @@ def test_ferplus_as_published_tests_on_pictures_that_it_trains_on_and_as_read_do
 
 
 def test_crema_d_without_its_clips_is_not_sound_to_train_on(shared_data: Path) -> None:
-    examination = examine(read_source("crema_d", shared_data / "crema_d", votes_only="true"))
+    examination = examine(read_source("crema_d", shared_data / "crema_d", votes_only=True))
     assert [finding.check for finding in examination.findings if finding.verdict == "fault"] == ["files"]
     assert examine(read_source("crema_d", shared_data / "crema_d"), looks=("near",)).sound

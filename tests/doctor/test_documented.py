@@ -88,7 +88,7 @@ def test_a_complete_copy_is_told_as_its_page_says(name: str) -> None:
 
 def test_the_votes_of_crema_d_are_told_as_its_page_says(shared_data: Path, tmp_path: Path) -> None:
     shutil.copytree(shared_data / "crema_d/processedResults", tmp_path / "processedResults")
-    found = examined(read_source("crema_d", tmp_path, votes_only="true"))
+    found = examined(read_source("crema_d", tmp_path, votes_only=True))
     for check, told in promised("crema_d").items():
         assert_says(found[check], told)
 

@@ -29,7 +29,7 @@ CREMA_D_FIGURES = {
 
 @pytest.mark.parametrize("modality", CREMA_D_FIGURES)
 def test_crema_d_has_the_published_figures_to_the_digit(shared_data: Path, modality: str) -> None:
-    manifest = read_source("crema_d", shared_data / "crema_d", modality=modality, votes_only="true")
+    manifest = read_source("crema_d", shared_data / "crema_d", modality=modality, votes_only=True)
     figures = statistics(manifest)
     votes, acted = figures["votes"], next(source for source in figures["sources"] if source["name"] == "acted")
     found = (
@@ -40,7 +40,7 @@ def test_crema_d_has_the_published_figures_to_the_digit(shared_data: Path, modal
 
 
 def test_crema_d_faces_have_the_published_majorities(shared_data: Path) -> None:
-    figures = statistics(read_source("crema_d", shared_data / "crema_d", votes_only="true"))
+    figures = statistics(read_source("crema_d", shared_data / "crema_d", votes_only=True))
     assert figures["votes"]["top"] == {
         "angry": 968, "disgust": 1057, "fear": 822, "happy": 1266, "neutral": 2076, "sad": 783,
     }  # fmt: skip

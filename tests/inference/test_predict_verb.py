@@ -248,7 +248,7 @@ def test_ctrl_c_ends_a_camera_and_keeps_what_was_seen(monkeypatch: pytest.Monkey
         (("a.mkv", "--start", "soon"), "expected a time as seconds"),
         (("a.mkv", "--start", "3", "--end", "2"), "0 <= start < end"),
         (("a.mkv", "-o", "a.xml"), "expected a file .json"),
-        (("a.mkv", "--model", "elsewhere"), "no model elsewhere"),
+        (("a.mkv", "--model", "elsewhere"), "no model 'elsewhere'"),
         (("*.mp4",), "nothing fits this pattern"),
     ],
 )

@@ -336,13 +336,13 @@ def card(name: str, **options: object) -> Card:
 
 
 def test_a_model_that_is_not_there_is_named() -> None:
-    with pytest.raises(DferError, match=r"no model faces2 \(did you mean 'faces'\?\)"):
+    with pytest.raises(DferError, match=r"no model 'faces2' \(did you mean 'faces'\?\)"):
         Predictor.from_pretrained("faces2")
 
 
 def test_an_unknown_runtime_or_device_is_refused(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, create_model("tiny3d", 7, width=4), card("tiny3d", width=4))
-    with pytest.raises(DferError, match="the runtime auto, torch or onnx, got 'tensorrt'"):
+    with pytest.raises(DferError, match="no runtime 'tensorrt'; expected one of auto, torch, onnx"):
         Predictor.from_pretrained(tmp_path, runtime="tensorrt")
     with pytest.raises(DferError, match="device 'abacus' cannot be used"):
         Predictor.from_pretrained(tmp_path, device="abacus")
@@ -460,7 +460,9 @@ def test_a_predictor_that_is_pickled_is_loaded_again_from_its_folder(tmp_path: P
     pictures = noise(4, 32, 32)[None]
     assert np.array_equal(again.network(pictures), predictor.network(pictures)) and again.smoothing_s == 0.3
     toy = pickle.loads(pickle.dumps(toy_predictor(smoothing_s=0.2, prior="trained")))
-    assert (toy.smoothing_s, toy.prior) == (0.2, "trained") and toy.embed is colour_looks and toy.network is colour_network
+    assert (
+        (toy.smoothing_s, toy.prior) == (0.2, "trained") and toy.embed is colour_looks and toy.network is colour_network
+    )
 
 
 @pytest.mark.slow

@@ -151,7 +151,10 @@ def test_two_spellings_of_one_emotion_are_added_up() -> None:
 
 @pytest.mark.parametrize(
     ("values", "missing", "message"),
-    [([[1, 2]], "error", r"values \(N, 7\)"), ([[0] * 7], "ignore", "must be 'error' or 'drop'")],
+    [
+        ([[1, 2]], "error", r"values \(N, 7\)"),
+        ([[0] * 7], "ignore", "cannot be 'ignore'; expected one of error"),
+    ],
 )
 def test_columns_of_another_shape_or_policy_are_refused(values: list, missing: str, message: str) -> None:
     with pytest.raises(DferError, match=message):

@@ -56,7 +56,7 @@ def test_dirichlet_trusts_six_hundred_of_a_thousand_more_than_six_of_ten() -> No
 
 @pytest.mark.parametrize("prior", ["klass", [0.5, 0.5], [0.5, 0.6, -0.1], [0.5, 0.5, 0.5], [np.nan, 0.5, 0.5]])
 def test_a_prior_that_is_none_is_refused(prior: object) -> None:
-    with pytest.raises(DferError, match="prior must be"):
+    with pytest.raises(DferError, match=r"prior (cannot|must) be"):
         soft_labels(VOTES, "dirichlet", prior=prior)
 
 
@@ -115,7 +115,7 @@ def test_ties_are_refused_dropped_or_given_to_the_first_as_asked() -> None:
         hard_labels(votes, ids=["00007", "00008"])
     assert hard_labels(votes, "drop").tolist() == [-1, 2]
     assert hard_labels(votes, "first").tolist() == [0, 2]
-    with pytest.raises(DferError, match=r"ties must be one of error, drop, first, got 'fist'.*'first'"):
+    with pytest.raises(DferError, match=r"ties cannot be 'fist' \(did you mean 'first'\?\); expected one of error"):
         hard_labels(votes, "fist")
 
 
@@ -183,9 +183,9 @@ def test_rounding_errors_of_fractional_votes_neither_break_a_tie_nor_take_a_labe
 def test_a_misspelt_rule_or_option_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(DferError, match=r"'frequenzy' \(did you mean 'frequency'\?\)"):
         soft_labels(VOTES, "frequenzy")
-    with pytest.raises(DferError, match=r"'softmax' has no option 'temperatuur' \(did you mean 'temperature'\?\)"):
+    with pytest.raises(DferError, match=r"softmax has no option 'temperatuur' \(did you mean 'temperature'\?\)"):
         soft_labels(VOTES, "softmax", temperatuur=2)
-    with pytest.raises(DferError, match="'frequency' has no option 'strength'; it has none"):
+    with pytest.raises(DferError, match="frequency has no option 'strength'; expected none"):
         soft_labels(VOTES, strength=1)
 
 

@@ -90,14 +90,14 @@ def test_a_class_in_a_file_of_the_working_folder_is_built_with_its_options(mark:
     [
         ("canary_nett:Net", r"there is no module canary_nett; run dfer in the folder where it lies"),
         ("canary_pack.shallow:Net", r"there is no module canary_pack.shallow"),
-        ("canary_net:Nett", r"canary_net.py has no Nett \(did you mean 'Net'\?\)"),
+        ("canary_net:Nett", r"canary_net.py has no 'Nett' \(did you mean 'Net'\?\)"),
         ("canary_net:number", r"expected a class or a function in .*canary_net.py, got int"),
         ("canary_net:", r"expected a module and a name in it, such as my_package.my_module:Net"),
         (":Net", r"expected a module and a name in it"),
         ("canary_net.py:Net", r"there is no module canary_net.py"),
         ("../canary_net:Net", r"expected a module and a name in it"),
         ("canary_net:Net()", r"expected a module and a name in it"),
-        ("canary_net", r"no model 'canary_net'.*and your own as my_module:Net"),
+        ("canary_net", r"no model 'canary_net'.*, your own as my_module:Net"),
     ],
 )
 def test_a_name_that_leads_nowhere_is_one_sentence(mark: Path, name: str, said: str) -> None:

@@ -118,7 +118,7 @@ def test_a_soft_rule_without_any_votes_is_refused() -> None:
 
 @pytest.mark.parametrize("rule", ["hard", "frequency", "dirichlet"])
 def test_a_misspelt_key_of_labels_is_refused_whatever_the_rule(rule: str) -> None:
-    with pytest.raises(DferError, match=r"unknown key labels\.smothing \(did you mean 'smoothing'\?\)"):
+    with pytest.raises(DferError, match=r"\[labels\] has no key 'smothing' \(did you mean 'smoothing'\?\)"):
         choose_clips(recipe(labels={"rule": rule, "smothing": 0.1}), SIX, 1)
 
 

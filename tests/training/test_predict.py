@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from dfer import DferError, EmotionSet, Manifest, create_model, load_checkpoint
-from dfer.training import fit
+from dfer.inference.network import torch_network
+from dfer.training import fit, to_network
 from dfer.training.clips import ClipDataset
-from dfer.training.predict import predict_fold, predict_probs, to_network
+from dfer.training.predict import predict_fold, predict_probs
 from dfer.video.preprocessing import Preprocessing
 
 from .toy import EMOTIONS, toy_manifest, toy_recipe
@@ -105,6 +106,7 @@ def test_the_checkpoint_rebuilds_the_probabilities_of_the_fold(toy: Manifest, ru
         with torch.no_grad():
             expected = model(clip.permute(3, 0, 1, 2)[None]).double().softmax(dim=1)[0]
         assert probs == pytest.approx(expected.numpy(), abs=1e-5)
+        assert torch_network(model, card, "cpu")(pixels[None])[0] == pytest.approx(expected.numpy(), abs=1e-5)
 
 
 def test_predictions_come_back_from_disk_as_they_were(toy: Manifest, run: Path, tmp_path: Path) -> None:

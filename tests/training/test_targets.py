@@ -94,7 +94,7 @@ def test_a_prior_is_learned_from_the_training_part_alone(prior: str) -> None:
 
 @pytest.mark.parametrize("key", ["learned_from", "weights", "soft", "other", "ids"])
 def test_what_the_manifest_hands_over_is_no_key_of_a_recipe(key: str) -> None:
-    with pytest.raises(DferError, match=f"unknown key labels.{key}"):
+    with pytest.raises(DferError, match=rf"\[labels\] has no key '{key}'"):
         targets(GIVEN, rule="hard", **{key: 1})
 
 

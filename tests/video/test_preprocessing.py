@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from dfer.errors import DferError
 from dfer.video import Preprocessing, open_clip, resize_square
-from dfer.video.preprocessing import to_grey
 
 from .films import noise, write_video
 
@@ -54,14 +53,16 @@ def test_doubling_interpolates_between_neighbours() -> None:
 def test_grey_is_the_luma_of_bt_601() -> None:
     frames = noise(3)
     red, green, blue = np.moveaxis(frames.astype(float), -1, 0)
-    grey = to_grey(frames)
-    assert grey.shape == (3, 24, 32, 1) and grey.dtype == np.uint8
-    assert np.abs(grey[..., 0] - (0.299 * red + 0.587 * green + 0.114 * blue)).max() <= 0.51
+    grey = resize_square(frames, 24, grey=True)
+    assert grey.shape == (3, 24, 24, 1) and grey.dtype == np.uint8
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    assert np.abs(grey[..., 0] - luma[:, :, 4:28]).max() <= 0.51
 
 
 def test_one_channel_is_grey_already() -> None:
     frames = noise(2)[..., :1]
-    assert np.array_equal(to_grey(frames), frames)
+    for size in (24, 16):
+        assert np.array_equal(resize_square(frames, size, grey=True), resize_square(frames, size))
 
 
 @pytest.mark.parametrize(("grey", "channels"), [(False, 3), (True, 1)])
@@ -72,14 +73,15 @@ def test_a_clip_is_read_in_the_size_and_colours_of_the_network(tmp_path: Path, g
     read = preprocessing.read(clip, np.array([0, 2, 2]))
     square = written[[0, 2, 2], :, 4:28]
     assert preprocessing.channels == channels and read.shape == (3, 24, 24, channels)
-    assert np.array_equal(read, to_grey(square) if grey else square)
+    assert np.array_equal(read, resize_square(square, 24, grey=True) if grey else square)
     assert preprocessing.read(clip, np.array([0]), size=40).shape == (1, 40, 40, channels)
 
 
 def test_the_frames_that_are_handed_in_are_not_touched() -> None:
     frames = noise(2)
     before = frames.copy()
-    to_grey(resize_square(frames, 16))
+    resize_square(frames, 16, grey=True)
+    resize_square(frames, 24, grey=True)[:] = 0
     resize_square(frames[:, :, 4:28], 24)[:] = 0
     assert np.array_equal(frames, before)
 

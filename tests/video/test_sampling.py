@@ -106,7 +106,7 @@ def test_a_clip_without_frames_and_a_sample_without_frames_are_refused(n: int, t
 
 
 def test_an_unknown_rule_and_a_stride_of_nothing_are_refused() -> None:
-    with pytest.raises(DferError, match=r"short to be one of stretch, hold, loop, got 'pad'"):
+    with pytest.raises(DferError, match=r"short cannot be 'pad'; expected one of stretch, hold, loop"):
         uniform(3, 5, short="pad")
     with pytest.raises(DferError, match=r"a stride of at least 1 frame, got 0"):
         windows(10, 4, 0)

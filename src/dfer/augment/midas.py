@@ -24,7 +24,7 @@ from torch import Tensor
 
 from dfer.augment.blend import BLENDS
 from dfer.augment.pairing import PAIRINGS
-from dfer.errors import DferError, listed
+from dfer.errors import DferError, require_known
 
 
 class Mixed(NamedTuple):
@@ -112,19 +112,20 @@ class Midas:
                 f"expected alpha > 0 in Beta(alpha, alpha), from 0.001 to 1000, got {self.alpha}; to mix nothing, "
                 "leave Midas out"
             )
-        if self.per not in ("clip", "batch"):
-            raise DferError(f'expected per="clip" or per="batch", got {self.per!r}')
         if not 0 <= self.prob <= 1:
             raise DferError(f"expected prob in [0, 1], got {self.prob}")
         if self.softmax is not None and not 1e-3 <= self.softmax <= 1e3:
             raise DferError(
                 f"expected a softmax temperature > 0, from 0.001 to 1000, or None for no softmax, got {self.softmax}"
             )
-        for name, value, known in (("blend", self.blend, ("mixup", *BLENDS)), ("pairing", self.pairing, PAIRINGS)):
-            if value not in known:
-                raise DferError(f"expected {name} to be one of {listed(known)}, got {value!r}")
-        if self.layer not in ("input", "hidden"):
-            raise DferError(f'expected layer="input" or layer="hidden", got {self.layer!r}')
+        known = {
+            "per": ("clip", "batch"),
+            "blend": ("mixup", *BLENDS),
+            "pairing": PAIRINGS,
+            "layer": ("input", "hidden"),
+        }
+        for name, values in known.items():
+            require_known(f"{name} cannot be", getattr(self, name), values)
         if self.layer == "hidden" and (self.blend != "mixup" or self.keep_real):
             raise DferError('layer="hidden" mixes features, which have no pixels: it needs blend="mixup", no keep_real')
 

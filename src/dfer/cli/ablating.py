@@ -11,7 +11,7 @@ from dfer.cli.app import app
 from dfer.cli.comparing import show_comparison
 from dfer.cli.terminal import TrainingBar, say
 from dfer.cli.tracking import Track
-from dfer.errors import DferError, listed
+from dfer.errors import DferError, require_known
 
 
 @app.command()
@@ -50,8 +50,8 @@ def ablate(
     from dfer.experiments import ablation
 
     cells = ablation.grid(recipes, grid or [], set_ or [])
-    if baseline and baseline not in cells:
-        raise DferError(f"expected --baseline to be one of the cells, got '{baseline}'; there are {listed(cells, 20)}")
+    if baseline:
+        require_known("the grid has no cell", baseline, cells)
     cells = {name: cells[name] for name in sorted(cells, key=lambda name: name != (baseline or next(iter(cells))))}
     if len(cells) < 2:
         raise DferError("expected a grid of two cells or more; name another recipe, or --grid key=value,value")

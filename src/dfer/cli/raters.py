@@ -11,7 +11,7 @@ from rich.table import Table
 from dfer.cli.app import app
 from dfer.cli.data import key_value
 from dfer.cli.terminal import cell, console, say
-from dfer.errors import DferError, listed, nearest
+from dfer.errors import DferError, listed, require_known
 
 if TYPE_CHECKING:
     from dfer.datasets import Manifest
@@ -102,8 +102,7 @@ def _options(texts: list[str], **given: str) -> dict[str, str]:
     """What -O says, beside the options that have a name of their own."""
     options = {"sheet": "", **given}
     for key, value in (key_value(text) for text in texts):
-        if key not in options:
-            raise DferError(f"raters has no option '{key}'{nearest(key, options)}; it has {listed(options)}")
+        require_known("raters has no option", key, options)
         options[key] = value
     return options
 

@@ -8,7 +8,7 @@ Clips are joined by their ids. Where those are not the same to the letter, near 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from dfer.datasets.sources.column_names import NAMES, find_column
 from dfer.datasets.sources.label_space import Vocabulary
 from dfer.datasets.sources.sheets import open_table
 from dfer.datasets.spelling import clip_parts
-from dfer.errors import DferError, listed, nearest
+from dfer.errors import DferError, listed, require_known
 from dfer.labels import map_columns
 from dfer.labels.annotators import Consensus
 from dfer.labels.answers import Answers
@@ -71,7 +71,8 @@ def read_answers(
     if not path.exists():
         raise DferError(f"no table of answers at {path}")
     own, words = columns or {}, words or Vocabulary()
-    _refuse_unknown(own, WANTED, "an answer has a clip, a rater and an emotion")
+    for what in own:
+        require_known("answers have no", what, WANTED)
     table = open_table(path, EXPECTED, words=words, sheet=sheet, own=own)
     found = {key: _column(table, what, own.get(what, ""), path) for what, key in WANTED.items()}
     table, others = keep_where(table, where or {}, path)
@@ -153,10 +154,3 @@ def _column(table: pd.DataFrame, what: str, told: str, path: Path) -> Any:
             f"say which: --column {what}=NAME"
         )
     return found
-
-
-def _refuse_unknown(given: Iterable[str], known: Iterable[str], told: str) -> None:
-    known = list(known)
-    for name in given:
-        if name not in known:
-            raise DferError(f"there is no '{name}'{nearest(name, known)}: {told}, {listed(known, 20)}")

@@ -30,7 +30,7 @@ from dfer.video.detection import Detector
 from dfer.video.faces import find_faces
 from dfer.video.frames import natural_key, open_clip
 from dfer.video.mtcnn import Mtcnn
-from dfer.video.preprocessing import to_grey
+from dfer.video.preprocessing import resize_square
 from dfer.video.stream import TimedFrame
 
 Frames = npt.NDArray[np.uint8]
@@ -85,7 +85,7 @@ def _write_array(job: Job, *, detector: Callable[[], Detector]) -> int:
         return former
     crops = main_face(job.path, job.kind, size=job.size, detector=detector())
     with replacing(job.out, advice=ADVICE) as written:
-        np.save(written, to_grey(crops) if job.grey else crops)
+        np.save(written, resize_square(crops, job.size, grey=job.grey))
         os.utime(written, ns=(0, changed(job.path)))
     return len(crops)
 

@@ -27,7 +27,7 @@ from dfer.files import replacing, sole_owner
 from dfer.processes import worker_pool
 from dfer.tables import write_csv
 from dfer.video.frames import open_clip
-from dfer.video.preprocessing import resize_square, to_grey
+from dfer.video.preprocessing import resize_square
 
 UNREADABLE = "clip cannot be read"
 CHUNK = 32
@@ -169,8 +169,7 @@ def _pack_one(job: Job) -> int:
     if former:
         return former
     clip = open_clip(job.path, job.kind)
-    frames = resize_square(clip.read(np.arange(len(clip))), job.size)
-    frames = to_grey(frames) if job.grey else frames
+    frames = resize_square(clip.read(np.arange(len(clip))), job.size, grey=job.grey)
     with replacing(job.out, advice="what was packed stays, run it again") as partial:
         np.save(partial, frames)
         os.utime(partial, ns=(0, changed(job.path)))

@@ -19,7 +19,7 @@ from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold, Str
 
 from dfer.datasets.manifest import Manifest
 from dfer.datasets.spelling import joined, near, told
-from dfer.errors import DferError, listed, nearest
+from dfer.errors import DferError, listed, require_known
 
 logger = logging.getLogger(__name__)
 
@@ -211,8 +211,7 @@ def _groups(table: pd.DataFrame, column: str) -> Names:
 
 def _column(table: pd.DataFrame, column: str) -> Names:
     """A column as text, "" for an empty cell."""
-    if column not in table:
-        raise DferError(f"no column '{column}'{nearest(column, table.columns)}; there are {listed(table.columns, 30)}")
+    require_known("no column", column, table.columns)
     values = table[column].astype(object)
     return np.asarray(values.where(values.notna(), "").astype(str).to_numpy(dtype=object))
 

@@ -12,7 +12,7 @@ from dfer.doctor.disk import survey
 from dfer.doctor.duplicates import exact
 from dfer.doctor.findings import Case, Finding
 from dfer.doctor.pictures import view
-from dfer.errors import DferError, listed, nearest
+from dfer.errors import require_known
 
 Watch = Callable[[str], Callable[[int, int], None]]
 """Told what is done next; gives a callback of how much of it is done and how much there is."""
@@ -69,9 +69,8 @@ def examine(
     Raises:
         DferError: no figures are known of that data set, or another look.
     """
-    if published and published not in PUBLISHED:
-        hint = nearest(published, PUBLISHED)
-        raise DferError(f"no published figures of '{published}'{hint}; there are those of {listed(PUBLISHED, 12)}")
+    if published:
+        require_known("no published figures of", published, PUBLISHED)
     watched = watch or (lambda _: lambda _done, _total: None)
     disk = survey(manifest, watched("looking at files"))
     case = Case(

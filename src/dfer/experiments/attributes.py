@@ -7,18 +7,14 @@ from typing import Any
 
 from dfer.comparison.subgroups import LENGTH, by_groups
 from dfer.datasets import Manifest
-from dfer.errors import DferError, listed, nearest
+from dfer.errors import require_known
 from dfer.metrics import Predictions
 
 
 def require_columns(manifest: Manifest, names: Sequence[str]) -> None:
     """Refuse a column that is not there, before anything is predicted."""
-    columns = manifest.table.columns
-    unknown = [name for name in names if name not in columns]
-    if unknown:
-        raise DferError(
-            f"the manifest has no column '{unknown[0]}'{nearest(unknown[0], columns)}; it has {listed(columns, 60)}"
-        )
+    for name in names:
+        require_known("the manifest has no column", name, manifest.table.columns)
 
 
 def groups_of(manifest: Manifest) -> dict[str, str]:

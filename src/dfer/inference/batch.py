@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dfer.errors import DferError, listed, nearest
+from dfer.errors import DferError, listed, not_known
 from dfer.inference.summary import SUFFIXES as SUMMARIES
 from dfer.inference.writers import SUFFIXES
 from dfer.video.folders import survey
@@ -113,8 +113,7 @@ def destinations(
     wanted = [f".{text.lower().removeprefix('.')}" for text in formats]
     for suffix, text in zip(wanted, formats, strict=True):
         if suffix not in SUFFIXES:
-            known = [each[1:] for each in SUFFIXES]
-            raise DferError(f"no format {text!r}{nearest(text, known)}; there are {', '.join(known)}")
+            raise not_known("no format", text, [each[1:] for each in SUFFIXES])
     places = {video: tuple(path for out in outs for path in _paths(video, out, wanted)) for video in videos}
     if formats and not any(_is_folder(out) for out in outs):
         raise DferError("--format says what to write into a folder; name one with -o")

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from dfer.errors import DferError
+from dfer.errors import DferError, require_known
 from dfer.models import Card, answer
 from dfer.video.preprocessing import Preprocessing
 
@@ -33,7 +33,7 @@ RUNTIMES = ("auto", "torch", "onnx", "int8")
 
 
 class PicturesToProbs(nn.Module):
-    """Scaling, network and temperature in one.
+    """Scaling, network and temperature in one: `dfer.models.answer`, as training asks, and what makes probs of it.
 
     Args:
         model: clips (B, C, T, H, W) -> logits (B, K).
@@ -45,20 +45,14 @@ class PicturesToProbs(nn.Module):
 
     def __init__(self, model: nn.Module, card: Card) -> None:
         super().__init__()
-        preprocessing = Preprocessing.from_card(card.preprocessing)
-        self.model, self.mirror = model, preprocessing.mirror
-        self.mean: Tensor
-        self.std: Tensor
+        self.model, self.preprocessing = model, Preprocessing.from_card(card.preprocessing)
         self.temperature = card.calibration.get("temperature", 1.0)
         if not 0 < self.temperature < float("inf"):
             raise DferError(f"expected a temperature above 0 in the card's calibration, got {self.temperature}")
-        self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, -1, 1, 1, 1))
-        self.register_buffer("std", torch.tensor(preprocessing.std).view(1, -1, 1, 1, 1))
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Pictures (B, T, H, W, C) uint8 -> probs (B, K) float32."""
-        clips = pictures.permute(0, 4, 1, 2, 3).float() / 255
-        logits = answer(self.model, (clips - self.mean) / self.std, mirror=self.mirror)
+        logits = answer(self.model, pictures.permute(0, 4, 1, 2, 3), self.preprocessing)
         return torch.softmax(logits / self.temperature, dim=1)
 
 
@@ -143,8 +137,7 @@ def choose_network(folder: Path, model: nn.Module, card: Card, *, device: str, r
     Raises:
         DferError: an unknown runtime, or one that is not there.
     """
-    if runtime not in RUNTIMES:
-        raise DferError(f"expected the runtime auto, torch, onnx or int8, got {runtime!r}")
+    require_known("no runtime", runtime, RUNTIMES)
     on_cpu = device == "cpu" or (device == "auto" and not torch.cuda.is_available())
     exported = on_cpu and (folder / ONNX_FILE).is_file() and has_onnxruntime()
     if runtime == "int8":

@@ -36,7 +36,7 @@ from dfer.video.faces import TrackedFace, find_faces
 from dfer.video.identity import Embed
 from dfer.video.mtcnn import Mtcnn
 from dfer.video.orientation import upright_turn
-from dfer.video.preprocessing import Preprocessing, resize_square, to_grey
+from dfer.video.preprocessing import Preprocessing, resize_square
 from dfer.video.sources import Source, name_of, open_source
 from dfer.video.stream import FPS, Span
 
@@ -233,7 +233,8 @@ class _Reader:
         for face in frame.faces:
             if face.id not in self._windows:
                 self._windows[face.id] = Windows(face.id, self.preprocessing.frames, self.preprocessing.short)
-            yield from self._windows[face.id].push(frame.index, frame.time_s, picture(face.crop, self.preprocessing))
+            picture = resize_square(face.crop[None], self.preprocessing.size, grey=self.preprocessing.grey)[0]
+            yield from self._windows[face.id].push(frame.index, frame.time_s, picture)
         for windows in self._windows.values():
             yield from windows.idle(frame.time_s)
         self._windows = {id_: windows for id_, windows in self._windows.items() if windows.waiting is not None}
@@ -261,9 +262,3 @@ class _Reader:
                 frame.cut,
                 frame.renamed,
             )
-
-
-def picture(crop: Frames, preprocessing: Preprocessing) -> Frames:
-    """A face's crop (S, S, 3) as a network is shown it, (H, W, C) uint8."""
-    small = resize_square(crop[None], preprocessing.size)
-    return np.asarray((to_grey(small) if preprocessing.grey else small)[0])

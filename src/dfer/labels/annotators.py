@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dfer.errors import DferError, listed, nearest
+from dfer.errors import DferError, listed, require_known
 from dfer.labels.answers import Answers
 from dfer.labels.dirichlet import learn_mixture, most_voted
 from dfer.labels.emotions import EmotionSet
@@ -97,8 +97,7 @@ def consensus(answers: Answers, model: str = "dawid_skene", *, seed: int = 0) ->
     Raises:
         DferError: no such model, crowd-kit is not installed, or a model that comes to no result.
     """
-    if model not in MODELS:
-        raise DferError(f"no rater model '{model}'{nearest(model, MODELS)}; known: {listed(MODELS, 12)}")
+    require_known("no rater model", model, MODELS)
     if model == "distribution":
         probs, skill = _distribution(answers)
     elif model == "majority" or len(np.unique(answers.emotion)) == 1:  # where all agree there is nothing to fit

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from dfer.errors import DferError, listed, nearest
+from dfer.errors import DferError, listed, nearest, require_known
 from dfer.labels.emotions import EmotionSet
 
 Positions = NDArray[np.int64]
@@ -75,8 +75,7 @@ class Answers:
         >>> told.clips, told.votes.tolist(), told.left_out
         (('a',), [[1.0, 1.0]], {'answer without an emotion': 1})
         """
-        if repeats not in REPEATS:
-            raise DferError(f"expected repeats to be last or all, got '{repeats}'{nearest(repeats, REPEATS[:2])}")
+        require_known("repeats cannot be", repeats, REPEATS)
         columns = [_texts(column) for column in (clips, raters, said)]
         lengths = [len(column) for column in columns]
         if len(set(lengths)) > 1:
@@ -136,9 +135,7 @@ def _positions(said: list[str], emotions: EmotionSet) -> dict[str, int]:
     counted = Counter(said)
     counted.pop("", None)
     unknown = [
-        f"'{name}'{nearest(name.lower(), emotions)} ({count})"
-        for name, count in counted.items()
-        if name not in emotions
+        f"'{name}'{nearest(name, emotions)} ({count})" for name, count in counted.items() if name not in emotions
     ]
     if unknown:
         raise DferError(

@@ -20,7 +20,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dfer.errors import DferError, listed, nearest
+from dfer.errors import DferError, listed, nearest, not_known, require_known
 
 MOST_EMOTIONS = 1000
 """Of a data set, a network or a timeline: a table has three columns for each, and what is told of pairs of emotions
@@ -118,7 +118,7 @@ class EmotionSet:
         if position is None:
             hint = nearest(_fold(name), [*self.emotions, *self.aliases, *SPELLINGS])
             raise DferError(
-                f"emotion set '{self.name}' has no emotion '{name}'{hint}; it has {listed(self.emotions, 12)}"
+                f"emotion set '{self.name}' has no emotion '{name}'{hint}; expected one of {listed(self.emotions, 12)}"
             )
         return position
 
@@ -171,8 +171,7 @@ def map_columns(
     table = np.asarray(values, dtype=np.float64)
     if table.ndim != 2 or table.shape[1] != len(source):
         raise DferError(f"expected values (N, {len(source)}) for '{source.name}', got shape {table.shape}")
-    if missing not in ("error", "drop"):
-        raise DferError(f"missing must be 'error' or 'drop', got '{missing}'")
+    require_known("missing cannot be", missing, ("error", "drop"))
     positions = source.mapping_to(target) if missing == "error" else _positions_in(source, target)
     # a product, not an assignment: two emotions of the source may be one of the target ("joy" and "happy")
     to_target = (positions[:, None] == np.arange(len(target))).astype(np.float64)
@@ -187,7 +186,7 @@ def emotion_set(name: str) -> EmotionSet:
     """
     known = KNOWN.get(name.strip().lower().replace("-", "_"))
     if known is None:
-        raise DferError(f"no emotion set '{name}'{nearest(name.lower(), KNOWN)}; known: {listed(KNOWN, 12)}")
+        raise not_known("no emotion set", name, KNOWN)
     return known
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dfer.errors import DferError, listed, nearest
+from dfer.errors import DferError, listed, require_known
 from dfer.labels.dirichlet import learn_dirichlet, learn_mixture, learn_per_class, most_voted
 from dfer.labels.votes import (
     Ids,
@@ -26,7 +26,6 @@ from dfer.labels.votes import (
     hard_labels,
     in_range,
     one_hot,
-    one_of,
     refuse,
     refuse_empty,
     smooth_labels,
@@ -69,16 +68,11 @@ def soft_labels(
     >>> soft_labels([[6, 4, 0]], "dirichlet", strength=2.0, prior=[0.5, 0.25, 0.25]).round(3).tolist()
     [[0.583, 0.375, 0.042]]
     """
-    if rule not in RULES:
-        raise DferError(f"no soft-label rule '{rule}'{nearest(str(rule), RULES)}; known: {listed(RULES, 12)}")
+    require_known("no soft-label rule", rule, RULES)
     parameters = inspect.signature(RULES[rule]).parameters
     known = [name for name in parameters if name not in ("votes", "ids")]
     for option in options:
-        if option not in known:
-            raise DferError(
-                f"soft-label rule '{rule}' has no option '{option}'{nearest(option, known)}; "
-                f"it has {listed(known, 12) or 'none'}"
-            )
+        require_known(f"the soft-label rule {rule} has no option", option, known)
     lacking = [name for name in known if parameters[name].default is inspect.Parameter.empty and name not in options]
     if lacking:
         raise DferError(f"soft-label rule '{rule}' needs {listed(lacking)} (N, K), a row for each clip")
@@ -146,7 +140,7 @@ def _shares_of(prior: str | Sequence[float] | Floats, source: Floats) -> Floats:
     """(K,) the shares that `prior` stands for."""
     classes = source.shape[1]
     if isinstance(prior, str):
-        one_of("prior", prior, PRIORS)
+        require_known("prior cannot be", prior, PRIORS)
         pooled = np.ones(classes) if prior == "uniform" or not len(source) else source.sum(axis=0)
         return np.asarray(pooled / pooled.sum())
     shares = np.asarray(prior, dtype=np.float64)
@@ -166,7 +160,7 @@ def softmax(votes: Floats, *, temperature: float = 1.0, of: str = "counts") -> F
         of: "counts" or "frequency".
     """
     in_range("temperature", temperature, 1e-6, np.inf)
-    one_of("of", of, ("counts", "frequency"))
+    require_known("of cannot be", of, ("counts", "frequency"))
     raw = votes if of == "counts" else frequency(votes)
     return frequency(np.exp((raw - raw.max(axis=1, keepdims=True)) / temperature))
 

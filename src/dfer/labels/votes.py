@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dfer.errors import DferError, listed, nearest, shortened
+from dfer.errors import DferError, listed, require_known, shortened
 
 Floats = NDArray[np.float64]
 Ids = Sequence[object] | NDArray[Any] | None
@@ -78,7 +78,7 @@ def hard_labels(votes: ArrayLike, ties: str = "error", *, ids: Ids = None) -> ND
     Raises:
         DferError: votes that cannot be, a clip without a single vote, a tie under "error", an unknown policy.
     """
-    one_of("ties", ties, ("error", "drop", "first"))
+    require_known("ties cannot be", ties, ("error", "drop", "first"))
     table = check_votes(votes, ids, allow_fractional=True)
     refuse_empty(table, None, ids)
     top = _at_top(table)
@@ -208,9 +208,3 @@ def in_range(name: str, value: float, low: float, high: float) -> None:
     """Raises when an option is no finite number in [low, high]."""
     if not isinstance(value, Real) or not low <= value <= high or np.isinf(value):
         raise DferError(f"{name} must be a finite number from {low:g} to {high:g}, got {value!r}")
-
-
-def one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    """Raises when an option is none of the known words; the message gives the nearest."""
-    if value not in known:
-        raise DferError(f"{name} must be one of {listed(known)}, got '{value}'{nearest(str(value), known)}")

@@ -12,15 +12,14 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-import pydantic
 import torch
 from torch import nn
 
-from dfer.documents import checked
-from dfer.errors import DferError, listed, nearest, shortened
+from dfer.documents import checked_options
+from dfer.errors import DferError, require_known, shortened
 from dfer.labels.emotions import MOST_EMOTIONS
 from dfer.models.checkpoint import Card, load_checkpoint, require_emotions, save_checkpoint
-from dfer.models.clips import answer
+from dfer.models.clips import answer, to_floats, to_network
 from dfer.models.contract import require_layers, require_network
 from dfer.models.manifold import mixed_inside
 from dfer.models.options import MOST_WEIGHTS
@@ -31,7 +30,7 @@ from dfer.models.registry import BUILT_IN, allow_models, builder_of, name_model,
 __all__ = [
     "Card", "allow_models", "answer", "create_model", "from_pretrained", "list_models", "load_checkpoint",
     "mixed_inside", "model_folder", "name_model", "register_model", "require_emotions", "require_network",
-    "save_checkpoint", "save_pretrained",
+    "save_checkpoint", "save_pretrained", "to_floats", "to_network",
 ]  # fmt: skip
 
 
@@ -72,11 +71,7 @@ def create_model(name: str, num_classes: int, *, in_channels: int = 3, **options
 
 def outline_model(name: str, num_classes: int, *, in_channels: int = 3, **options: Any) -> nn.Module:
     """A network of dfer as `create_model` would build it, without memory for its weights, and with the same errors."""
-    known = default_options(name)
-    signature = inspect.signature(BUILT_IN[name], eval_str=True).parameters
-    fields: Any = {option: (signature[option].annotation, default) for option, default in known.items()}
-    record = pydantic.create_model("Options", __config__=pydantic.ConfigDict(extra="forbid"), **fields)
-    checked(record, options, f"model {name}")
+    checked_options(BUILT_IN[name], options, f"model {name}", besides=("in_channels",))
     _require_sizes(name, num_classes, in_channels)
     options.pop("weights", None)  # a file, which says nothing of the size
     with torch.device("meta"):
@@ -97,11 +92,8 @@ def _build_own(name: str, num_classes: int, in_channels: int, options: dict[str,
     builder, parameters = builder_of(name), _parameters(name)
     known = [each.name for each in parameters if each.kind is not each.VAR_KEYWORD]
     for option in options:
-        if option not in known and len(known) == len(parameters):
-            raise DferError(
-                f"model {name} has no option '{shortened(option)}'{nearest(option, known)}; it has "
-                f"{listed(known, limit=12) or 'none'}"
-            )
+        if len(known) == len(parameters):
+            require_known(f"model {name} has no option", option, known)
     told = f"model {name} with {shortened(str(options), 300)}"
     if "in_channels" in inspect.signature(builder).parameters:
         options = {**options, "in_channels": in_channels}

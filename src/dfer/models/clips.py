@@ -1,10 +1,15 @@
-"""What every network asks of the clips it is shown, and how it is asked about them."""
+"""From frames to what a network takes, and how it is asked: in training, evaluation, prediction and ONNX alike.
+
+Which frames these are, of which size and colours, says `dfer.video.preprocessing`.
+"""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from dfer.errors import DferError
+from dfer.video.preprocessing import Preprocessing
 
 
 def require_clips(clips: Tensor, channels: int) -> None:
@@ -19,13 +24,28 @@ def require_clips(clips: Tensor, channels: int) -> None:
         )
 
 
-def answer(network: nn.Module, clips: Tensor, *, mirror: bool) -> Tensor:
-    """Logits (B, K) of clips (B, C, T, H, W); with `mirror`, the mean of those of the clip and of its mirror image.
+def to_floats(frames: Tensor) -> Tensor:
+    """Frames of any shape, uint8 from 0 to 255 -> float32 from 0 to 1."""
+    return frames.float().div_(255)
 
-    A mirrored face shows the same emotion, and a network's answers to the two err in part independently.
+
+def to_network(clips: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Clips (B, C, T, H, W) in [0, 1] -> what the network takes: (clips - mean) / std, by channel."""
+    mean, std = (
+        torch.tensor(values).to(clips).view(1, -1, 1, 1, 1) for values in (preprocessing.mean, preprocessing.std)
+    )
+    return (clips - mean) / std
+
+
+def answer(network: nn.Module, frames: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Logits (B, K) of clips (B, C, T, H, W) uint8.
+
+    With `mirror`, they are the mean of those of the clip and of its mirror image: a mirrored face shows the same
+    emotion, and a network's answers to the two err in part independently.
     """
+    clips = to_network(to_floats(frames), preprocessing)
     logits: Tensor = network(clips)
-    return (logits + network(clips.flip(-1))) / 2 if mirror else logits
+    return (logits + network(clips.flip(-1))) / 2 if preprocessing.mirror else logits
 
 
 def frames_of(clips: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from dfer.models.clips import require_clips
+from dfer.models.clips import frames_of, require_clips
 from dfer.models.encoders import ENCODERS
 from dfer.models.options import Share, Width
 
@@ -115,7 +115,7 @@ class FrameEncoder(nn.Module):
     def forward(self, clips: Tensor) -> Tensor:
         """Clips (B, C, T, H, W) -> logits (B, K)."""
         require_clips(clips, self.in_channels)
-        frames = clips.transpose(1, 2).flatten(0, 1)
+        frames = frames_of(clips)
         features = self.encoder(frames.expand(-1, 3, -1, -1) if self.in_channels == 1 else frames)
         rows = features.view(len(clips), clips.shape[2], -1)
         logits: Tensor = self.head(self.dropout(self.temporal(rows)))

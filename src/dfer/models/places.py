@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from dfer.errors import DferError, listed, nearest
+from dfer.errors import DferError, listed, not_known
 from dfer.models.hub import hub_folder, is_hub_name
 
 SHIPPED = {"default": "faces", "faces": "faces"}
@@ -44,8 +44,7 @@ def model_folder(model: str | Path) -> Path:
 def _in_cache(model: str) -> Path:
     """The folder of a name of the Hub in the local cache: nothing is asked of the network."""
     if not is_hub_name(model):
-        hint = nearest(model, SHIPPED)
-        raise DferError(f"no model {model}{hint}: expected default, or the folder of a checkpoint")
+        raise not_known("no model", model, [*SHIPPED, "the folder of a checkpoint"])
     try:
         return hub_folder(model, CHECKPOINT)
     except DferError as error:

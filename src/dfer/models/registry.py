@@ -18,7 +18,7 @@ from typing import Any
 
 from torch import nn
 
-from dfer.errors import DferError, nearest, shortened
+from dfer.errors import DferError, not_known, shortened
 from dfer.models.former_dfer import FormerDfer
 from dfer.models.frame_encoder import FrameEncoder
 from dfer.models.frame_gru import FrameGru
@@ -97,10 +97,7 @@ def builder_of(name: str) -> Builder:
         return _imported(offered.value, f"model {name}, an entry point")
     if ":" in name:
         return _imported(name, f"model {shortened(name)}")
-    raise DferError(
-        f"no model '{shortened(name)}'{nearest(name, names())}; there are {', '.join(names())}, and your own as "
-        "my_module:Net"
-    )
+    raise not_known("no model", name, [*names(), "your own as my_module:Net"])
 
 
 def allow_models(*modules: str) -> None:
@@ -175,7 +172,7 @@ def _imported(path: str, told: str) -> Builder:
     for attribute in attributes.split("."):
         if not hasattr(found, attribute):
             known = [each for each in dir(found) if not each.startswith("_")]
-            raise DferError(f"{told}: {place} has no {attribute}{nearest(attribute, known)}")
+            raise not_known(f"{told}: {place} has no", attribute, known)
         found = getattr(found, attribute)
     if not callable(found):
         raise DferError(f"{told}: expected a class or a function in {place}, got {type(found).__name__}")

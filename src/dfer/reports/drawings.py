@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from dfer.errors import DferError, listed, printable
+from dfer.errors import DferError, printable, require_known
 from dfer.files import replacing
 
 FORMS = ("svg", "pdf", "png")
@@ -46,8 +46,7 @@ def write_figures(report: Mapping[str, Any], out: Path, *, form: str = "svg") ->
     Raises:
         DferError: another form, a report without what a figure needs, a folder that cannot be written.
     """
-    if form not in FORMS:
-        raise DferError(f"expected figures as {listed(FORMS)}, got '{form}'")
+    require_known("figures cannot be", form, FORMS)
     written = []
     with rc_context(STYLE):
         for name, figure in _figures(report):

@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dfer.datasets import Manifest
-from dfer.errors import DferError, listed
+from dfer.errors import DferError, listed, require_known
+from dfer.models import to_floats
 from dfer.processes import end_with_parent
 from dfer.training.choosing import Rows, choose_clips
 from dfer.training.config import recipe_from
@@ -120,8 +121,7 @@ class ClipDataset(Dataset[Sample]):
         dtype: torch.dtype = torch.float32,
         **options: Any,
     ) -> None:
-        if dtype not in DTYPES:
-            raise DferError(f"expected dtype to be one of {listed(DTYPES)}, got {dtype}")
+        require_known("dtype cannot be", dtype, DTYPES)
         self.left_out: dict[str, int] = {}
         if part in ("train", "validation"):
             self.rows, targets = self._chosen(manifest, fold, part, {
@@ -160,7 +160,7 @@ class ClipDataset(Dataset[Sample]):
         frames, _ = self.read(position)
         clip = torch.from_numpy(frames.transpose(3, 0, 1, 2).copy())
         return Sample(
-            clip if self.dtype == torch.uint8 else clip.float().div_(255),
+            clip if self.dtype == torch.uint8 else to_floats(clip),
             torch.tensor(self.targets[position], dtype=torch.float32),
             self.ids[position],
             torch.tensor(self.votes[position], dtype=torch.float32),
@@ -231,8 +231,7 @@ def _as_they_are(
     manifest: Manifest, fold: int | None, part: str | None, rule: str | None, options: dict[str, Any]
 ) -> tuple[Rows, npt.NDArray[np.float64]]:
     """Rows and targets (N, K) of the test part, or of all clips: no clip is left out."""
-    if part not in (*PARTS, None):
-        raise DferError(f"expected part to be one of {listed(PARTS)}, or None for all clips, got {part!r}")
+    require_known("part cannot be", part, (*PARTS, None))
     if part is None and fold is not None:
         raise DferError(f"fold {fold} was named without a part of it; set part to one of {listed(PARTS)}")
     everything = np.ones(len(manifest), dtype=bool)

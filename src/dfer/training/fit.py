@@ -24,7 +24,7 @@ from accelerate import Accelerator
 
 from dfer.datasets import Manifest
 from dfer.errors import DferError, listed, shortened
-from dfer.models import Card, save_checkpoint
+from dfer.models import Card, save_checkpoint, to_floats
 from dfer.training.balance import answered_prior, class_weights, clip_shares
 from dfer.training.checks import require_even_batches, require_selection
 from dfer.training.choosing import Chosen, Rows, choose_clips
@@ -240,7 +240,7 @@ class _Run:
 
     def _step(self, batch: Batch, step: int) -> float:
         device = self.accelerator.device
-        clips = batch.clips.to(device).float().div_(255)
+        clips = to_floats(batch.clips.to(device))
         targets, ballots = self.targets[batch.rows].to(device), self.ballots[batch.rows].to(device)
         try:
             return self.learner.step(clips, targets, ballots, number=step)

@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from dfer.errors import DferError
-from dfer.models import mixed_inside
+from dfer.models import mixed_inside, to_network
 from dfer.training.checks import proved_precision
 from dfer.training.config import Recipe
 from dfer.training.faults import advice, not_finite
@@ -18,7 +18,6 @@ from dfer.training.layers import freeze
 from dfer.training.losses import Loss
 from dfer.training.optim import learning_rate, make_optimizer, moving_average, set_rate
 from dfer.training.precision import Precision, autocast
-from dfer.training.predict import to_network
 from dfer.training.randomness import Purpose, stream
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dfer.datasets import Manifest
 from dfer.metrics import Predictions, kl_divergence, uar, war
@@ -23,14 +23,6 @@ from dfer.video.preprocessing import Preprocessing
 
 BATCH = 64
 """Clips a batch when a test part is predicted; the numbers do not depend on it beyond rounding."""
-
-
-def to_network(clips: Tensor, preprocessing: Preprocessing) -> Tensor:
-    """Clips (B, C, T, H, W) in [0, 1] -> what the network takes: (clips - mean) / std, by channel."""
-    mean, std = (
-        torch.tensor(values).to(clips).view(1, -1, 1, 1, 1) for values in (preprocessing.mean, preprocessing.std)
-    )
-    return (clips - mean) / std
 
 
 @torch.inference_mode()
@@ -47,8 +39,7 @@ def predict_probs(
     probs, frames = [], []
     parts = [rows[start : start + batch].tolist() for start in range(0, len(rows), batch)]
     for read in batches(dataset, parts, workers=workers):
-        clips = to_network(read.clips.to(device).float().div_(255), dataset.preprocessing)
-        logits = answer(model, clips, mirror=dataset.preprocessing.mirror)
+        logits = answer(model, read.clips.to(device), dataset.preprocessing)
         probs.append(torch.softmax(logits.float().cpu().double(), dim=1).numpy())
         frames += [" ".join(map(str, indices)) for indices in read.indices.tolist()]
     return np.concatenate(probs), frames

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dfer.datasets import Manifest
-from dfer.errors import DferError, nearest
+from dfer.errors import DferError, require_known
 from dfer.labels import RULES, one_hot, smooth_labels, soft_labels
 from dfer.training.config import Labels
 
@@ -107,8 +107,7 @@ def _check_options(rule: str, options: Iterable[str]) -> None:
     """Refuse a key that the rule would pass over: "hard" has none, and what is handed over is none of a recipe."""
     known = {"rule", "smoothing"}.union(*(inspect.signature(each).parameters for each in RULES.values())) - HANDED_OVER
     for option in options:
-        if option not in known:
-            raise DferError(f"unknown key labels.{option}{nearest(option, known)}")
+        require_known("[labels] has no key", option, sorted(known))
         if rule == "hard":
             raise DferError(
                 f'labels.{option} does nothing where labels.rule = "hard", which reads the labels; leave it out'

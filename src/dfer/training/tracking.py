@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from dfer.errors import DferError, listed, nearest
+from dfer.errors import DferError, require_known
 from dfer.training.progress import Begun, Step
 from dfer.training.record import Epoch, flat
 
@@ -33,8 +33,7 @@ class Tracking:
 
     def __init__(self, names: Sequence[str]) -> None:
         for name in names:
-            if name not in TRACKERS:
-                raise DferError(f"expected --track {listed(TRACKERS)}, got '{name}'{nearest(name, TRACKERS)}")
+            require_known("no tracker", name, TRACKERS)
             if importlib.util.find_spec(name) is None:
                 raise DferError(f"--track {name} needs the package {name}: pip install 'dfer[{name}]'")
         self.names = tuple(dict.fromkeys(names))

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dfer.errors import DferError, listed, nearest
+from dfer.errors import DferError, require_known
 
 Frames = NDArray[np.uint8]
 Corruption = Callable[[Frames, int, np.random.Generator], Frames]
@@ -71,8 +71,7 @@ def known_corruption(name: str) -> str:
     Raises:
         DferError: there is no such corruption; the nearest is named.
     """
-    if name not in CORRUPTIONS:
-        raise DferError(f"no corruption '{name}'{nearest(name, CORRUPTIONS)}; there are {listed(CORRUPTIONS, 12)}")
+    require_known("no corruption", name, CORRUPTIONS)
     return name
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dfer.documents import checked
-from dfer.errors import DferError
+from dfer.errors import DferError, require_known
 from dfer.video.frames import Clip
 from dfer.video.sampling import SHORT_RULES
 
@@ -55,8 +55,7 @@ class Preprocessing:
     def __post_init__(self) -> None:
         for name in ("mean", "std"):  # a card in JSON has lists
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        if self.short not in SHORT_RULES:
-            raise DferError(f"expected short to be one of {', '.join(SHORT_RULES)}, got {self.short!r}")
+        require_known("short cannot be", self.short, SHORT_RULES)
         if not 1 <= self.frames <= MOST_FRAMES or not 8 <= self.size <= LARGEST_SIZE:
             raise DferError(
                 f"expected at least 1 frame of 8 pixels, got {self.frames} of {self.size}, and at most {MOST_FRAMES} "
@@ -95,33 +94,27 @@ class Preprocessing:
 
     def read(self, clip: Clip, indices: npt.NDArray[np.int64], *, size: int | None = None) -> Frames:
         """The frames at `indices` as (T, size, size, C) uint8; `size` None is the network's own."""
-        frames = resize_square(clip.read(indices), size or self.size)
-        return to_grey(frames) if self.grey else frames
+        return resize_square(clip.read(indices), size or self.size, grey=self.grey)
 
 
-def resize_square(frames: Frames, size: int) -> Frames:
+def resize_square(frames: Frames, size: int, *, grey: bool = False) -> Frames:
     """Cut the centre square out of (T, H, W, C) frames and resize it to (T, size, size, C).
 
-    Area interpolation when frames shrink, bilinear when they grow.
+    Area interpolation when frames shrink, bilinear when they grow. With `grey`, RGB becomes one channel of luma (ITU-R
+    BT.601).
     """
     height, width = frames.shape[1:3]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     frames = frames[:, top : top + side, left : left + side]
-    if side == size:
+    channels = 1 if grey else frames.shape[3]
+    if side == size and channels == frames.shape[3]:
         return np.ascontiguousarray(frames)
     how = cv2.INTER_AREA if size < side else cv2.INTER_LINEAR
-    resized = np.empty((len(frames), size, size, frames.shape[3]), np.uint8)
+    resized = np.empty((len(frames), size, size, channels), np.uint8)
     for index, frame in enumerate(frames):
-        resized[index] = cv2.resize(frame, (size, size), interpolation=how).reshape(size, size, -1)
+        square = frame if side == size else cv2.resize(frame, (size, size), interpolation=how)
+        if channels < frames.shape[3]:
+            square = cv2.cvtColor(np.ascontiguousarray(square), cv2.COLOR_RGB2GRAY)
+        resized[index] = square.reshape(size, size, channels)
     return resized
-
-
-def to_grey(frames: Frames) -> Frames:
-    """(T, H, W, 3) RGB -> (T, H, W, 1) luma (ITU-R BT.601); one channel stays as it is."""
-    if frames.shape[3] == 1:
-        return frames
-    grey = np.empty((*frames.shape[:3], 1), np.uint8)
-    for index, frame in enumerate(frames):
-        grey[index, :, :, 0] = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY)
-    return grey

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from dfer.errors import DferError
+from dfer.errors import DferError, require_known
 
 Indices = npt.NDArray[np.int64]
 SHORT_RULES = ("stretch", "hold", "loop")
@@ -67,5 +67,4 @@ def _repeated(n: int, t: int, short: str) -> Indices:
 def _check(n: int, t: int, short: str) -> None:
     if n < 1 or t < 1:
         raise DferError(f"expected at least one frame in the clip and one to sample, got {n} and {t}")
-    if short not in SHORT_RULES:
-        raise DferError(f"expected short to be one of {', '.join(SHORT_RULES)}, got {short!r}")
+    require_known("short cannot be", short, SHORT_RULES)

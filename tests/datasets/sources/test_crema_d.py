@@ -97,13 +97,13 @@ def test_folds_by_actor_follow_the_published_order(tmp_path: Path) -> None:
 
 
 def test_the_whole_vote_table_can_be_read_without_a_clip(tmp_path: Path) -> None:
-    manifest = read(write_crema_d(tmp_path, clips=["1018_DFA_ANG_XX"]), votes_only="true")
+    manifest = read(write_crema_d(tmp_path, clips=["1018_DFA_ANG_XX"]), votes_only=True)
     assert len(manifest) == 6 and manifest.left_out == {}
     assert manifest.table["path"].tolist() == [f"VideoFlash/{name}.flv" for name in manifest.table["id"]]
     (tmp_path / "deeper").mkdir()
     for name in ("processedResults", "VideoDemographics.csv"):
         (tmp_path / name).rename(tmp_path / "deeper" / name)
-    paths = read(tmp_path, votes_only="true").table["path"].tolist()
+    paths = read(tmp_path, votes_only=True).table["path"].tolist()
     assert paths[:2] == [f"deeper/VideoFlash/{name}.flv" for name in GOOD_CLIPS[:2]]
     assert paths[2] == "VideoFlash/1018_DFA_ANG_XX.flv"
 
@@ -269,11 +269,14 @@ def test_demographics_are_optional_and_a_damaged_table_of_them_is_refused(
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"modality": "vidio"}, r"expected modality to be voice or video or both, got 'vidio' \(did you mean 'video'"),
-        ({"label": "played"}, r"expected label to be votes or acted, got 'played'"),
-        ({"folds": "5"}, r"expected folds to be actors, got '5'"),
-        ({"votes_only": "yes"}, r"expected votes_only to be true or false, got 'yes'"),
-        ({"classes": "6"}, r"the reader crema_d has no option 'classes'"),
+        (
+            {"modality": "vidio"},
+            r"it should be 'voice', 'video' or 'both', got 'vidio' \(did you mean 'video'",
+        ),
+        ({"label": "played"}, r"label: it should be 'votes' or 'acted', got 'played'"),
+        ({"folds": "5"}, r"folds: it should be '' or 'actors', got '5'"),
+        ({"votes_only": "maybe"}, r"votes_only: it should be a valid boolean.* got 'maybe'"),
+        ({"classes": "6"}, r"options of the reader crema_d: unknown key classes; known here: modality, label"),
     ],
 )
 def test_unknown_options_are_refused(tmp_path: Path, options: dict[str, str], told: str) -> None:
@@ -310,7 +313,7 @@ def test_the_statistics_of_the_real_votes_are_the_published_ones(
     shared_data: Path, modality: str, responses: int, agreement: float, unanimous: int, majority: int, ties: int,
     spread: float, as_acted: int,
 ) -> None:  # fmt: skip
-    manifest = read(shared_data / "crema_d", modality=modality, votes_only="true")
+    manifest = read(shared_data / "crema_d", modality=modality, votes_only=True)
     votes, table = manifest.votes, manifest.table
     top = votes.max(axis=1) / votes.sum(axis=1)
     assert len(manifest) == 7442 and votes.sum() == responses
@@ -320,7 +323,7 @@ def test_the_statistics_of_the_real_votes_are_the_published_ones(
 
 
 def test_the_real_table_has_the_published_classes_actors_and_folds(shared_data: Path) -> None:
-    manifest = read(shared_data / "crema_d", votes_only="true", folds="actors")
+    manifest = read(shared_data / "crema_d", votes_only=True, folds="actors")
     perceived = {"neutral": 2076, "happy": 1266, "disgust": 1057, "angry": 968, "fear": 822, "sad": 783, "": 470}
     assert manifest.table["label"].value_counts().to_dict() == perceived
     assert manifest.table["acted"].value_counts().to_dict() == dict.fromkeys(CREMA_D, 1271) | {"neutral": 1087}
@@ -330,7 +333,7 @@ def test_the_real_table_has_the_published_classes_actors_and_folds(shared_data: 
 
 
 def test_a_complete_copy_would_have_the_published_counts(shared_data: Path, tmp_path: Path) -> None:
-    names = read(shared_data / "crema_d", votes_only="true").table["id"]
+    names = read(shared_data / "crema_d", votes_only=True).table["id"]
     write_crema_d(tmp_path, names)
     (tmp_path / TABLE).write_bytes((shared_data / "crema_d" / TABLE).read_bytes())
     manifest = read(tmp_path, folds="actors")

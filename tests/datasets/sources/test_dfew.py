@@ -238,7 +238,7 @@ def test_auto_takes_faces_before_whole_pictures_and_a_layout_can_be_asked_for(tm
     assert read(tmp_path, clips="clip_224x224_16f").table["id"].tolist() == ["00001", "00002"]
     with pytest.raises(DferError, match=r"expected the clips as clip_224x224_avi .*found clip_224x224, .*original"):
         read(tmp_path, clips="clip_224x224_avi")
-    with pytest.raises(DferError, match=r"auto or one of clip_224x224, .* got 'originel'"):
+    with pytest.raises(DferError, match=r"clips: it should be 'auto', .* got 'originel' \(did you mean 'original'"):
         read(tmp_path, clips="originel")
 
 
@@ -457,9 +457,9 @@ def test_a_missing_root_another_data_set_and_an_empty_folder_are_refused_with_a_
 
 
 def test_an_unknown_reader_or_option_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
-    with pytest.raises(DferError, match=r"no reader 'dfw' \(did you mean 'dfew'\?\); there are mafw, dfew, .*table"):
+    with pytest.raises(DferError, match=r"no reader 'dfw' \(did you mean 'dfew'\?\); expected one of mafw, .*table"):
         read_source("dfw", tmp_path)
-    with pytest.raises(DferError, match=r"dfew has no option 'clip' \(did you mean 'clips'\?\); it has clips, groups"):
+    with pytest.raises(DferError, match=r"dfew: unknown key clip \(did you mean 'clips'\?\); known here: clips"):
         read_source("dfew", tmp_path, clip="original")
     published = {"afew", "crema_d", "dfew", "ferplus", "ferv39k", "mafw", "ravdess"}
     assert set(SOURCES) == published | {"folder", "lists", "table"}

@@ -112,7 +112,7 @@ def test_without_test_images_the_validation_part_is_tested_on_and_it_is_said(
 def test_the_test_part_can_be_chosen_and_the_other_is_then_in_no_split(tmp_path: Path) -> None:
     manifest = read(write_ferplus(tmp_path / "fer"), test="FER2013Valid")
     assert_is_the_tree(manifest, ("train", "train", "test", "test", ""))
-    with pytest.raises(DferError, match=r"test to be one of FER2013Test, FER2013Valid, got 'Valid'"):
+    with pytest.raises(DferError, match=r"test: it should be '', 'FER2013Test' or 'FER2013Valid', got 'Valid'"):
         read(tmp_path / "fer", test="Valid")
 
 

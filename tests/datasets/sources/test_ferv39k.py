@@ -103,7 +103,8 @@ def test_every_set_up_can_be_asked_for_alone_or_by_its_folder(tmp_path: Path) ->
     assert read(tmp_path, setup="action").table["id"].tolist() == action.table["id"].tolist()
     assert set(read(tmp_path, setup="22_scenes").table["scene"]) == {"Action", "War"}
     with pytest.raises(
-        DferError, match=r"set-up All_scene \(did you mean 'All_scenes'\?\); there are those of 22_scenes/Action, "
+        DferError,
+        match=r"setup=NAME: no lists of 'All_scene' \(did you mean 'All_scenes'\?\)",
     ):
         read(tmp_path, setup="All_scene")
 
@@ -114,13 +115,13 @@ def test_pairs_of_lists_in_one_folder_are_set_ups_of_their_own(tmp_path: Path) -
         clips = {clip: part for clip, part in FERV39K_CLIPS.items() if clip.startswith(scene)}
         write_setup(tmp_path / "4_setups/22_scenes", clips, name=f"{{part}}_{scene}.csv")
     assert set(read(tmp_path, setup="22_scenes/War").table["scene"]) == {"War"}
-    with pytest.raises(DferError, match=r"the set-up All_scenes; there are those of 22_scenes/Action, 22_scenes/War"):
+    with pytest.raises(DferError, match=r"no lists of 'All_scenes'.*ion, 22_scenes/War"):
         read(tmp_path)
 
 
 def test_a_tree_without_lists_is_refused(tmp_path: Path) -> None:
     write_scenes(tmp_path / "2_ClipsforFaceCrop")
-    with pytest.raises(DferError, match=r"expected the lists of the set-up All_scenes; there are those of none"):
+    with pytest.raises(DferError, match=r"no lists of 'All_scenes'; expected none"):
         read(tmp_path)
 
 

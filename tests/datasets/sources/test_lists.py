@@ -181,7 +181,7 @@ def test_a_base_that_is_not_plain_is_asked_for(tmp_path: Path) -> None:
         read(tmp_path, emotions="dfew")
     assert read(tmp_path, emotions="dfew", base="1").table["label"].tolist() == ["happy", "sad", "disgust"]
     assert read(tmp_path, emotions="dfew", base="0").table["label"].tolist() == ["sad", "neutral", "fear"]
-    with pytest.raises(DferError, match=r"expected base to be 0 or 1.*got '2'"):
+    with pytest.raises(DferError, match=r"base: it should be '', '0' or '1', got '2'"):
         read(tmp_path, emotions="dfew", base="2")
     write_lines(tmp_path / "test.csv", ["00004,0", "00005,7"])
     with pytest.raises(DferError, match=r"count all from 0 or all from 1; found 0 to 7: .* lists of two bases"):

@@ -345,7 +345,7 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
         read(tmp_path, clips="faces")
     with pytest.raises(DferError, match=r"no compound labels under"):
         read(tmp_path, classes="compound")
-    with pytest.raises(DferError, match=r"expected classes to be single or compound, got 'multi'"):
+    with pytest.raises(DferError, match=r"classes: it should be 'single' or 'compound', got 'multi'"):
         read(tmp_path, classes="multi")
 
 

@@ -49,7 +49,7 @@ def test_clips_with_sound_are_read_instead_and_never_beside_those_without(tmp_pa
     manifest = read(write_ravdess(tmp_path), modality="av")
     assert [name[:2] for name in manifest.table["id"]] == ["01"] * 6
     assert manifest.left_out == {"sound only": 6, "clip without sound": 7}
-    with pytest.raises(DferError, match=r"expected modality to be video or av, got 'both'"):
+    with pytest.raises(DferError, match=r"modality: it should be 'video' or 'av', got 'both'"):
         read(tmp_path, modality="both")
 
 

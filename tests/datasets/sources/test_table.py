@@ -342,7 +342,7 @@ def test_without_a_column_of_labels_more_than_half_of_the_votes_give_one(tmp_pat
     (tmp_path / "t.csv").write_text("clip,happy,sad,neutral\na,6,4,0\nb,5,5,0\nc,0,1,2\n", encoding="utf-8")
     assert read_source("table", tmp_path / "t.csv").table["label"].tolist() == ["happy", "", "neutral"]
     assert read_source("table", tmp_path / "t.csv", label="none").table["label"].tolist() == ["", "", ""]
-    with pytest.raises(DferError, match="majority or none"):
+    with pytest.raises(DferError, match="'majority' or 'none'"):
         read_source("table", tmp_path / "t.csv", label="most")
 
 

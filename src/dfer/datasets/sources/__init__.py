@@ -1,18 +1,19 @@
 """Readers: a data set's folders -> Manifest, one module each.
 
 Every reader has `read(root, **options) -> Manifest`, `recognise(root) -> bool` and `EXPECTED`, what it looks for in
-words. Options are text, as the command line gives them.
+words. Options have types; read_source also takes them as text, as the command line gives them.
 """
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from dfer.datasets.manifest import Manifest
 from dfer.datasets.sources import afew, crema_d, dfew, ferplus, ferv39k, folder, lists, mafw, ravdess, table
-from dfer.errors import LONGEST, DferError, listed, nearest
+from dfer.documents import checked_options
+from dfer.errors import LONGEST, DferError, listed, require_known
 from dfer.files import require_file
 
 SOURCES: dict[str, ModuleType] = {
@@ -31,7 +32,7 @@ SOURCES: dict[str, ModuleType] = {
 GENERAL = ("folder", "table", "lists")
 
 
-def read_source(name: str, root: Path, **options: str) -> Manifest:
+def read_source(name: str, root: Path, **options: Any) -> Manifest:
     """Read a data set.
 
     Args:
@@ -42,13 +43,8 @@ def read_source(name: str, root: Path, **options: str) -> Manifest:
     Raises:
         DferError: no such reader, option or folder; another data set than the reader's; anything wrong in it.
     """
-    if name not in SOURCES:
-        raise DferError(f"no reader '{name}'{nearest(name, SOURCES)}; there are {listed(SOURCES, 12)}")
-    known = list(inspect.signature(SOURCES[name].read).parameters)[1:]
-    for option in options:
-        if option not in known:
-            hint = nearest(option, known)
-            raise DferError(f"the reader {name} has no option '{option}'{hint}; it has {listed(known)}")
+    require_known("no reader", name, SOURCES)
+    given = checked_options(SOURCES[name].read, options, f"options of the reader {name}", strict=False)
     root = Path(root)
     if not root.exists():
         raise DferError(f"{root} does not exist; the reader {name} expects {SOURCES[name].EXPECTED}")
@@ -56,7 +52,7 @@ def read_source(name: str, root: Path, **options: str) -> Manifest:
         require_file(root)
     try:
         _check_recognised(name, root)
-        return _read(name, root, options)
+        return _read(name, root, given)
     except OSError as error:
         raise DferError(f"{error.filename or root} cannot be read: {error.strerror or error}") from error
     except UnicodeEncodeError as error:
@@ -75,7 +71,7 @@ def _check_recognised(name: str, root: Path) -> None:
     raise DferError(f"{root} does not look like {name}: expected {expected}; found {_found(root)}{hint}")
 
 
-def _read(name: str, root: Path, options: dict[str, str]) -> Manifest:
+def _read(name: str, root: Path, options: dict[str, Any]) -> Manifest:
     """Reads; what goes wrong is told with the place, and with the data set that it looks like, as MAFW read as DFEW."""
     try:
         manifest: Manifest = SOURCES[name].read(root, **options)

@@ -21,7 +21,7 @@ from dfer.datasets.sources.grids import rows_named
 from dfer.datasets.sources.label_space import REJECTED, Vocabulary
 from dfer.datasets.sources.sheets import cell_text
 from dfer.datasets.spelling import near_names, one_name, respelt, told
-from dfer.errors import DferError, listed, nearest
+from dfer.errors import DferError, listed, nearest, not_known
 from dfer.labels import EmotionSet
 
 logger = logging.getLogger(__name__)
@@ -92,8 +92,7 @@ def keep_where(table: pd.DataFrame, where: Mapping[str, str], place: object) -> 
     for name, value in where.items():
         column = find_column(table, (name,))
         if column is None:
-            names = [str(known) for known in table]
-            raise DferError(f"there is no '{name}'{nearest(name, names)}: columns of {place}, {listed(names, 20)}")
+            raise not_known(f"{place} has no column", name, table)
         rows &= (table[column].map(cell_text) == value).to_numpy()
     if not rows.any():
         told_ = ", ".join(f"{name}={value}" for name, value in where.items())
@@ -139,9 +138,7 @@ def _canonical(said: pd.Series[str], words: Vocabulary, chosen: EmotionSet) -> d
     """Answer -> the emotion's own name; raises where one is none of the emotions."""
     counted = said.value_counts()
     full = {str(word): words.translate(str(word)) for word in counted.index}
-    unknown = [
-        f"'{word}'{nearest(word.lower(), chosen)} ({counted[word]})" for word in full if full[word] not in chosen
-    ]
+    unknown = [f"'{word}'{nearest(word, chosen)} ({counted[word]})" for word in full if full[word] not in chosen]
     if unknown:
         raise DferError(
             f"answers that are none of the emotions {listed(chosen, 12)}: {listed(unknown)}; say what they stand for, "

@@ -17,14 +17,13 @@ from __future__ import annotations
 import logging
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from dfer.datasets.manifest import Manifest
 from dfer.datasets.sources.named_clips import NamedClips, find_named_clips, is_pointer
-from dfer.datasets.sources.options import check_option
 from dfer.datasets.sources.sheets import read_table
 from dfer.errors import DferError, listed
 from dfer.labels import CREMA_D, hard_labels
@@ -54,7 +53,12 @@ def recognise(root: Path) -> bool:
 
 
 def read(
-    root: Path, *, modality: str = "video", label: str = "votes", folds: str = "", votes_only: str = "false"
+    root: Path,
+    *,
+    modality: Literal["voice", "video", "both"] = "video",
+    label: Literal["votes", "acted"] = "votes",
+    folds: Literal["", "actors"] = "",
+    votes_only: bool = False,
 ) -> Manifest:
     """Read CREMA-D.
 
@@ -65,7 +69,7 @@ def read(
         label: "votes" is the one emotion with most votes, none where several have; "acted" the one that was played.
         folds: "actors" tests on actors 1-18, 19-36, 37-54, 55-72 and 73-91 in turn, the subject-independent folds of
             published code; by default there are none (`dfer split` makes them).
-        votes_only: "true" keeps every row of the vote table, also of clips that are bad or not on disk, whose path is
+        votes_only: keep every row of the vote table, also of clips that are bad or not on disk, whose path is
             where they would be: for statistics, not for training.
 
     Returns:
@@ -75,10 +79,6 @@ def read(
     Raises:
         DferError: an unknown option, a vote table that contradicts itself, or no clip on disk.
     """
-    check_option("modality", modality, MODALITIES)
-    check_option("label", label, ("votes", "acted"))
-    check_option("folds", folds, ("", "actors"))
-    check_option("votes_only", votes_only, ("true", "false"))
     path = _vote_table(root)
     if path is None:
         raise DferError(f"no {VOTE_TABLE} under {root}: expected {EXPECTED}; it is in the repository of CREMA-D")
@@ -93,7 +93,7 @@ def read(
         id=rows.index, group=rows["actor"], modality=modality
     )
     left_out: dict[str, int] = {}
-    if votes_only == "true":
+    if votes_only:
         rows = _with_places(rows, root, path)
     else:
         rows, left_out = _on_disk(rows, clips, root)

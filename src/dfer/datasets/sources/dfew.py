@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -47,7 +47,12 @@ def recognise(root: Path) -> bool:
     return bool(found.annotations or found.lists)
 
 
-def read(root: Path, *, clips: str = "auto", groups: str = "") -> Manifest:
+def read(
+    root: Path,
+    *,
+    clips: Literal["auto", "clip_224x224", "clip_224x224_16f", "clip_224x224_avi", "original"] = "auto",
+    groups: str = "",
+) -> Manifest:
     """Read DFEW.
 
     Args:

@@ -78,10 +78,8 @@ def find_clips(root: Path, folders: dict[str, list[Path]], wanted: str) -> tuple
         copies of a clip were passed over.
 
     Raises:
-        DferError: no such layout, or it is not there.
+        DferError: it is not there.
     """
-    if wanted != "auto" and wanted not in LAYOUTS:
-        raise DferError(f"expected clips to be auto or one of {listed(LAYOUTS)}, got '{wanted}'")
     names = {layout: next((n for n in names if n in folders), "") for layout, names in LAYOUTS.items()}
     there = [layout for layout, name in names.items() if name]
     if not there or wanted not in ("auto", *there):

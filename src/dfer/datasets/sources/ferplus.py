@@ -28,7 +28,7 @@ import hashlib
 import logging
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -38,7 +38,7 @@ from dfer.datasets.manifest import Manifest
 from dfer.datasets.published import DOUBLE
 from dfer.datasets.sources.delimited import decoded, parse_delimited
 from dfer.datasets.sources.sheets import published_table, read_table
-from dfer.errors import DferError, listed
+from dfer.errors import DferError, listed, require_known
 from dfer.files import read_bytes
 from dfer.labels import FERPLUS, check_votes, single_label, without_lone_votes
 from dfer.labels.votes import MOST_VOTES
@@ -73,7 +73,7 @@ def recognise(root: Path) -> bool:
     return root.is_dir() and (bool(_parts(root)) or (root / ALL_VOTES).is_file())
 
 
-def read(root: Path, *, test: str = "") -> Manifest:
+def read(root: Path, *, test: Literal["", "FER2013Test", "FER2013Valid"] = "") -> Manifest:
     """Read FER+.
 
     Args:
@@ -157,8 +157,7 @@ def _choose_test(wanted: str, there: list[str]) -> str:
     choices = [part for part in ("FER2013Test", "FER2013Valid") if part in there]
     if "FER2013Train" not in there or not choices:
         raise DferError(f"expected images of FER2013Train and of FER2013Test or FER2013Valid; found {listed(there)}")
-    if wanted and wanted not in choices:
-        raise DferError(f"expected test to be one of {listed(choices)}, got '{wanted}'")
+    require_known("test cannot be", wanted, ["", *choices])
     if not wanted and choices[0] != "FER2013Test":
         logger.warning("no images of FER2013Test: FER2013Valid is the test part, validation is cut from FER2013Train")
     return wanted or choices[0]

@@ -26,7 +26,7 @@ from dfer.datasets.sources.label_orders import name_labels
 from dfer.datasets.sources.list_files import ListFile, find_lists, part_words, read_list
 from dfer.datasets.sources.list_parts import settle_parts
 from dfer.datasets.sources.on_disk import CROWD, NOWHERE, Clip, Disk, clip_id, clip_key, keep_found
-from dfer.errors import DferError, listed, nearest
+from dfer.errors import DferError, listed, not_known
 from dfer.labels import FERV39K
 from dfer.video.folders import walk
 
@@ -119,10 +119,7 @@ def _choose_setup(setups: dict[str, list[ListFile]], wanted: str) -> list[ListFi
     name = (wanted or (DEFAULT_SETUP if len(setups) > 1 else next(iter(setups), ""))).lower().strip("/")
     files = [file for key, own in setups.items() if f"/{name}/" in f"/{key.lower()}/" for file in own]
     if not files:
-        raise DferError(
-            f"expected the lists of the set-up {wanted or DEFAULT_SETUP}{nearest(wanted, setups)}; there are those of "
-            f"{listed(setups, 30) or 'none'}; say which: -O setup=NAME"
-        )
+        raise not_known("-O setup=NAME: no lists of", wanted or DEFAULT_SETUP, setups)
     return files
 
 

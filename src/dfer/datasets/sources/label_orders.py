@@ -48,8 +48,6 @@ def name_labels(rows: pd.DataFrame, *, emotions: str = "", base: str = "") -> tu
     Raises:
         DferError: names and numbers mixed, an order or base that cannot be told, or labels that contradict the paths.
     """
-    if base not in ("", "0", "1"):
-        raise DferError(f"expected base to be 0 or 1, the number of the first emotion; got '{base}'")
     numbers = pd.to_numeric(rows["label"], errors="coerce")
     numeric = numbers.notna() & (numbers % 1 == 0)
     if numeric.any() and not numeric.all():

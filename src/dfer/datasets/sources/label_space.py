@@ -109,7 +109,7 @@ def choose_emotions(wanted: str, names: Iterable[str], *, allowed: Iterable[str]
         raise DferError("nothing here names an emotion")
     fitting = [space for space in KNOWN.values() if all(name in space for name in names)]
     space = min(fitting, key=len) if fitting else own
-    unknown = [f"'{name}'{nearest(name.lower(), _spelt())}" for name in names if name not in space]
+    unknown = [f"'{name}'{nearest(name, _spelt())}" for name in names if name not in space]
     if unknown:
         raise DferError(
             f"no known set of emotions has all of {listed(names, 12)}; in none at all: {listed(unknown)}; say what "

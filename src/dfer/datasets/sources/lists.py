@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -40,7 +40,9 @@ def recognise(root: Path) -> bool:
     return is_list(root.name) if root.is_file() else bool(find_lists(root))
 
 
-def read(root: Path, *, clips: str = "", emotions: str = "", base: str = "", only: str = "") -> Manifest:
+def read(
+    root: Path, *, clips: str = "", emotions: str = "", base: Literal["", "0", "1"] = "", only: str = ""
+) -> Manifest:
     """Read lists.
 
     Args:

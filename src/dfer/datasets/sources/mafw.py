@@ -19,7 +19,7 @@ import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,6 @@ from dfer.datasets.sources.list_parts import passed_over
 from dfer.datasets.sources.mafw_tables import read_distributions, read_labels, read_lists
 from dfer.datasets.sources.numbered_clips import find_numbered
 from dfer.datasets.sources.on_disk import CROWD
-from dfer.datasets.sources.options import check_option
 from dfer.errors import DferError, listed
 from dfer.labels import MAFW
 from dfer.video.folders import walk
@@ -68,7 +67,12 @@ def recognise(root: Path) -> bool:
     return bool(found.lists or {"single", "compound"} & set(found.tables))
 
 
-def read(root: Path, *, classes: str = "single", clips: str = "auto") -> Manifest:
+def read(
+    root: Path,
+    *,
+    classes: Literal["single", "compound"] = "single",
+    clips: Literal["auto", "faces", "frames", "clips"] = "auto",
+) -> Manifest:
     """Read MAFW.
 
     Args:
@@ -85,8 +89,6 @@ def read(root: Path, *, classes: str = "single", clips: str = "auto") -> Manifes
     Raises:
         DferError: see `mafw_tables`; or lists and tables contradict each other.
     """
-    check_option("classes", classes, ("single", "compound"))
-    check_option("clips", clips, ("auto", *LAYOUTS))
     found = _survey(root)
     files, copies = _clips(root, found, clips)
     table, lists = _labelled(root, found, classes)

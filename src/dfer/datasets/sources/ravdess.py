@@ -19,13 +19,13 @@ from __future__ import annotations
 import logging
 import re
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from dfer.datasets.manifest import Manifest
 from dfer.datasets.sources.named_clips import NamedClips, find_named_clips
-from dfer.datasets.sources.options import check_option
 from dfer.errors import DferError, listed
 from dfer.labels import RAVDESS
 
@@ -59,7 +59,13 @@ def recognise(root: Path) -> bool:
     return any(NAME.fullmatch(entry.stem) for folder in actors for entry in folder.iterdir())
 
 
-def read(root: Path, *, modality: str = "video", channel: str = "speech", folds: str = "") -> Manifest:
+def read(
+    root: Path,
+    *,
+    modality: Literal["video", "av"] = "video",
+    channel: Literal["speech", "song", "both"] = "speech",
+    folds: Literal["", "actors"] = "",
+) -> Manifest:
     """Read RAVDESS.
 
     Args:
@@ -77,9 +83,6 @@ def read(root: Path, *, modality: str = "video", channel: str = "speech", folds:
     Raises:
         DferError: an unknown option, or no such clip on disk.
     """
-    check_option("modality", modality, ("video", "av"))
-    check_option("channel", channel, ("speech", "song", "both"))
-    check_option("folds", folds, ("", "actors"))
     clips = find_named_clips(root, NAME)
     rows = _fields(clips.table)
     reasons = _reasons(rows, modality, channel)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,6 @@ from dfer.datasets.sources.column_names import NAMES, find_column
 from dfer.datasets.sources.count_rows import EXPECTED, read_counts, spelt
 from dfer.datasets.sources.grids import rows_named
 from dfer.datasets.sources.label_space import Vocabulary, known, parse_map
-from dfer.datasets.sources.options import check_option
 from dfer.datasets.sources.shares import as_counts, numeric
 from dfer.datasets.sources.sheets import SUFFIXES, cell_text, open_table
 from dfer.errors import DferError, listed
@@ -48,10 +47,10 @@ def read(
     *,
     emotions: str = "",
     clips: str = "",
-    label: str = "majority",
+    label: Literal["majority", "none"] = "majority",
     sheet: str = "",
     map: str = "",
-    values: str = "",
+    values: Literal["", "counts", "shares"] = "",
     voters: str = "",
     where: str = "",
 ) -> Manifest:
@@ -78,8 +77,6 @@ def read(
         DferError: a table that cannot be read or has neither shape, an unknown emotion, rows of one clip that
             contradict each other, or no clip on disk.
     """
-    check_option("label", label, ("majority", "none"))
-    check_option("values", values, ("", "counts", "shares"))
     words = Vocabulary(emotions, parse_map(map))
     folder = Path(clips) if clips else root if root.is_dir() else root.parent
     if not folder.exists():

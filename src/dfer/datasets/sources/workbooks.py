@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 
 from dfer.archives import FAULTS, open_archive
 from dfer.datasets.sources.grids import DEEPEST, USUAL, Grid, Merged, find_header
-from dfer.errors import DferError, listed, nearest, shortened
+from dfer.errors import DferError, listed, not_known, shortened
 from dfer.tables import bounded, unquoted
 
 logger = logging.getLogger(__name__)
@@ -148,7 +148,7 @@ def _choose(book: Any, wanted: str, path: Path, own: Mapping[str, str]) -> Any:
     if wanted:
         fitting = [sheet for sheet in book.worksheets if sheet.title.strip().casefold() == wanted.strip().casefold()]
         if not fitting:
-            raise DferError(f"{path} has no sheet '{wanted}'{nearest(wanted, names)}; it has {listed(names, 12)}")
+            raise not_known(f"{path} has no sheet", wanted, names)
         return fitting[0]
     visible = [sheet for sheet in sheets if sheet.sheet_state == "visible"]
     if not visible:
