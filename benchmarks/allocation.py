@@ -4,9 +4,10 @@ Usage: python benchmarks/allocation.py FOLDER, a folder with crema_d/, ferplus/ 
 
 Votes of real people are given out one after the other, once as "every clip the same number" and once as "by need"
 (`dfer.labels.allocation`: the next vote goes to the clip whose distribution is known least precisely, under a mixture
-of Dirichlets that is learned from the votes so far and learned anew when there are a fifth more). A clip's votes come
-in a random order, without replacement, as its panel gave them; that ends when the panel is used up. So it is asked a
-second time with votes that are drawn with replacement, as if each panel stood for many more people.
+of Dirichlets that is learned from the votes so far and learned anew when there are a fifth more; with fewer than twenty
+clips, as in raters_faces, nothing is learned). A clip's votes come in a random order, without replacement, as its panel
+gave them; that ends when the panel is used up. So it is asked a second time with votes that are drawn with replacement,
+as if each panel stood for many more people.
 
 The distance is to the shares of the full panel: the mean over the clips of the total variation (0 to 1), and the
 distance that nine clips of ten stay below. The estimate is the same for both: the shares of the votes so far, or the
@@ -24,7 +25,7 @@ import numpy as np
 import pandas as pd
 from results import write_result
 
-from dfer.labels.allocation import GROWTH, uncertainty
+from dfer.labels.allocation import ENOUGH, GROWTH, uncertainty
 from dfer.labels.dirichlet import Floats, Prior, learn_mixture
 
 CLIPS, SEEDS = 800, 4
@@ -75,7 +76,7 @@ def given_out(panel: Floats, by_need: bool, again: bool, most: int, generator: n
             votes[clip, order[clip][people[clip]]] += 1
         people[chosen] += 1
         if (people >= FIRST).all():
-            if votes.sum() >= GROWTH * learned_from:
+            if clips >= ENOUGH and votes.sum() >= GROWTH * learned_from:  # as `Board` does
                 prior, learned_from = learn_mixture(votes, 2 * panel.shape[1]), votes.sum()
             found.append([votes.sum() / clips, *distances(votes, prior, shares)])
         need = uncertainty(votes, prior) if by_need and (people >= FIRST).all() else -people + generator.random(clips)
@@ -137,7 +138,7 @@ def table(ratios: Floats, equal: tuple[int, ...]) -> dict[str, Any]:
     error = ratios.std(axis=0, ddof=1) / np.sqrt(len(ratios))
     return {
         str(votes): {
-            measure: [round(float(mean), 3), round(float(se), 3)]
+            measure: None if np.isnan(mean) else [round(float(mean), 3), round(float(se), 3)]
             for measure, mean, se in zip(MEASURES, ratios.mean(axis=0)[row], error[row], strict=True)
         }
         for row, votes in enumerate(equal)

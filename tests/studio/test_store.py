@@ -118,7 +118,7 @@ def test_a_definition_comes_back_as_it_was_and_unknown_keys_are_refused() -> Non
     )
     assert from_dict(study.to_dict()) == study
     with pytest.raises(DferError, match="unknown key"):
-        from_dict(study.to_dict() | {"titel": "x"})
+        from_dict(study.to_dict() | {"colour": "x"})
     with pytest.raises(DferError, match="names an emotion twice"):
         from_dict(study.to_dict() | {"choices": [{"name": "sad"}, {"name": "Sad"}]})
 

@@ -11,7 +11,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -265,6 +265,11 @@ class Store:
             before = self._db.total_changes
             self._db.executemany("INSERT OR IGNORE INTO votes VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
             return self._db.total_changes - before
+
+    def backup(self, path: Path) -> None:
+        """Write a copy of the whole file, also while others vote."""
+        with self._lock, self._told(), closing(sqlite3.connect(path)) as copy:
+            self._db.backup(copy)
 
     # --- the file
 
