@@ -88,7 +88,7 @@ def test_pages_fit_and_every_control_has_a_name(app: Any, tmp_path: Path, width:
             assert browser.run("document.documentElement.scrollWidth") <= width, place
             nameless = browser.run(
                 "[...document.querySelectorAll('button, a, input, select, textarea, video, img')].filter((e) => "
-                "!(e.innerText?.trim() || e.ariaLabel || e.alt || e.labels?.length)).map((e) => e.outerHTML)"
+                "!(e.textContent.trim() || e.ariaLabel || e.alt || e.labels?.length)).map((e) => e.outerHTML)"
             )
             assert nameless == [], place
             assert browser.run("document.querySelectorAll('h1').length") == 1 or place == link

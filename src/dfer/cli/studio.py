@@ -31,9 +31,12 @@ def studio(
             f"{PASSWORD} holds, or is made up and shown."
         ),
     ] = "127.0.0.1",
+    model: Annotated[
+        str, typer.Option(help="The folder of a checkpoint or of a run that reads films; by default the one of dfer.")
+    ] = "default",
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
 ) -> None:
-    """Open a local page in the browser: collect votes from people."""
+    """Open a local page in the browser: watch films, collect votes from people, review results."""
     try:
         import uvicorn
 
@@ -46,7 +49,7 @@ def studio(
     if not is_loopback(host):
         _let_in(workspace)
     config = uvicorn.Config(
-        create_app(workspace, host=host), host=host, port=port, log_level="warning", server_header=False,
+        create_app(workspace, host=host, model=model), host=host, port=port, log_level="warning", server_header=False,
         timeout_keep_alive=30,
     )  # fmt: skip
     server = uvicorn.Server(config)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import cache
 from importlib.resources import files
 from typing import Annotated, Any
@@ -55,25 +56,35 @@ class Password(BaseModel):
     password: str
 
 
-def create_app(workspace: Workspace, *, host: str = "127.0.0.1") -> FastAPI:
+def create_app(workspace: Workspace, *, host: str = "127.0.0.1", model: str = "default") -> FastAPI:
     """The application.
 
     Args:
         workspace: the folder that it serves.
         host: the address that it is bound to; if others can reach it, the owner must log in.
+        model: that reads films, see `dfer.inference.Predictor.from_pretrained`.
     """
-    from dfer.studio import votes
+    from dfer.studio import votes, watch
+    from dfer.studio.films import Films
+
+    films = Films(workspace, model)
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        films.start()
+        yield
+        films.stop()
 
     app = FastAPI(
         title="dfer studio", version=__version__, docs_url=None, redoc_url=None, openapi_url=f"{API}/openapi.json",
-        responses={status: {"model": Fault} for status in (400, 401, 403, 404, 413, 422)},
+        lifespan=life, responses={status: {"model": Fault} for status in (400, 401, 403, 404, 413, 422)},
     )  # fmt: skip
-    app.state.workspace, app.state.host = workspace, host
+    app.state.workspace, app.state.host, app.state.films = workspace, host, films
     app.middleware("http")(_guard)
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)
     _add_own(app)
-    for room in (votes,):
+    for room in (votes, watch):
         app.include_router(room.router)
     return app
 
@@ -263,13 +274,14 @@ def _add_own(app: FastAPI) -> None:
         return {"status": "ok", "version": __version__}
 
     @app.get(f"{API}/metrics", tags=["server"], response_class=Response)
-    def metrics(_: Owner, folder: Folder) -> Response:
+    def metrics(_: Owner, folder: Folder, request: Request) -> Response:
         """Numbers of the server, as Prometheus reads them."""
         import psutil
 
         numbers = {
             "dfer_memory_bytes": psutil.Process().memory_info().rss,
             "dfer_studies": len(folder.studies),
+            **{f"dfer_films_{state}": count for state, count in request.app.state.films.counts().items()},
         }
         lines = [f"# TYPE {name} gauge\n{name} {value}\n" for name, value in numbers.items()]
         return Response("".join(lines), media_type="text/plain; version=0.0.4")

@@ -1,8 +1,8 @@
-import {ask, attempt, find} from "./page.js";
-
-const count = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
+import {ask, attempt, count, find} from "./page.js";
 
 attempt(async () => {
   const {studies} = await ask("/api/v1/studies");
-  find("#votes-count").textContent = studies.length ? `${count(studies.length, "study").replace("studys", "studies")}, ${count(studies.reduce((sum, study) => sum + study.votes, 0), "vote")}` : "no study yet";
+  find("#votes-count").textContent = studies.length ? `${count(studies.length, "study", "studies")}, ${count(studies.reduce((sum, study) => sum + study.votes, 0), "vote")}` : "no study yet";
+  const {films} = await ask("/api/v1/films");
+  find("#watch-count").textContent = films.length ? count(films.length, "film") : "no film yet";
 });

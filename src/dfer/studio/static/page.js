@@ -56,7 +56,10 @@ export async function attempt(work) {
   }
 }
 
-export const percent = (share) => `${Math.round(100 * share)} %`;
+export const percent = (share) => `${Math.round(100 * share)}\u202f%`;
+
+/** A number with its noun. */
+export const count = (number, noun, nouns = `${noun}s`) => `${number} ${number === 1 ? noun : nouns}`;
 
 /** A bar of counts, each in its emotion's colour. */
 export function stack(counts, shades) {

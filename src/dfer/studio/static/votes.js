@@ -1,4 +1,4 @@
-import {ask, attempt, fill, find, h, say} from "./page.js";
+import {ask, attempt, count, fill, find, h, say} from "./page.js";
 
 const form = find("#new");
 
@@ -7,7 +7,7 @@ async function show() {
   fill(find("#studies"), studies.length ? h("div", {class: "cards"}, ...studies.map((study) =>
     h("a", {class: "room", href: `/votes/${study.name}`},
       h("h3", {}, study.title),
-      h("p", {}, study.error || `${study.votes} votes on ${study.clips} clips, ${study.raters} raters`),
+      h("p", {}, study.error || `${count(study.votes, "vote")} on ${count(study.clips, "clip")}, ${count(study.raters, "rater")}`),
       h("small", {}, study.name)))) : h("p", {class: "aside"}, "There is no study in this folder yet."));
   fill(form.source, ...sources.map((source) => h("option", {value: source.key},
     source.kind === "manifest" ? `manifest ${source.name}` : `folder ${source.name} (${source.count} clips and pictures)`)));
