@@ -64,27 +64,29 @@ def create_app(workspace: Workspace, *, host: str = "127.0.0.1", model: str = "d
         host: the address that it is bound to; if others can reach it, the owner must log in.
         model: that reads films, see `dfer.inference.Predictor.from_pretrained`.
     """
-    from dfer.studio import votes, watch
+    from dfer.studio import review, votes, watch
     from dfer.studio.films import Films
+    from dfer.studio.work import Work
 
-    films = Films(workspace, model)
+    films, work = Films(workspace, model), Work(workspace)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         films.start()
         yield
         films.stop()
+        work.end()
 
     app = FastAPI(
         title="dfer studio", version=__version__, docs_url=None, redoc_url=None, openapi_url=f"{API}/openapi.json",
         lifespan=life, responses={status: {"model": Fault} for status in (400, 401, 403, 404, 413, 422)},
     )  # fmt: skip
-    app.state.workspace, app.state.host, app.state.films = workspace, host, films
+    app.state.workspace, app.state.host, app.state.films, app.state.work = workspace, host, films, work
     app.middleware("http")(_guard)
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)
     _add_own(app)
-    for room in (votes, watch):
+    for room in (votes, watch, review):
         app.include_router(room.router)
     return app
 

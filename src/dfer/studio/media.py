@@ -58,7 +58,7 @@ def _write_copy(path: Path, kind: str, copy: Path, rotate: int) -> None:
         return
     if (length_s(path) or 0.0) > LONGEST_COPY_S:
         raise DferError(f"{path.name} is longer than {LONGEST_COPY_S:.0f} s and of a kind that browsers do not play")
-    data = small_copy(path, LONGEST_COPY_S, rotate=rotate)
+    data = small_copy(path, LONGEST_COPY_S, fps=None if kind == "video" else FPS, rotate=rotate)
     with replacing(copy) as partial:
         partial.write_bytes(data)
 

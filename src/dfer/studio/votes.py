@@ -12,6 +12,7 @@ from fastapi import APIRouter, BackgroundTasks, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
 from pydantic import BaseModel, Field
 
+from dfer.datasets import Manifest
 from dfer.datasets.answers import read_answers
 from dfer.datasets.sources.label_space import Vocabulary
 from dfer.datasets.vote_files import counted, write_elan, write_label_studio, write_votes
@@ -53,11 +54,12 @@ class SentVote(BaseModel):
 
 
 class NewStudy(BaseModel):
-    """A new study: its short name, the key of its clips, and its definition (`dfer.studio.study.Study`)."""
+    """A new study: name, key of its clips, definition (`dfer.studio.study.Study`); only some clips, by position."""
 
     name: Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
     source: Annotated[str, Field(max_length=40)]
     definition: dict[str, Any]
+    clips: list[int] = Field(default=[], max_length=100_000)
 
 
 class NewRaters(BaseModel):
@@ -205,7 +207,7 @@ def studies(_: Owner, folder: Folder) -> dict[str, Any]:
 @router.post(f"{API}/studies", tags=["votes"])
 def create(given: NewStudy, _: Owner, folder: Folder) -> dict[str, Any]:
     """Make a study."""
-    session = folder.create(given.name, given.source, from_dict(given.definition))
+    session = folder.create(given.name, given.source, from_dict(given.definition), only=given.clips)
     return {"name": given.name, "clips": len(session.asked)}
 
 
@@ -261,6 +263,15 @@ def export(study: str, form: Literal[tuple(FORMS)], _: Owner, folder: Folder) ->
     return Response(_exported(session, form), media_type=FORMS[form], headers=headers)
 
 
+@router.post(f"{API}/studies/{{study}}/manifest", tags=["votes"], status_code=201)
+def save_manifest(study: str, _: Owner, folder: Folder) -> dict[str, str]:
+    """Write the Manifest with counts into the folder, as data/STUDY.csv, for the doctor and for training."""
+    path = folder.folder / "data" / f"{study}.csv"
+    _manifest(folder.session(study)).write(path)
+    folder.look_again()
+    return {"name": path.relative_to(folder.folder).as_posix()}
+
+
 @router.post(f"{API}/studies/{{study}}/answers", tags=["votes"])
 async def add_answers(
     study: str, request: Request, _: Owner, folder: Folder, name: str = "answers.csv"
@@ -290,9 +301,7 @@ def _exported(session: Session, form: str) -> bytes:
         if form == "votes.csv":
             write_votes(votes, path)
         elif form == "manifest.csv":
-            clips = [session.clips[number] for number in session.asked]
-            shown = [vote for vote in votes if vote.clip in {clip.name for clip in clips}]
-            counted(shown, clips, emotions=session.study.emotions, root=session.root).write(path)
+            _manifest(session).write(path)
         elif form == "label_studio.json":
             write_label_studio(votes, path)
         elif form == "elan.zip":
@@ -302,6 +311,14 @@ def _exported(session: Session, form: str) -> bytes:
         else:
             session.store.backup(path)
         return path.read_bytes()
+
+
+def _manifest(session: Session) -> Manifest:
+    """The clips that were voted on, without those for practice."""
+    clips = [session.clips[number] for number in session.asked]
+    names = {clip.name for clip in clips}
+    votes = [vote for vote in session.store.votes() if vote.clip in names]
+    return counted(votes, clips, emotions=session.study.emotions, root=session.root)
 
 
 def _zipped(folder: Path) -> bytes:

@@ -9,7 +9,6 @@ import tempfile
 import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +24,7 @@ from dfer.studio.app import API, Folder, Owner, page
 from dfer.studio.films import Film, Films, picture_size
 from dfer.studio.media import playable
 from dfer.studio.security import COOKIE, RefusedError
+from dfer.studio.workspace import shipped
 from dfer.video.folders import kind_of
 
 router = APIRouter()
@@ -132,10 +132,10 @@ def from_folder(given: FromFolder, request: Request, _: Owner, films: All, folde
 @router.post(f"{API}/films/examples", tags=["films"], status_code=201)
 def add_examples(request: Request, _: Owner, films: All) -> list[dict[str, Any]]:
     """Read the two example films."""
-    found = examples()
+    found = shipped("examples/crema_d", ".flv")
     if not found:
         raise RefusedError("the example films are not installed", 404)
-    added = [films.add_copy(path, _user(request)) for path in found]
+    added = [films.add_copy(path, _user(request)) for path in found.values()]
     return [{"id": film.id, "name": film.about.name} for film in added]
 
 
@@ -279,16 +279,6 @@ def download(
         else:
             write(found, path)
         return _attachment(path.read_bytes(), f"{Path(film.about.path).stem}.{form}", FORMS[form])
-
-
-def examples() -> list[Path]:
-    """The example films that come with dfer: in the checkout, or their copies in the installed package."""
-    package = Path(str(files("dfer")))
-    for place in (package / "examples", package.parents[1] / "examples" / "crema_d"):
-        found = sorted(place.glob("*.flv"))
-        if found:
-            return found
-    return []
 
 
 def _attachment(data: bytes, name: str, kind: str) -> Response:

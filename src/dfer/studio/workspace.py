@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +31,10 @@ DEEP, MOST = 4, 100_000
 """How many folders deep it is looked, and after how many files that ends."""
 FRESH_S = 5.0
 """So long a list of the folder is good."""
-REPORTS = ("report.html", "compare.html", "robustness.html", "doctor.html", "raters.html")
-"""Names of pages that other verbs write; any other .html in the folder is listed, too."""
+OF_A_RUN = ("metrics.jsonl", "predictions.csv", "predictions.parquet")
+"""Files that make a folder a run."""
+PART = re.compile("split|fold.*")
+"""Names of the folders in a run that have a model each."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Item:
 
     Attributes:
         key: what pages call it.
-        kind: "folder" (of clips), "manifest", "film", "page" or "predictions".
+        kind: "folder" (of clips), "manifest", "film", "page" (.html) or "run" (trained, or with predictions).
         name: its path in the folder, for people to read.
         path: where it lies.
         count: of clips in a folder; 0: not counted.
@@ -100,8 +104,14 @@ class Workspace:
                 return item
         raise RefusedError("that is not, or no longer, in the folder; load the page again", 404)
 
+    def look_again(self) -> None:
+        """List the folder anew when it is next asked for."""
+        with self._lock:
+            self._listed_at = -FRESH_S
+
     def _look(self) -> list[Item]:
         counts: dict[Path, int] = {}
+        runs: dict[Path, None] = {}
         found, seen = [], 0
         for place, _, names in walk(self.folder, depth=DEEP, skip=(self.home,)):
             seen += len(names)
@@ -118,11 +128,12 @@ class Workspace:
                     found.append(self._item("page", path))
                 elif path.suffix == ".csv" and _is_manifest(path):
                     found.append(self._item("manifest", path))
-                elif name.startswith("predictions") and path.suffix in (".csv", ".npz", ".parquet"):
-                    found.append(self._item("predictions", path))
+                elif name in OF_A_RUN:
+                    runs[place.parent if PART.fullmatch(place.name) else place] = None
             for folder in (place, *place.parents):
                 if clips and folder.is_relative_to(self.folder):
                     counts[folder] = counts.get(folder, 0) + clips
+        found += [self._item("run", place) for place in runs]
         return found + [self._item("folder", place, count) for place, count in sorted(counts.items())]
 
     def _item(self, kind: str, path: Path, count: int = 0) -> Item:
@@ -153,8 +164,8 @@ class Workspace:
                 self._sessions[name] = Session(Store(path), self.folder)
             return self._sessions[name]
 
-    def create(self, name: str, source: str, study: Study) -> Session:
-        """A new study about the clips of a folder or a manifest.
+    def create(self, name: str, source: str, study: Study, *, only: Sequence[int] = ()) -> Session:
+        """A new study about the clips of a folder or a manifest; `only` of them, by position, where some are named.
 
         Raises:
             DferError: a name that cannot be or is taken, no clips, or a definition that does not fit them.
@@ -162,6 +173,9 @@ class Workspace:
         if not NAME.fullmatch(name):
             raise DferError(f"expected a short name of small letters, digits, - and _, got {shortened(name, 40)!r}")
         clips = self.clips(self.item(source, "folder", "manifest"))
+        if only and not all(0 <= place < len(clips) for place in only):
+            raise DferError(f"expected clips by position, 0 to {len(clips) - 1}")
+        clips = [clips[place] for place in dict.fromkeys(only)] or clips
         path = self.home / "studies" / f"{name}.sqlite"
         with self._lock:
             if path.exists():
@@ -199,6 +213,13 @@ class Workspace:
     def _relative(self, path: Path) -> str:
         path = Path(os.path.normpath(path))
         return path.relative_to(self.folder).as_posix() if path.is_relative_to(self.folder) else path.as_posix()
+
+
+def shipped(name: str, suffix: str) -> dict[str, Path]:
+    """What comes with dfer, by name: files of a folder of the checkout, or of its copy in the installed package."""
+    package = Path(__file__).resolve().parents[1]
+    places = (package / Path(name).parts[0], package.parents[1] / name)
+    return next((found for place in places if (found := {p.stem: p for p in sorted(place.glob(f"*{suffix}"))})), {})
 
 
 def _is_manifest(path: Path) -> bool:

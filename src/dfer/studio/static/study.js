@@ -66,6 +66,11 @@ async function show() {
 find("#exports").append(...Object.entries(EXPORTS).map(([form, text]) =>
   h("a", {class: "button", href: `${address}/export/${form}`, download: ""}, text)));
 
+find("#exports").append(h("button", {type: "button", onclick: () => attempt(async () => {
+  const {name: file} = await ask(`${address}/manifest`, {method: "POST"});
+  say(`Saved as ${file}. Review can check it, and train on it.`);
+})}, "Save the manifest in this folder"));
+
 find("#raters").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = event.target.names.value.trim();
