@@ -9,7 +9,7 @@ from __future__ import annotations
 # isort: off
 from dfer.cli.app import app, main
 from dfer.cli import predict, people, data, doctor, raters, split, estimate, training, ablating, comparing, reporting
-from dfer.cli import listing
+from dfer.cli import listing, studio
 # isort: on
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "raters",
     "reporting",
     "split",
+    "studio",
     "training",
 ]

@@ -1,4 +1,4 @@
-"""Names for the people of a timeline, and two numbers of one person made one, by somebody who knows better."""
+"""Names for the people of a timeline, two numbers of one person made one, and one number of two people divided."""
 
 from __future__ import annotations
 
@@ -49,6 +49,42 @@ def merged(timeline: Timeline, ids: Sequence[int]) -> Timeline:
         one = _joined(one, other, timeline)
     people = [one if person is chosen[0] else person for person in timeline.people if person not in chosen[1:]]
     return replace(timeline, people=tuple(people))
+
+
+def divided(timeline: Timeline, id_: int, at_s: float) -> Timeline:
+    """The timeline in which a person is two: from a time on it is somebody else, under a new id after all others.
+
+    Segments and the answers for the whole are found anew. The first keeps the name.
+
+    Raises:
+        DferError: nobody has such an id, or the person is not seen both before and after that time.
+    """
+    person = _find(timeline, id_)
+    later = person.times >= at_s - APART_S
+    if not (person.seen & ~later).any() or not (person.seen & later).any():
+        raise DferError(
+            f"{person.label} cannot be divided at {at_s:.2f} s: expected a time between two at which they are seen"
+        )
+    one = _only(person, ~later, timeline)
+    other = replace(_only(person, later, timeline), id=max(each.id for each in timeline.people) + 1, name="")
+    people = (*(one if each is person else each for each in timeline.people), other)
+    return replace(timeline, people=people)
+
+
+def _only(person: Person, kept: npt.NDArray[np.bool_], timeline: Timeline) -> Person:
+    """A person in some of their rows; in the others they are not seen."""
+    seen = person.seen & kept
+    rows = np.flatnonzero(_told(seen))
+    absent = ~seen[rows]
+    probs, boxes, flaws = person.probs[rows].copy(), person.boxes[rows].copy(), person.flaws[rows].copy()
+    probs[absent], boxes[absent], flaws[absent] = np.nan, np.nan, 0
+    times, end_s = person.times[rows], timeline.duration_s
+    return replace(
+        person, times=times, probs=probs, boxes=boxes, flaws=flaws,
+        segments=find_segments(times, probs, timeline.emotions.emotions, end_s=end_s),
+        overall=overall(times, probs, quality_flaws.weights(flaws), end_s=end_s),
+        files=tuple(person.files[row] for row in rows) if person.files else (),
+    )  # fmt: skip
 
 
 def _find(timeline: Timeline, id_: int) -> Person:
