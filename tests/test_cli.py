@@ -311,7 +311,7 @@ def twice(table: pd.DataFrame) -> None:
         (contradict, "is not the emotion with most votes"),
         (negative, "votes that are negative.*0*3"),
         (fractional, "votes that are fractional"),
-        (not_a_number, "votes are NaN"),
+        (not_a_number, "votes that are NaN"),
         (twice, "names 1 clips? twice"),
     ],
 )

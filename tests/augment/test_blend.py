@@ -105,24 +105,6 @@ def test_unknown_relatives_are_refused(wrong: dict[str, object], said: str) -> N
         Midas(**wrong)  # type: ignore[arg-type]
 
 
-def test_counts_weigh_a_clip_by_its_voters() -> None:
-    clips, targets = black_and_white(2)
-    ballots = torch.tensor([10.0, 30.0])
-    mixed = Midas(alpha=1.0, counts=True)(clips, targets, generator=seeded(3), ballots=ballots)
-    counts = mixed.carry(targets * ballots[:, None])  # votes mixed first, shares taken afterwards
-    assert torch.allclose(mixed.targets, counts / counts.sum(dim=1, keepdim=True))
-    same = Midas(alpha=1.0, counts=True)(clips, targets, generator=seeded(3), ballots=torch.tensor([7.0, 7.0]))
-    plain = Midas(alpha=1.0)(clips, targets, generator=seeded(3))
-    assert torch.allclose(same.targets, plain.targets) and not torch.allclose(mixed.targets, plain.targets)
-
-
-@pytest.mark.parametrize("ballots", [None, torch.ones(3), torch.tensor([1.0, 0.0])])
-def test_counts_without_voters_are_refused(ballots: torch.Tensor | None) -> None:
-    clips, targets = black_and_white(2)
-    with pytest.raises(DferError, match="how many people voted on each clip"):
-        Midas(counts=True)(clips, targets, ballots=ballots)
-
-
 @pytest.mark.parametrize("keep_real", [False, True])
 def test_other_values_of_a_clip_are_carried_along(keep_real: bool) -> None:
     clips, targets = black_and_white()
