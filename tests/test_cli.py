@@ -309,9 +309,9 @@ def twice(table: pd.DataFrame) -> None:
     ("spoil", "said"),
     [
         (contradict, "is not the emotion with most votes"),
-        (negative, "votes are negative.*0*3"),
-        (fractional, "votes are fractional"),
-        (not_a_number, "votes are NaN"),
+        (negative, "votes that are negative.*0*3"),
+        (fractional, "votes that are fractional"),
+        (not_a_number, "votes that are NaN"),
         (twice, "names 1 clips? twice"),
     ],
 )

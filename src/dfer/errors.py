@@ -10,6 +10,8 @@ import logging
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import compress
+from typing import Any
 
 UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
@@ -89,6 +91,26 @@ def _seen(found: re.Match[str]) -> str:
     if code < 0x20:
         return chr(0x2400 + code)
     return "\N{SYMBOL FOR DELETE}" if code == 0x7F else f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def refuse(wrong: Any, names: Iterable[object], fault: str, *, of: str = "clips", advice: str = "") -> None:
+    """Raise where some of `wrong` are true: how many there are, what is wrong with them, and their names.
+
+    Args:
+        wrong: (N,) truth values.
+        names: N of them.
+        fault: what follows "2 clips", such as "have no path".
+        of: what the names are names of.
+        advice: what to do.
+
+    >>> refuse([False, True], ["a", "b"], "have no path", advice="leave them out")
+    Traceback (most recent call last):
+    dfer.errors.DferError: 1 clips have no path: 'b'; leave them out
+    """
+    culprits = list(compress(names, wrong)) if any(wrong) else []  # the first alone would take longer
+    if culprits:
+        told = listed(f"'{name}'" for name in dict.fromkeys(culprits))
+        raise DferError(f"{len(culprits)} {of} {fault}: {told}{f'; {advice}' if advice else ''}")
 
 
 def require_known(what: str, name: object, known: Iterable[object]) -> None:

@@ -94,7 +94,7 @@ def test_a_blend_of_pixels_needs_clips() -> None:
     ("wrong", "said"),
     [
         ({"blend": "box"}, "blend cannot be 'box'; expected one of mixup, fade, spatial, temporal, cuboid"),
-        ({"pairing": "near"}, "pairing cannot be 'near' (did you mean 'rare'?); expected one of random, similar, "),
+        ({"pairing": "near"}, "pairing cannot be 'near'; expected one of random, similar, "),
         ({"layer": "both"}, "layer cannot be 'both'; expected one of input, hidden"),
         ({"layer": "hidden", "keep_real": True}, 'it needs blend="mixup", no keep_real'),
         ({"layer": "hidden", "blend": "fade"}, 'it needs blend="mixup"'),
@@ -103,24 +103,6 @@ def test_a_blend_of_pixels_needs_clips() -> None:
 def test_unknown_relatives_are_refused(wrong: dict[str, object], said: str) -> None:
     with pytest.raises(DferError, match=re.escape(said)):
         Midas(**wrong)  # type: ignore[arg-type]
-
-
-def test_counts_weigh_a_clip_by_its_voters() -> None:
-    clips, targets = black_and_white(2)
-    ballots = torch.tensor([10.0, 30.0])
-    mixed = Midas(alpha=1.0, counts=True)(clips, targets, generator=seeded(3), ballots=ballots)
-    counts = mixed.carry(targets * ballots[:, None])  # votes mixed first, shares taken afterwards
-    assert torch.allclose(mixed.targets, counts / counts.sum(dim=1, keepdim=True))
-    same = Midas(alpha=1.0, counts=True)(clips, targets, generator=seeded(3), ballots=torch.tensor([7.0, 7.0]))
-    plain = Midas(alpha=1.0)(clips, targets, generator=seeded(3))
-    assert torch.allclose(same.targets, plain.targets) and not torch.allclose(mixed.targets, plain.targets)
-
-
-@pytest.mark.parametrize("ballots", [None, torch.ones(3), torch.tensor([1.0, 0.0])])
-def test_counts_without_voters_are_refused(ballots: torch.Tensor | None) -> None:
-    clips, targets = black_and_white(2)
-    with pytest.raises(DferError, match="how many people voted on each clip"):
-        Midas(counts=True)(clips, targets, ballots=ballots)
 
 
 @pytest.mark.parametrize("keep_real", [False, True])

@@ -107,7 +107,7 @@ def test_a_run_that_is_none_is_said(tmp_path: Path) -> None:
     part = toy_predictions(1)
     for fold in (1, 2):  # the same clips in both
         part.write(tmp_path / f"fold{fold}" / "predictions.csv")
-    with pytest.raises(DferError, match=r"repeat an earlier one.*clip 0, clip 1"):
+    with pytest.raises(DferError, match=r"repeat an earlier one: 'clip 0', 'clip 1'"):
         read_run(tmp_path)
 
 

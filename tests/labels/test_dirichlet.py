@@ -103,7 +103,7 @@ def test_every_round_of_the_mixture_raises_the_likelihood(monkeypatch: pytest.Mo
 @pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])
 def test_votes_that_cannot_be_are_named_as_what_they_are(value: float) -> None:
     words = {"nan": "NaN", "inf": "infinite", "-1.0": "negative"}[str(value)]
-    with pytest.raises(DferError, match=f"votes are {words} in 1 of 2 clips"):
+    with pytest.raises(DferError, match=f"1 of 2 clips have votes that are {words}"):
         learn_dirichlet([[3, 1], [value, 2]])
 
 

@@ -118,7 +118,7 @@ def test_any_number_of_emotions_can_be_judged() -> None:
     ("row", "words"), [([-1, 4, 2], "negative"), ([np.inf, 1, 2], "infinite"), ([np.nan, 1, 2], "NaN")]
 )
 def test_votes_that_cannot_be_are_refused(row: list[float], words: str) -> None:
-    with pytest.raises(DferError, match=f"votes are {words} in 1 of 2 clips .*2"):
+    with pytest.raises(DferError, match=f"1 of 2 clips have votes that are {words}: .*2"):
         annotators_ceiling([[3, 1, 0], [np.nan] * 3, row])
 
 

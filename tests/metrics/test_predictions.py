@@ -112,7 +112,7 @@ def test_folds_are_put_together_in_order() -> None:
 
 
 def test_a_clip_in_two_folds_is_refused_by_name() -> None:
-    with pytest.raises(DferError, match=r"1 of 6 predictions repeat an earlier one.*: clips NA$"):
+    with pytest.raises(DferError, match=r"1 of 6 predictions repeat an earlier one: 'NA'; expected a row a clip$"):
         concatenate([toy(), toy(ids=["a", "NA", "c"], fold=[2, 2, 2])])
 
 
@@ -129,23 +129,23 @@ def test_folds_with_other_emotions_or_another_order_are_refused() -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"ids": ["a", "b", "a"]}, "1 of 3 predictions repeat an earlier one.*: clips a$"),
+        ({"ids": ["a", "b", "a"]}, "1 of 3 predictions repeat an earlier one: 'a'; expected a row a clip$"),
         ({"ids": ["a", "", "c"]}, "no id"),
-        ({"probs": [[0.7, 0.2, np.nan], [1, 0, 0], [1, 0, 0]]}, "NaN or infinite: clips 007$"),
-        ({"probs": [[0.7, 0.2, 0.1], [1, 0, 0.001], [1, 0, 0]]}, "do not sum to 1.*: clips NA$"),
-        ({"probs": [[1.1, -0.1, 0], [1, 0, 0], [1, 0, 0]]}, "negative probabilities.*: clips 007$"),
+        ({"probs": [[0.7, 0.2, np.nan], [1, 0, 0], [1, 0, 0]]}, "NaN or infinite: '007'$"),
+        ({"probs": [[0.7, 0.2, 0.1], [1, 0, 0.001], [1, 0, 0]]}, "do not sum to 1: 'NA'; "),
+        ({"probs": [[1.1, -0.1, 0], [1, 0, 0], [1, 0, 0]]}, "negative probabilities: '007'; "),
         ({"probs": [[1.0, 0], [1, 0], [1, 0]]}, r"probs of shape \(3, 3\) for 3 clips, got \(3, 2\)"),
-        ({"labels": [0, 3, -2]}, "2 of 3 predictions have a label outside -1 ... 2: clips NA, clip"),
+        ({"labels": [0, 3, -2]}, "2 of 3 predictions have a label outside -1 ... 2: 'NA', 'clip"),
         ({"labels": [0, 1]}, "labels of shape"),
-        ({"votes": [[8, np.nan, 0], NO_VOTES, NO_VOTES]}, "votes are NaN.*007"),
-        ({"votes": [[8, 2, 0], [-1, 3, 3], NO_VOTES]}, "votes are negative.*NA"),
+        ({"votes": [[8, np.nan, 0], NO_VOTES, NO_VOTES]}, "votes that are NaN.*007"),
+        ({"votes": [[8, 2, 0], [-1, 3, 3], NO_VOTES]}, "votes that are negative.*NA"),
         ({"frames": ["0"]}, "frames of 3 clips, got 1"),
         ({"labels": [0, 1.5, 2]}, "whole numbers in 'labels', got others in rows 1"),
         ({"labels": [np.nan, 1.0, 2]}, "whole numbers in 'labels', got others in rows 0"),
         ({"labels": ["happy", "sad", ""]}, "whole numbers in 'labels'"),
         ({"fold": [1, 1, 0.5]}, "whole numbers in 'fold', got others in rows 2"),
-        ({"fold": [1, -1, 10**6 + 1]}, "2 of 3 predictions have a fold outside 0 ... 1,000,000: clips NA, clip"),
-        ({"votes": [[8, 2, 0], [10**9 + 1, 3, 3], NO_VOTES]}, "more than 1,000,000,000 votes in 1 of 2 clips .NA"),
+        ({"fold": [1, -1, 10**6 + 1]}, "2 of 3 predictions have a fold outside 0 ... 1,000,000: 'NA', 'clip"),
+        ({"votes": [[8, 2, 0], [10**9 + 1, 3, 3], NO_VOTES]}, "1 of 2 clips have more than 1,000,000,000 votes: 'NA'"),
         ({"ids": ["a", "b\0", "c"]}, "1 of 3 predictions have a null character in id"),
     ],
 )
@@ -181,8 +181,8 @@ def test_rows_may_miss_one_by_what_printing_costs() -> None:
         (lambda t: t.assign(label=["happy", "angry", "sad"]), r"unknown: clips NA \('angry'\)"),
         (lambda t: t.assign(fold=["1", "1.5", ""]), "whole numbers in 'fold'.*clips NA, clip"),
         (lambda t: t.assign(prob_sad=["0.2", "x", "1"]), "numbers in column 'prob_sad'"),
-        (lambda t: t.assign(prob_sad=["0.2", "", "1"]), "NaN or infinite: clips NA$"),
-        (lambda t: t.assign(votes_sad=["2", "", ""]), "votes are NaN.*NA"),
+        (lambda t: t.assign(prob_sad=["0.2", "", "1"]), "NaN or infinite: 'NA'$"),
+        (lambda t: t.assign(votes_sad=["2", "", ""]), "votes that are NaN.*NA"),
     ],
 )
 def test_a_table_that_somebody_edited_is_refused_with_its_name(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -173,3 +174,20 @@ def test_a_run_of_midas_that_would_never_mix_is_refused() -> None:
     with pytest.raises(DferError, match=r"^the recipe: nothing would be mixed: .* midas=off$"):
         recipe_from({"midas": {"alpha": 0.8}, "optim": {"epochs": 5, "unmixed_epochs": 5}})
     assert recipe_from({"optim": {"epochs": 5, "unmixed_epochs": 5}}).midas is None
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("loss.name=kl", 'loss.name = "kl" is no longer there; use "cross_entropy", whose gradients are the same'),
+        ("midas={counts=true}", "midas.counts = true is no longer there; leave it out: shares of votes are mixed"),
+    ],
+)
+def test_what_recipes_no_longer_have_is_refused_with_what_to_do(override: str, said: str) -> None:
+    with pytest.raises(DferError, match=re.escape(said)):
+        load_recipe(Path("demo"), [override])
+
+
+def test_the_recipes_of_former_runs_are_read() -> None:
+    former = {"midas": {"alpha": 0.4, "counts": False}}
+    assert recipe_from(former).midas == Midas(alpha=0.4) and "counts" in former["midas"]

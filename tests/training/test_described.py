@@ -57,7 +57,7 @@ def test_what_is_shown_of_a_shipped_recipe_is_the_recipe(name: str, tmp_path: Pa
 def test_the_sentence_stands_above_its_key_and_choices_are_listed() -> None:
     text = described(Recipe())
     assert "# The momentum of SGD.\nmomentum = 0.9\n" in text
-    assert "One of cross_entropy, kl, js, focal, logit_adjusted, dirichlet_multinomial." in text.replace("\n# ", " ")
+    assert "One of cross_entropy, js, focal, logit_adjusted, dirichlet_multinomial." in text.replace("\n# ", " ")
     assert "# width = 16\n" in text and "\nwidth" not in text, "an option at its default is shown, and not set"
     assert 'midas = "off"\n' in text.partition("\n[")[0]
 

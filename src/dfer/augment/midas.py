@@ -86,8 +86,6 @@ class Midas:
         blend: which pixels are mixed: "mixup", all alike, is MIDAS; others are keys of `dfer.augment.blend.BLENDS`.
         pairing: which clip a clip is mixed with, a key of `dfer.augment.pairing.PAIRINGS`; "random" is MIDAS.
         layer: "input" mixes clips; "hidden" leaves them, for a network that mixes its features (manifold mixup).
-        counts: mix the counts of votes, not their shares: a clip with twice the voters weighs twice as much in the
-            label. It makes no difference if all clips have the same number of voters.
 
     Example:
         >>> clips, targets = torch.rand(4, 3, 8, 16, 16), torch.eye(7)[:4]
@@ -104,7 +102,6 @@ class Midas:
     blend: Literal["mixup", "fade", "spatial", "temporal", "cuboid"] = "mixup"
     pairing: Literal["random", "similar", "different", "ambiguous", "rare"] = "random"
     layer: Literal["input", "hidden"] = "input"
-    counts: bool = False
 
     def __post_init__(self) -> None:
         if not 1e-3 <= self.alpha <= 1e3:
@@ -129,22 +126,19 @@ class Midas:
         if self.layer == "hidden" and (self.blend != "mixup" or self.keep_real):
             raise DferError('layer="hidden" mixes features, which have no pixels: it needs blend="mixup", no keep_real')
 
-    def __call__(
-        self, clips: Tensor, targets: Tensor, *, generator: torch.Generator | None = None, ballots: Tensor | None = None
-    ) -> Mixed:
+    def __call__(self, clips: Tensor, targets: Tensor, *, generator: torch.Generator | None = None) -> Mixed:
         """Mix a batch of any size, see `midas`; one clip has only itself for a partner and stays as it is.
 
         Args:
             clips: (B, ...), usually (B, C, T, H, W), floating point or uint8; a blend other than "mixup" needs 5-D.
             targets: (B, K), rows that sum to one.
             generator: where λ and partners come from, on any device; None is torch's global one of the CPU.
-            ballots: (B,) how many people voted on each clip, needed with `counts`.
 
         Returns:
             `Mixed` of B rows; of 2B with `keep_real`. `lam` is the share of the clip, as it was really mixed.
 
         Raises:
-            DferError: as `midas`, a blend of clips that are not 5-D, or `counts` without ballots.
+            DferError: as `midas`, or a blend of clips that are not 5-D.
         """
         _check(clips, targets)
         lam, partner = self._draw(targets, generator)
@@ -153,7 +147,7 @@ class Midas:
             lam = weights.expand(-1, 1, *clips.shape[2:]).mean(dim=(1, 2, 3, 4))
         lam, partner = lam.to(clips.device), partner.to(clips.device)
         shown = clips if self.layer == "hidden" else _mix_clips(clips, lam, partner, weights)
-        mixed = Mixed(shown, _mix_targets(targets, self._label_share(lam, partner, ballots), partner), lam, partner)
+        mixed = Mixed(shown, _mix_targets(targets, lam, partner), lam, partner)
         if self.softmax is not None:
             mixed = mixed._replace(targets=torch.softmax(mixed.targets / self.softmax, dim=1))
         return _with_real(clips, targets, mixed) if self.keep_real else mixed
@@ -175,15 +169,6 @@ class Midas:
             raise DferError(f'blend="{self.blend}" expects clips (B, C, T, H, W), got shape {tuple(clips.shape)}')
         frames, height, width = clips.shape[2:]
         return BLENDS[self.blend](lam, (frames, height, width), generator or torch.default_generator)
-
-    def _label_share(self, lam: Tensor, partner: Tensor, ballots: Tensor | None) -> Tensor:
-        """The clip's own share of the label."""
-        if not self.counts:
-            return lam
-        if ballots is None or ballots.shape != lam.shape or not (ballots > 0).all():
-            raise DferError("counts=True expects ballots, (B,) of at least one: how many people voted on each clip")
-        own = lam * ballots.to(lam)
-        return own / (own + (1 - lam) * ballots.to(lam)[partner])
 
 
 def _check(clips: Tensor, targets: Tensor) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from dfer.errors import DferError, listed, shortened
+from dfer.errors import DferError, listed, refuse, shortened
 from dfer.labels import EmotionSet, check_votes
 from dfer.labels.emotions import MOST_EMOTIONS
 from dfer.tables import is_text
@@ -56,8 +55,8 @@ def completed(rows: pd.DataFrame, emotions: EmotionSet) -> pd.DataFrame:
         table[name] = _text(table, name, table[name].astype(object).where(table[name].notna(), ""))
     for name in WHOLE:
         numbers = _numbers(table, name)
-        _refuse(table["id"], numbers.notna() & (numbers % 1 != 0), f"have a {name} that is not a whole number")
-        _refuse(table["id"], (numbers.abs() > MOST[name]).fillna(False), f"have a {name} beyond {MOST[name]:,}")
+        refuse(numbers.notna() & (numbers % 1 != 0), table["id"], f"have a {name} that is not a whole number")
+        refuse((numbers.abs() > MOST[name]).fillna(False), table["id"], f"have a {name} beyond {MOST[name]:,}")
         table[name] = numbers.astype("Int64")
     others = table.filter(regex="^other_").columns
     for name in [*votes, *soft, *weights, *others]:
@@ -76,23 +75,23 @@ def family(table: pd.DataFrame, prefix: str, emotions: EmotionSet) -> NDArray[np
 def check(table: pd.DataFrame, emotions: EmotionSet) -> None:
     """Raises a DferError that says what is wrong in a `completed` table and in which clips, or does nothing."""
     ids, known = table["id"], ", ".join(emotions)
-    _refuse(ids, ids == "", "have no id; give each clip a name")
-    _refuse(ids, ids.duplicated(keep=False), "have an id that is not unique; keep one row of each clip")
-    _refuse(ids, table["path"] == "", "have no path")
+    refuse(ids == "", ids, "have no id", advice="give each clip a name")
+    refuse(ids.duplicated(keep=False), ids, "have an id that is not unique", advice="keep one row of each clip")
+    refuse(table["path"] == "", ids, "have no path")
     texts = [name for name in table.columns if pd.api.types.is_string_dtype(table[name].dtype)]  # as pandas 2 and 3 do
     for name in texts:
-        _refuse(ids, table[name].str.contains("\0", regex=False).eq(True), f"have a null character in {name}")
-    _refuse(ids, ~table["kind"].isin(KINDS), f"are of a kind that is none of {', '.join(KINDS)}")
-    _refuse(ids, ~table["split"].isin(SPLITS), "are in a split that is none of train, val, test")
-    _refuse(ids, (table["fold"] < 1).fillna(False), "are in a fold below 1; folds are counted from 1")
-    _refuse(ids, (table["frames"] < 1).fillna(False), "have no frames; leave them out")
-    _refuse(ids, ~table["label"].isin(["", *emotions]), f"have a label that is none of {known}")
+        refuse(table[name].str.contains("\0", regex=False).eq(True), ids, f"have a null character in {name}")
+    refuse(~table["kind"].isin(KINDS), ids, f"are of a kind that is none of {', '.join(KINDS)}")
+    refuse(~table["split"].isin(SPLITS), ids, "are in a split that is none of train, val, test")
+    refuse((table["fold"] < 1).fillna(False), ids, "are in a fold below 1", advice="folds are counted from 1")
+    refuse((table["frames"] < 1).fillna(False), ids, "have no frames", advice="leave them out")
+    refuse(~table["label"].isin(["", *emotions]), ids, f"have a label that is none of {known}")
     voted, distributed = _check_votes(table, emotions), _check_soft(table, emotions)
     weights = family(table, "weight", emotions)
     wrong = ((weights < 0) | (weights > MOST_WEIGHT)).any(axis=1)
-    _refuse(ids, wrong, f"have a weight below 0 or above {MOST_WEIGHT:,}")
+    refuse(wrong, ids, f"have a weight below 0 or above {MOST_WEIGHT:,}")
     nothing = ~voted & ~distributed & (table["label"] == "").to_numpy()
-    _refuse(ids, nothing, "have neither a label nor votes nor a soft label")
+    refuse(nothing, ids, "have neither a label nor votes nor a soft label")
 
 
 def _check_votes(table: pd.DataFrame, emotions: EmotionSet) -> NDArray[np.bool_]:
@@ -102,7 +101,8 @@ def _check_votes(table: pd.DataFrame, emotions: EmotionSet) -> NDArray[np.bool_]
     named = table["id"].to_numpy()[given]
     if len(named):
         counts = check_votes(votes[given], named)
-        _refuse(named, counts.sum(axis=1) == 0, f"have not one vote for any of {', '.join(emotions)}; leave them out")
+        fault = f"have not one vote for any of {', '.join(emotions)}"
+        refuse(counts.sum(axis=1) == 0, named, fault, advice="leave them out")
         others = table.filter(regex="^other_").to_numpy(dtype=np.float64)[given]
         if others.shape[1]:
             check_votes(others, named)
@@ -113,14 +113,15 @@ def _check_soft(table: pd.DataFrame, emotions: EmotionSet) -> NDArray[np.bool_]:
     """(N,) which clips have a distribution; raises when it is none or nothing says where it comes from."""
     ids, soft = table["id"], family(table, "soft", emotions)
     given: NDArray[np.bool_] = ~np.asarray(np.isnan(soft).all(axis=1))
-    _refuse(ids, given & np.isnan(soft).any(axis=1), "have a soft label for some emotions only")
-    _refuse(ids, (soft < 0).any(axis=1), "have a soft label below 0")
+    refuse(given & np.isnan(soft).any(axis=1), ids, "have a soft label for some emotions only")
+    refuse((soft < 0).any(axis=1), ids, "have a soft label below 0")
     wrong = given & ~(np.abs(soft.sum(axis=1) - 1) <= TOLERANCE)
-    _refuse(ids, wrong, "have a soft label that does not sum to one; divide it by its sum")
+    refuse(wrong, ids, "have a soft label that does not sum to one", advice="divide it by its sum")
     if "soft_from" in table:
         told = (table["soft_from"].str.strip() != "").to_numpy()
-        _refuse(ids, given & ~told, "have a soft label of unknown origin; say in soft_from where it comes from")
-        _refuse(ids, told & ~given, "have something in soft_from but no soft label")
+        advice = "say in soft_from where it comes from"
+        refuse(given & ~told, ids, "have a soft label of unknown origin", advice=advice)
+        refuse(told & ~given, ids, "have something in soft_from but no soft label")
     return given
 
 
@@ -158,13 +159,5 @@ def _numbers(table: pd.DataFrame, name: Any) -> pd.Series[Any]:
     numbers: pd.Series[Any] = pd.to_numeric(given, errors="coerce")
     strange = numbers.isna() & given.notna()
     example = f", such as {shortened(repr(given[strange].iloc[0]), 80)}" if strange.any() else ""
-    _refuse(table["id"], strange, f"have something in {name} that is not a number{example}")
+    refuse(strange, table["id"], f"have something in {name} that is not a number{example}")
     return numbers
-
-
-def _refuse(ids: Iterable[Any], wrong: ArrayLike, fault: str) -> None:
-    """Raises when some of `wrong` (N,) is true, naming the clips."""
-    rows = np.asarray(wrong, dtype=bool)
-    if rows.any():
-        culprits = np.asarray(ids, dtype=object)[rows]
-        raise DferError(f"{len(culprits)} clips {fault}: {listed(map(repr, dict.fromkeys(culprits)))}")

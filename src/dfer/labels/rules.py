@@ -26,7 +26,7 @@ from dfer.labels.votes import (
     hard_labels,
     in_range,
     one_hot,
-    refuse,
+    refuse_clips,
     refuse_empty,
     smooth_labels,
     without_lone_votes,
@@ -194,8 +194,9 @@ def weighted(votes: Floats, *, weights: ArrayLike, ids: Ids = None) -> Floats:
         ids: N names of clips for messages.
     """
     strengths = _beside("weights", weights, votes)
-    refuse((votes > 0) & ~(strengths >= 0), "votes have no weight of 0 or more", 'use the rule "frequency"', ids)
-    refuse((votes > 0) & np.isinf(strengths), "votes have an infinite weight", 'use the rule "frequency"', ids)
+    advice = 'use the rule "frequency"'
+    refuse_clips((votes > 0) & ~(strengths >= 0), "have votes without a weight of 0 or more", advice, ids)
+    refuse_clips((votes > 0) & np.isinf(strengths), "have votes with an infinite weight", advice, ids)
     graded = np.where(votes > 0, votes * strengths, 0.0)
     total = graded.sum(axis=1, keepdims=True)
     return graded / np.where(total > 0, total, np.nan)
@@ -215,7 +216,7 @@ def given(votes: Floats, *, soft: ArrayLike, weight: float = 1.0, ids: Ids = Non
     is_one = (rows >= 0).all(axis=1) & (np.abs(rows.sum(axis=1) - 1) <= TOLERANCE)
     wrong = ~is_one & ~np.isnan(rows).all(axis=1)
     advice = "give a row of shares of 0 or more, or a row of NaN where there is none"
-    refuse(wrong[:, None], "the soft labels do not sum to one", advice, ids)
+    refuse_clips(wrong[:, None], "have soft labels that do not sum to one", advice, ids)
     return weight * rows + (1.0 - weight) * frequency(votes)
 
 

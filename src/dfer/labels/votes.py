@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dfer.errors import DferError, listed, require_known, shortened
+from dfer.errors import DferError, listed, refuse, require_known, shortened
 
 Floats = NDArray[np.float64]
 Ids = Sequence[object] | NDArray[Any] | None
@@ -53,13 +53,14 @@ def check_votes(votes: ArrayLike, ids: Ids = None, *, allow_fractional: bool = F
         raise DferError(f"expected votes (N, K), a row a clip and a column an emotion, got {table.shape}")
     if ids is not None and len(ids) != len(table):
         raise DferError(f"{len(table)} rows of votes came with {len(ids)} ids")
-    refuse(np.isnan(table), "votes are NaN", "give every emotion a count, or leave these clips out", ids)
-    refuse(np.isinf(table), "votes are infinite", "counts are finite", ids)
-    refuse(table < 0, "votes are negative", "counts start at 0", ids)
-    refuse(table > MOST_VOTES, f"there are more than {MOST_VOTES:,} votes", "are these counts?", ids)
+    advice = "give every emotion a count, or leave these clips out"
+    refuse_clips(np.isnan(table), "have votes that are NaN", advice, ids)
+    refuse_clips(np.isinf(table), "have votes that are infinite", "counts are finite", ids)
+    refuse_clips(table < 0, "have votes that are negative", "counts start at 0", ids)
+    refuse_clips(table > MOST_VOTES, f"have more than {MOST_VOTES:,} votes", "are these counts?", ids)
     if not allow_fractional:
         advice = "counts are whole; shares are a distribution (columns soft_X), or pass allow_fractional=True"
-        refuse(table % 1 != 0, "votes are fractional", advice, ids)
+        refuse_clips(table % 1 != 0, "have votes that are fractional", advice, ids)
     return table
 
 
@@ -84,7 +85,7 @@ def hard_labels(votes: ArrayLike, ties: str = "error", *, ids: Ids = None) -> ND
     top = _at_top(table)
     tied = top.sum(axis=1) > 1
     if ties == "error":
-        refuse(tied[:, None], "the most voted emotion is tied", "choose ties='drop' or ties='first'", ids)
+        refuse_clips(tied[:, None], "have several emotions with most votes", "choose ties='drop' or ties='first'", ids)
     return np.where(tied & (ties == "drop"), -1, top.argmax(axis=1)).astype(np.int64)
 
 
@@ -188,7 +189,7 @@ def other_ballots(other: ArrayLike | None, rows: int) -> Floats:
 def refuse_empty(votes: Floats, other: ArrayLike | None, ids: Ids) -> None:
     """Raises when nobody voted on a clip."""
     ballots = np.hstack([votes, other_ballots(other, len(votes))])
-    refuse(ballots.sum(axis=1, keepdims=True) == 0, "there are no votes", "leave these clips out", ids)
+    refuse_clips(ballots.sum(axis=1, keepdims=True) == 0, "have no votes", "leave these clips out", ids)
 
 
 def _at_top(votes: Floats) -> NDArray[np.bool_]:
@@ -196,12 +197,10 @@ def _at_top(votes: Floats) -> NDArray[np.bool_]:
     return np.asarray(votes >= votes.max(axis=1, keepdims=True) * (1 - ROUNDING))
 
 
-def refuse(wrong: NDArray[np.bool_], fault: str, advice: str, ids: Ids) -> None:
-    """Raises when a cell of `wrong` (N, any) is true, naming its clips."""
-    rows = np.flatnonzero(wrong.any(axis=1)).tolist()
-    if rows:
-        names = [f"row {row}" if ids is None else ids[row] for row in rows]
-        raise DferError(f"{fault} in {len(rows)} of {len(wrong)} clips ({listed(names)}): {advice}")
+def refuse_clips(wrong: NDArray[np.bool_], fault: str, advice: str, ids: Ids) -> None:
+    """Raise where a cell of `wrong` (N, any) is true, naming its clips."""
+    names = [f"row {row}" for row in range(len(wrong))] if ids is None else ids
+    refuse(wrong.any(axis=1), names, fault, of=f"of {len(wrong)} clips", advice=advice)
 
 
 def in_range(name: str, value: float, low: float, high: float) -> None:

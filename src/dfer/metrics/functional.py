@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaln, gammaln, rel_entr, xlogy
 from scipy.stats import mannwhitneyu, spearmanr
 
-from dfer.errors import DferError, listed
+from dfer.errors import DferError, listed, refuse
 from dfer.labels import agreement, check_votes, entropy
 
 Floats = NDArray[np.float64]
@@ -262,12 +262,9 @@ def _paired(probs: ArrayLike, others: ArrayLike) -> tuple[Floats, Floats]:
 
 def _refuse_other_sums(rows: Floats, what: str) -> None:
     """Raises where a row is no distribution."""
-    wrong = np.flatnonzero((rows < 0).any(axis=1) | (np.abs(rows.sum(axis=1) - 1) > SUM_TOLERANCE))
-    if len(wrong):
-        raise DferError(
-            f"expected {what} of 0 or more that sum to 1, got others in {len(wrong)} of {len(rows)} rows: "
-            f"{listed(wrong)}; divide each row by its sum"
-        )
+    wrong = (rows < 0).any(axis=1) | (np.abs(rows.sum(axis=1) - 1) > SUM_TOLERANCE)
+    fault = f"hold no {what} of 0 or more that sum to 1"
+    refuse(wrong, range(len(rows)), fault, of=f"of {len(rows)} rows", advice="divide each row by its sum")
 
 
 def _log_rising(alpha: Floats, counts: Floats) -> Floats:
@@ -295,9 +292,7 @@ def _finite(values: ArrayLike) -> Floats:
     rows = _numbers(values, "rows (N, K)")
     if rows.ndim != 2 or rows.shape[1] == 0:
         raise DferError(f"expected rows (N, K), one a clip and a column an emotion, got shape {rows.shape}")
-    wrong = np.flatnonzero(~np.isfinite(rows).all(axis=1))
-    if len(wrong):
-        raise DferError(f"NaN or infinite in {len(wrong)} of {len(rows)} rows: {listed(wrong)}")
+    refuse(~np.isfinite(rows).all(axis=1), range(len(rows)), "are NaN or infinite", of=f"of {len(rows)} rows")
     return rows
 
 

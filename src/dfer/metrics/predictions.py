@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from dfer.errors import DferError, listed, shortened
+from dfer.errors import DferError, listed, refuse, shortened
 from dfer.files import replacing
 from dfer.labels import EmotionSet, check_votes
 from dfer.metrics.functional import SUM_TOLERANCE
@@ -162,26 +162,25 @@ class Predictions:
             raise DferError(f"expected the frames of {len(self)} clips, got {len(self.frames)}")
 
     def _check_values(self) -> None:
-        self._refuse(self.ids == "", "have no id; give each clip one")
+        self._refuse(self.ids == "", "have no id", "give each clip one")
         self._refuse(["\0" in name for name in self.ids], "have a null character in id")
         self._refuse((self.fold < 0) | (self.fold > MOST_FOLDS), f"have a fold outside 0 ... {MOST_FOLDS:,}")
         self._refuse(
             pd.Series(self.ids, dtype=object).duplicated().to_numpy(),
-            "repeat an earlier one; expected a row a clip",
+            "repeat an earlier one",
+            "expected a row a clip",
         )
         self._refuse(~np.isfinite(self.probs).all(axis=1), "have probabilities that are NaN or infinite")
-        self._refuse((self.probs < 0).any(axis=1), "have negative probabilities; expected softmax's")
+        self._refuse((self.probs < 0).any(axis=1), "have negative probabilities", "expected softmax's")
         sums = np.abs(self.probs.sum(axis=1) - 1)
-        self._refuse(sums > SUM_TOLERANCE, "have probabilities that do not sum to 1; expected softmax outputs")
+        self._refuse(sums > SUM_TOLERANCE, "have probabilities that do not sum to 1", "expected softmax's")
         outside = (self.labels < -1) | (self.labels >= len(self.emotions))
         self._refuse(outside, f"have a label outside -1 ... {len(self.emotions) - 1}")
         without = np.isnan(self.votes).all(axis=1)
         check_votes(self.votes[~without], self.ids[~without], allow_fractional=True)
 
-    def _refuse(self, rows: ArrayLike, fault: str) -> None:
-        wrong = np.asarray(rows, dtype=bool)
-        if wrong.any():
-            raise DferError(f"{int(wrong.sum())} of {len(self)} predictions {fault}: clips {listed(self.ids[wrong])}")
+    def _refuse(self, wrong: ArrayLike, fault: str, advice: str = "") -> None:
+        refuse(wrong, self.ids, fault, of=f"of {len(self)} predictions", advice=advice)
 
 
 def concatenate(parts: Sequence[Predictions]) -> Predictions:

@@ -6,6 +6,7 @@ A key that is not known is an error that names the nearest one.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -110,7 +111,7 @@ class Init(Section):
 class Loss(Section):
     """`[loss]`: see `dfer.training.losses`."""
 
-    name: Literal["cross_entropy", "kl", "js", "focal", "logit_adjusted", "dirichlet_multinomial"] = "cross_entropy"
+    name: Literal["cross_entropy", "js", "focal", "logit_adjusted", "dirichlet_multinomial"] = "cross_entropy"
     """The loss between the network's probabilities and the targets."""
     gamma: Strength = 2.0
     """The exponent of the focal loss; 0 makes it cross-entropy."""
@@ -118,7 +119,7 @@ class Loss(Section):
     """How strongly logit_adjusted favours rare emotions; 0 makes it cross-entropy."""
     class_weights: Literal["none", "balanced"] = "none"
     """"balanced": the terms of each emotion weigh as much as any other's, by its share of the training targets; for
-    cross_entropy, kl and focal."""
+    cross_entropy and focal."""
     sampler: Literal["shuffle", "balanced"] = "shuffle"
     """"balanced": clips are drawn with replacement so that each emotion has an equal share of the targets drawn. Some
     clips may then never be drawn, or equal shares may be out of reach: a warning says so."""
@@ -160,10 +161,17 @@ class Optim(Section):
     idle, counted before each epoch. A run that must be the same to the last bit needs a number."""
 
 
-WEIGHABLE = ("cross_entropy", "kl", "focal")
+WEIGHABLE = ("cross_entropy", "focal")
 """Losses that are a sum over emotions, and so can weigh each."""
 ONLY_OF = {"gamma": ("loss", "focal"), "tau": ("loss", "logit_adjusted"), "momentum": ("optim", "sgd")}
 """Key -> the table it stands in, and the name there that reads it."""
+
+
+GONE = {
+    ("loss", "name"): ("kl", 'use "cross_entropy", whose gradients are the same'),
+    ("midas", "counts"): (True, "leave it out: shares of votes are mixed"),
+}
+"""Table and key -> a value that recipes could have, and what to do instead."""
 
 
 def _off_is_none(value: Any) -> Any:
@@ -300,6 +308,13 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 
 def recipe_from(values: dict[str, Any], where: str = "the recipe") -> Recipe:
     """Validate a recipe given as nested dictionaries; see `load_recipe` for the errors."""
+    for (table, key), (value, advice) in GONE.items():
+        section = values.get(table)
+        if isinstance(section, dict) and section.get(key) == value:
+            raise DferError(f"{where}: {table}.{key} = {json.dumps(value)} is no longer there; {advice}")
+    midas = values.get("midas")
+    if isinstance(midas, dict):  # recipes of former runs say `counts = false`
+        values = values | {"midas": {key: value for key, value in midas.items() if key != "counts"}}
     return checked(Recipe, values, where)
 
 

@@ -86,7 +86,7 @@ class Learner:
         clips = recipe.augment(clips, size=recipe.input.size, generator=augmenting)
         inside: AbstractContextManager[object] = nullcontext()
         if recipe.midas and number < (recipe.optim.epochs - recipe.optim.unmixed_epochs) * self.steps_per_epoch:
-            mixed = recipe.midas(clips, targets, generator=mixing, ballots=ballots)
+            mixed = recipe.midas(clips, targets, generator=mixing)
             clips, targets, ballots = mixed.clips, mixed.targets, mixed.carry(ballots)
             if recipe.midas.layer == "hidden":
                 inside = mixed_inside(self.network, mixed, generator=mixing)

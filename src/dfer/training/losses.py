@@ -1,8 +1,7 @@
 """Losses for soft targets: (B, K) logits against (B, K) rows that sum to one, one number a clip (B,), in nats.
 
-Cross-entropy is PyTorch's own: `torch.nn.functional.cross_entropy(logits, targets)`. It and KL differ by the entropy of
-the targets, which no weight of the network can change: their gradients are the same, and KL reads better in a log since
-its least value is 0.
+Cross-entropy is PyTorch's own: `torch.nn.functional.cross_entropy(logits, targets)`. KL is less than it by the entropy
+of the targets, which no weight of the network can change. Their gradients are the same, so KL is no loss of its own.
 
 `weight (K,)` weighs the term of each emotion, as `weight` of `torch.nn.functional.cross_entropy` does for such targets.
 The mean over a batch is the sum over B; torch divides by the sum of the weights only where targets are class indices.
@@ -27,16 +26,6 @@ from dfer.training.config import Loss as LossSection
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def kl(logits: Tensor, targets: Tensor, *, weight: Tensor | None = None) -> Tensor:
-    """Σ_k w_k y_k log(y_k / p_k) for each clip, (B,): KL(y ‖ p), >= 0, where nothing is weighed.
-
-    >>> round(kl(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]])).item(), 3)  # log 2
-    0.693
-    """
-    terms: Tensor = F.kl_div(F.log_softmax(logits, dim=1), targets, reduction="none")
-    return _weighed(terms, weight)
-
-
 def js(logits: Tensor, targets: Tensor) -> Tensor:
     """Jensen-Shannon divergence of y and p for each clip, (B,), in [0, log 2].
 
@@ -59,13 +48,8 @@ def focal(logits: Tensor, targets: Tensor, *, gamma: float = 2.0, weight: Tensor
     """
     log_probs = F.log_softmax(logits, dim=1)
     missing = -torch.expm1(log_probs)
-    return _weighed(-(missing.clamp(min=torch.finfo(logits.dtype).tiny) ** gamma * targets * log_probs), weight)
-
-
-def _weighed(terms: Tensor, weight: Tensor | None) -> Tensor:
-    """The sum of (B, K) terms, (B,), each emotion's by its weight."""
-    weighed: Tensor = terms.sum(dim=1) if weight is None else terms @ weight
-    return weighed
+    terms = missing.clamp(min=torch.finfo(logits.dtype).tiny) ** gamma * targets * log_probs
+    return -(terms.sum(dim=1) if weight is None else terms @ weight)
 
 
 def logit_adjusted(logits: Tensor, targets: Tensor, *, prior: Tensor, tau: float = 1.0) -> Tensor:
@@ -114,12 +98,10 @@ def make_loss(section: LossSection, prior: Tensor, weight: Tensor | None = None)
     Args:
         section: `[loss]`.
         prior: (K,) each emotion's share of the training targets, on the device of the logits.
-        weight: (K,) of each emotion, likewise; for a loss that is a sum over emotions: cross_entropy, kl, focal.
+        weight: (K,) of each emotion, likewise; for a loss that is a sum over emotions: cross_entropy, focal.
     """
     if section.name == "cross_entropy":
         return lambda logits, targets, _: F.cross_entropy(logits, targets, weight=weight, reduction="none")
-    if section.name == "kl":
-        return lambda logits, targets, _: kl(logits, targets, weight=weight)
     if section.name == "js":
         return lambda logits, targets, _: js(logits, targets)
     if section.name == "focal":

@@ -179,14 +179,18 @@ def test_a_vote_table_that_was_not_downloaded_is_refused(tmp_path: Path) -> None
         (
             '"200001",0,0,0,0,9,0',
             '"200001",0,0,0,0,8,0',
-            r"1 rows have votes that do not sum to numResponses: '200001'",
+            r"1 rows of .* have votes that do not sum to numResponses: '200001'",
         ),
-        ('"200002",0,0,0,5,5,0', '"200002",0,0,0,,5,0', r"1 rows have votes that do not sum to numResponses: '200002'"),
-        ('10,0.5,"A"', '10,0.5,"D"', r"1 rows have an emoVote that is not the emotion with most votes: '200083'"),
-        ('"H:N"', '"H"', r"1 rows have an emoVote that is not the emotion with most votes: '200002'"),
-        ('"200002"', '"2"', r"1 rows have no name from 100001 to 399999, which tells the modality: '2'"),
-        ("1019_DFA_DIS_MD", "1018_DFA_ANG_XX", r"2 rows name a clip that another row names: '200083', '201500'"),
-        ("1019_DFA_DIS_MD", "1019-DFA", r"1 rows name no clip of CREMA-D: '201500'"),
+        (
+            '"200002",0,0,0,5,5,0',
+            '"200002",0,0,0,,5,0',
+            r"1 rows of .* have votes that do not sum to numResponses: '200002'",
+        ),
+        ('10,0.5,"A"', '10,0.5,"D"', r"1 rows of .* have an emoVote that is not the emotion with most votes: '200083'"),
+        ('"H:N"', '"H"', r"1 rows of .* have an emoVote that is not the emotion with most votes: '200002'"),
+        ('"200002"', '"2"', r"1 rows of .* have no name from 100001 to 399999, which tells the modality: '2'"),
+        ("1019_DFA_DIS_MD", "1018_DFA_ANG_XX", r"2 rows of .* name a clip that another row names: '200083', '201500'"),
+        ("1019_DFA_DIS_MD", "1019-DFA", r"1 rows of .* name no clip of CREMA-D: '201500'"),
         ('"fileName"', '"file"', r"expected the columns of CREMA-D's tabulatedVotes.csv; missing: fileName"),
     ],
 )
@@ -216,7 +220,7 @@ def test_a_vote_table_that_was_saved_anew_still_reads(tmp_path: Path) -> None:
 def test_a_vote_table_without_its_row_names_is_refused(tmp_path: Path) -> None:
     path = write_crema_d(tmp_path) / TABLE
     pd.read_csv(path, index_col=0).to_csv(path, index=False)
-    with pytest.raises(DferError, match=r"10 rows have no name from 100001 to 399999, which tells the modality"):
+    with pytest.raises(DferError, match=r"10 rows of .* have no name from 100001 to 399999, which tells the modality"):
         read(tmp_path)
 
 
@@ -237,11 +241,11 @@ def test_a_table_without_the_wanted_modality_is_refused(tmp_path: Path) -> None:
         (lambda data: data.replace(b",", b" "), r"cannot be read as a table .row 1: "),
         (
             lambda data: data.replace(b'01",0,0,0,0,9', b'01",-1,1,0,0,9'),
-            r"negative in 1 of 6 clips \(1001_IEO_NEU_XX\)",
+            r"1 of 6 clips have votes that are negative: '1001_IEO_NEU_XX'",
         ),
         (
             lambda data: data.replace(b",5,2,0,0,3", b",5.5,1.5,0,0,3"),
-            r"fractional in 1 of 5 clips \(1018_DFA_ANG_XX\)",
+            r"1 of 5 clips have votes that are fractional: '1018_DFA_ANG_XX'",
         ),
     ],
 )

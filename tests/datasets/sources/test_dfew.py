@@ -283,10 +283,10 @@ def test_groups_are_read_from_groups_csv_or_from_the_file_that_is_named(tmp_path
     ("votes", "fault"),
     [
         ((0, 0, 0, 0, 0, 0, 0), "not one vote .*'00009'"),
-        ((-1, 5, 6, 0, 0, 0, 0), r"negative in 1 of 10 clips \(00009\)"),
-        ((0.5, 4, 5.5, 0, 0, 0, 0), r"fractional in 1 of 10 clips \(00009\)"),
-        ((None, 4, 6, 0, 0, 0, 0), r"NaN in 1 of 10 clips \(00009\)"),
-        (("ten", 4, 6, 0, 0, 0, 0), r"NaN in 1 of 10 clips \(00009\)"),
+        ((-1, 5, 6, 0, 0, 0, 0), r"1 of 10 clips have votes that are negative: '00009'"),
+        ((0.5, 4, 5.5, 0, 0, 0, 0), r"1 of 10 clips have votes that are fractional: '00009'"),
+        ((None, 4, 6, 0, 0, 0, 0), r"1 of 10 clips have votes that are NaN: '00009'"),
+        (("ten", 4, 6, 0, 0, 0, 0), r"1 of 10 clips have votes that are NaN: '00009'"),
     ],
 )
 def test_votes_that_cannot_be_are_refused_with_their_clip(
@@ -300,7 +300,7 @@ def test_votes_that_cannot_be_are_refused_with_their_clip(
 @pytest.mark.parametrize("label", [8, -1, None, "sad", 1.5])
 def test_labels_other_than_0_to_7_are_refused(tmp_path: Path, label: object) -> None:
     write_annotation(write_dfew(tmp_path), changed(9, DFEW_CLIPS[9][0], label))
-    with pytest.raises(DferError, match=r"annotation\.xlsx: expected labels from 0 to 7"):
+    with pytest.raises(DferError, match=r"annotation\.xlsx have a label that is none of 0 to 7"):
         read(tmp_path)
 
 
@@ -396,9 +396,9 @@ def test_a_list_without_a_clip_is_refused_by_name(tmp_path: Path, text: str) -> 
     ("row", "fault"),
     [
         ("abc,3", "expected clip numbers; found 'abc'"),
-        ("7,8", "expected labels from 1 to 7"),
-        ("7,", "expected labels from 1 to 7"),
-        ("7,Sad", "expected labels from 1 to 7 .*'Sad'"),
+        ("7,8", "have a label that is none of 1 to 7"),
+        ("7,", "have a label that is none of 1 to 7"),
+        ("7,Sad", "have a label that is none of 1 to 7 .*'Sad'"),
     ],
 )
 def test_a_row_of_a_list_that_is_none_is_refused(tmp_path: Path, row: str, fault: str) -> None:

@@ -127,8 +127,8 @@ def test_rows_without_an_image_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("ballots", "fault"),
     [
-        ((-1, 11, 0, 0, 0, 0, 0, 0, 0, 0), r"negative in 1 of 5 clips \(fer0000001\)"),
-        ((0.5, 9.5, 0, 0, 0, 0, 0, 0, 0, 0), r"fractional in 1 of 5 clips \(fer0000001\)"),
+        ((-1, 11, 0, 0, 0, 0, 0, 0, 0, 0), r"1 of 5 clips have votes that are negative: 'fer0000001'"),
+        ((0.5, 9.5, 0, 0, 0, 0, 0, 0, 0, 0), r"1 of 5 clips have votes that are fractional: 'fer0000001'"),
         (("", 10, 0, 0, 0, 0, 0, 0, 0, 0), r"ten counts a row, up to 1,000,000,000; got fer0000001\.png '"),
         ((1, 9, 0, 0, 0, 0, 0, 0, 0), r"ten counts a row, up to 1,000,000,000; got fer0000001\.png '"),
         (("ten", 0, 0, 0, 0, 0, 0, 0, 0, 0), r"label\.csv of FER2013Train: expected a name and ten counts.*'ten'"),

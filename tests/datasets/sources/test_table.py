@@ -183,7 +183,7 @@ def test_shares_are_a_distribution_of_ones_own_and_never_votes(tmp_path: Path) -
     assert manifest.table["soft_from"].tolist() == [own, "", own]
     told = read(write(tmp_path, table[::2].assign(soft_from="ten students")))
     assert told.table["soft_from"].tolist() == ["ten students"] * 2
-    with pytest.raises(DferError, match=r"fractional in 1 of 2 clips .*-O values=shares"):
+    with pytest.raises(DferError, match=r"1 of 2 clips have votes that are fractional .*-O values=shares"):
         read(write(tmp_path, pd.DataFrame({"clip": ["a", "b"], "happy": [0.5, 1], "sad": [0.5, 0]})))
 
 
@@ -224,11 +224,11 @@ def test_columns_that_mean_the_same_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("cell", "fault"),
     [
-        ("-1", r"negative in 1 of 3 clips \(b\)"),
-        ("1.5", r"fractional in 1 of 3 clips \(b\)"),
-        ("", r"NaN in 1 of 3 clips \(b\)"),
+        ("-1", r"1 of 3 clips have votes that are negative: 'b'"),
+        ("1.5", r"1 of 3 clips have votes that are fractional \(b\)"),
+        ("", r"1 of 3 clips have votes that are NaN: 'b'"),
         ("many", r"1 clips have something in votes_sad that is not a number.*: 'b'"),
-        ("inf", r"infinite in 1 of 3 clips \(b\)"),
+        ("inf", r"1 of 3 clips have votes that are infinite: 'b'"),
         ("0", r"1 clips have not one vote .*'b'"),
     ],
 )
@@ -238,7 +238,7 @@ def test_counts_that_cannot_be_are_refused_with_their_clip(tmp_path: Path, cell:
 
 
 def test_a_clip_named_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DferError, match=r"2 clips have an id that is not unique; keep one row of each clip: 'b'"):
+    with pytest.raises(DferError, match=r"2 clips have an id that is not unique: 'b'; keep one row of each clip"):
         read(write(tmp_path, pd.concat([WIDE, WIDE[1:2]])))
 
 

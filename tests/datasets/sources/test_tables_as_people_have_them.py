@@ -268,7 +268,9 @@ def test_rejected_answers_are_counted_as_voters_only(folder: Path, column: str, 
     ],
 )
 def test_shares_are_refused_with_advice_that_works(folder: Path, text: str, told: str) -> None:
-    with pytest.raises(DferError, match=rf"votes are fractional.*{told}.*-O voters=10.*-O values=shares") as caught:
+    with pytest.raises(
+        DferError, match=rf"votes that are fractional.*{told}.*-O voters=10.*-O values=shares"
+    ) as caught:
         csv(folder, text)
     assert "001" in str(caught.value)
     soft = csv(folder, text, values="shares").soft

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import logging
 import re
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ import pandas as pd
 from dfer.datasets.manifest import Manifest
 from dfer.datasets.sources.named_clips import NamedClips, find_named_clips, is_pointer
 from dfer.datasets.sources.sheets import read_table
-from dfer.errors import DferError, listed
+from dfer.errors import DferError, listed, refuse
 from dfer.labels import CREMA_D, hard_labels
 
 logger = logging.getLogger(__name__)
@@ -118,22 +119,21 @@ def _votes(path: Path, modality: str) -> pd.DataFrame:
             f"{path}: expected the columns of CREMA-D's {VOTE_TABLE}; missing: {listed(missing)}, twice: {twice}"
         )
     row = table.iloc[:, 0].str.strip()
-    _refuse(
-        path, row, ~row.str.fullmatch(r"[123]\d{5}"), "have no name from 100001 to 399999, which tells the modality"
-    )
-    _refuse(path, row, ~table["fileName"].str.fullmatch(NAME), "name no clip of CREMA-D")
+    refused = partial(refuse, of=f"rows of {path}", advice="get the table again")
+    refused(~row.str.fullmatch(r"[123]\d{5}"), row, "have no name from 100001 to 399999, which tells the modality")
+    refused(~table["fileName"].str.fullmatch(NAME), row, "name no clip of CREMA-D")
     table = table.set_index(row)[(row.str[0] == str(MODALITIES[modality])).to_numpy()]
     if table.empty:
         raise DferError(f"{path} has no row of modality {modality} ({MODALITIES[modality]}xxxxx); get the table again")
-    _refuse(path, table.index, table["fileName"].duplicated(keep=False), "name a clip that another row names")
+    refused(table["fileName"].duplicated(keep=False), table.index, "name a clip that another row names")
     counts = table[[*LETTERS, "numResponses"]].apply(pd.to_numeric, errors="coerce")
     votes = counts[list(LETTERS)].to_numpy()
     wrong = ~(votes.sum(axis=1) == counts["numResponses"])
-    _refuse(path, table.index, wrong, "have votes that do not sum to numResponses")
+    refused(wrong, table.index, "have votes that do not sum to numResponses")
     top = votes == votes.max(axis=1, keepdims=True)
     won = [":".join(letter for letter, most in zip(LETTERS, row, strict=True) if most) for row in top]
     told = table["emoVote"].map(lambda letters: ":".join(sorted(letters.split(":"))))
-    _refuse(path, table.index, told != won, "have an emoVote that is not the emotion with most votes")
+    refused(told != won, table.index, "have an emoVote that is not the emotion with most votes")
     levels = table.reindex(columns=list(LEVELS)).apply(pd.to_numeric, errors="coerce")
     levels = levels.where(levels >= 0)  # -1: nobody voted so
     columns = [*VOTES, *LEVELS.values()]
@@ -187,10 +187,3 @@ def _on_disk(rows: pd.DataFrame, clips: NamedClips, root: Path) -> tuple[pd.Data
         "second copy of a clip": clips.copies,
     }
     return rows[reasons == ""], {reason: count for reason, count in left_out.items() if count}
-
-
-def _refuse(path: Path, rows: pd.Index[Any] | pd.Series[Any], wrong: Any, fault: str) -> None:
-    """Raises when some of `wrong` (N,) is true, naming the rows of the table."""
-    culprits = np.asarray(rows)[np.asarray(wrong, dtype=bool)]
-    if len(culprits):
-        raise DferError(f"{path}: {len(culprits)} rows {fault}: {listed(map(repr, culprits))}; get the table again")

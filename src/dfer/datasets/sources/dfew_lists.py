@@ -23,7 +23,7 @@ from dfer.datasets.sources.list_files import read_list
 from dfer.datasets.sources.list_parts import check_folds
 from dfer.datasets.sources.numbered_clips import clip_numbers
 from dfer.datasets.sources.sheets import read_table
-from dfer.errors import DferError, listed
+from dfer.errors import DferError, listed, refuse
 from dfer.labels import DFEW, check_votes
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,8 @@ def read_annotation(path: Path) -> pd.DataFrame:
         )
     table.index = clip_numbers(table["number"], path)
     labels = pd.to_numeric(table["label"], errors="coerce")
-    _refuse(~labels.isin(range(8)), f"{path}: expected labels from 0 to 7 (0 = no single label)", table["label"])
+    told = f"of {path} have a label that is none of 0 to 7 (0 = no single label)"
+    refuse(~labels.isin(range(8)), table["label"], told, of="rows")
     votes = check_votes(table[VOTES].apply(pd.to_numeric, errors="coerce"), [f"{n:05d}" for n in table.index])
     positions = labels.to_numpy(dtype=int) - 1
     _check_label_has_most_votes(votes, positions, table.index, path)
@@ -98,7 +99,8 @@ def _read_list(path: Path) -> pd.DataFrame:
     """Columns number and label, from whichever base."""
     table = read_list(path)
     labels = pd.to_numeric(table["label"], errors="coerce")
-    _refuse(~labels.isin(range(8)), f"{path}: expected labels from 1 to 7 (or from 0 to 6)", table["label"])
+    told = f"of {path} have a label that is none of 1 to 7 (or of 0 to 6)"
+    refuse(~labels.isin(range(8)), table["label"], told, of="rows")
     return pd.DataFrame({"number": clip_numbers(table["clip"], path), "label": labels.to_numpy(dtype=int)})
 
 
@@ -117,9 +119,3 @@ def _check_label_has_most_votes(votes: np.ndarray, positions: np.ndarray, number
         f"{path}: the label of {wrong.sum()} of {single.sum()} single-labelled clips is not the emotion with most "
         f"votes ({listed(numbers[wrong])}); {cause}"
     )
-
-
-def _refuse(wrong: pd.Series[Any], expected: str, given: pd.Series[Any]) -> None:
-    culprits = given[wrong.to_numpy(dtype=bool)].map(repr).unique()
-    if len(culprits):
-        raise DferError(f"{expected}; found {listed(culprits)}")

@@ -82,8 +82,8 @@ def as_counts(rows: pd.DataFrame, table: pd.DataFrame, values: str, voters: str)
     wrong = rows["id"][np.asarray(_fractional(numbers).any(axis=1)) | signs]
     reason = f"; {found}" if found else ""
     raise DferError(
-        f"votes are fractional in {len(wrong)} of {len(rows)} clips ({listed(wrong)}){reason}: counts are whole; "
-        f"{ADVICE}"
+        f"{len(wrong)} of {len(rows)} clips have votes that are fractional ({listed(wrong)}){reason}; "
+        f"counts are whole; {ADVICE}"
     )
 
 
