@@ -285,7 +285,13 @@ def test_half_matching_published_weights_are_counted_and_named(tmp_path: Path) -
 
 
 def test_published_weights_of_another_network_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DferError, match=r"does not fit former_dfer: 0 of its \d+ weights match"):
-        started("former_dfer", made_up(of_m3dfel()), tmp_path)
+    for model, shapes, said in (
+        ("former_dfer", of_m3dfel(), 'it holds M3DFEL\'s weights, so set model.name to "m3dfel"'),
+        ("frame_gru", of_former_dfer(), 'it holds Former-DFER\'s weights, so set model.name to "former_dfer"'),
+        ("tiny3d", of_mae_dfer(), 'it holds MAE-DFER\'s weights, so set model.name to "mae_dfer"'),
+        ("tiny3d", {"a.weight": (1,)}, "start from another file"),
+    ):
+        with pytest.raises(DferError, match=rf"does not fit {model}: 0 of its \d+ weights match.*; {said}$"):
+            started(model, made_up(shapes), tmp_path)
     with pytest.raises(DferError, match=r"does not fit videomae: .* instead of \(768, 3, 2, 16, 16\)"):
         started("videomae", made_up(of_videomae(384, 12)), tmp_path)

@@ -14,7 +14,8 @@ References:
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -170,10 +171,11 @@ def _folder(place: str | Path) -> Path:
 
 def _loaded(maker: Any, config: Any, folder: Path, extra: Mapping[str, Any]) -> Any:
     """The image network of a folder; files of code and pickles in it are not looked at."""
-    model, told = maker.from_pretrained(
-        folder, config=config, local_files_only=True, trust_remote_code=False, use_safetensors=True,
-        output_loading_info=True, **extra,
-    )  # fmt: skip
+    with _quiet():  # it prints a table of what it left out
+        model, told = maker.from_pretrained(
+            folder, config=config, local_files_only=True, trust_remote_code=False, use_safetensors=True,
+            output_loading_info=True, **extra,
+        )  # fmt: skip
     faults = {name: sorted(map(str, told.get(f"{name}_keys") or ())) for name in ("missing", "mismatched")}
     if any(faults.values()):
         found = "; ".join(f"{len(keys)} {name}: {listed(keys, 4)}" for name, keys in faults.items() if keys)
@@ -184,6 +186,20 @@ def _loaded(maker: Any, config: Any, folder: Path, extra: Mapping[str, Any]) -> 
         "%s: %d of %d weights%s", folder, count, count, f"; left out: {len(left)}: {listed(left, 4)}" if left else ""
     )
     return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    talk = library("transformers", "hub_frames").utils.logging
+    verbosity, bars = talk.get_verbosity(), talk.is_progress_bar_enabled()
+    talk.set_verbosity_error()
+    talk.disable_progress_bar()
+    try:
+        yield
+    finally:
+        talk.set_verbosity(verbosity)
+        if bars:
+            talk.enable_progress_bar()
 
 
 def _tell_scale(folder: Path) -> None:

@@ -116,6 +116,8 @@ FORMS = (
         r"(?:videomae\.)?embeddings\.patch_embeddings\.projection\.weight", VIDEOMAE_OF_TRANSFORMERS,
     ),
     Published("S4D's weights without their adapters", "videomae", r"head\.(?:video|image)\.weight", S4D),
+    Published("VideoMAE's weights", "videomae", r"blocks\.0\.attn\.q_bias", ()),
+    Published("MAE-DFER's weights", "mae_dfer", r"blocks\.0\.first_attn\.q\.weight", ()),
     Published(
         "MAE-DFER's pretrained weights", "mae_dfer", r"encoder\.blocks\.0\.first_attn\.q\.weight", VIDEOMAE,
         r"fc_norm\..*",
@@ -123,10 +125,10 @@ FORMS = (
 )  # fmt: skip
 
 
-def published_form(state: Mapping[str, Tensor], model: str) -> Published | None:
-    """As what published weights a file is recognised by its names; None where its names are taken as they are."""
+def published_form(state: Mapping[str, Tensor], model: str | None = None) -> Published | None:
+    """As what published weights, for a network of ours or for any, a file is recognised by its names; None: as none."""
     for form in FORMS:
-        if form.model == model and any(re.fullmatch(form.mark, _bare(key)) for key in state):
+        if model in (None, form.model) and any(re.fullmatch(form.mark, _bare(key)) for key in state):
             return form
     return None
 

@@ -138,7 +138,9 @@ def start_from(network: nn.Module, source: Source, target: Target, *, partial: b
     }
     told = "; ".join(f"{len(keys)} {what}: {listed(keys, 4)}" for what, keys in others.items() if keys)
     if not fits or (told and not partial):
+        other = None if fits or source.card else published_form(source.state)
         advice = "set init.partial=true to take over what matches" if fits else "start from another file"
+        advice = f'it holds {other.what}, so set model.name to "{other.model}"' if other else advice
         raise DferError(
             f"{source.place} does not fit {target.model}: {len(fits)} of its {len(body)} weights match"
             f"{f' ({listed(fits, 3)})' if fits else ''}; {told}{_differing(source.card, target)}; {advice}"
