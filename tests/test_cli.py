@@ -594,3 +594,4 @@ def test_models_recipes_and_the_keys_of_a_recipe_are_shown(dfer: Dfer, tmp_path:
     again = dfer("train", tmp_path / "shown.toml", "--show")
     assert again.out == text and 'weights = "faces"' in text and "lr = 0.25" in text
     assert dfer("models", "tiny4d").is_refusal(r"model tiny4d: no model 'tiny4d' \(did you mean 'tiny3d'\?\)")
+    assert "16 x 160 x 160 RGB" in dfer("models", "mae_dfer").out, "a network of one size is shown clips of that size"

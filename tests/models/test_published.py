@@ -121,6 +121,11 @@ def of_s2d() -> Shapes:
     return shapes | linear("prompt_blocks.0.TMA.T_Adapter.attn.qkv", 576, 192, bias=False)
 
 
+MAE: Shapes = {"mask_token": (1, 1, 512), "decoder_pos_embed": (1, 197, 512), "decoder_embed.weight": (512, 768),
+               "decoder_blocks.0.norm1.weight": (512,), "decoder_pred.bias": (768,)}  # fmt: skip
+"""Of what the pretraining of MAE adds."""
+
+
 def decoder(features: int, depth: int) -> Shapes:
     """What pretraining adds."""
     shapes = {f"decoder.{key}": shape for key, shape in of_videomae(features, depth).items() if "patch" not in key}
@@ -225,6 +230,7 @@ def test_a_resnet_of_imagenet_starts_the_encoder_and_the_rest_starts_afresh(mode
     ("what", "shapes", "left"),
     [
         ("a ViT's weights in timm's form", of_timm() | norm("norm", 768) | linear("head", 1000, 768), 2),
+        ("a ViT's weights in timm's form", of_timm() | norm("norm", 768) | MAE, 5),
         ("S2D's weights without landmarks and adapters", of_s2d(), 10),
     ],
 )

@@ -63,7 +63,7 @@ class HubEncoder(nn.Module):
         self.pooled = KINDS[kind] == "pooled"
         extra = {"add_pooling_layer": False} if kind == "vit" else {}
         try:
-            known = transformers.AutoConfig.for_model(**config)
+            known = transformers.AutoConfig.for_model(**config, use_mask_token=False)  # of pretraining alone
             maker = transformers.AutoModel
             self.model: Any = _loaded(maker, known, place, extra) if place else maker.from_config(known, **extra)
         except DferError:

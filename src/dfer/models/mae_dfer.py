@@ -110,6 +110,9 @@ class MaeDfer(nn.Module):
         self.patch_embed = cubes(in_channels, features)
         style = Style(heads=heads)
         self.blocks = nn.Sequential(*(Layer(features, style, drop_path=rate) for rate in drop_paths(drop_path, depth)))
+        for name, weight in self.blocks[-1].named_parameters():
+            if name.startswith("third_attn"):  # what it tells the last layer's other tokens, nobody reads
+                weight.requires_grad_(False)
         self.fc_norm = nn.LayerNorm(features, eps=style.eps)
         self.head = nn.Linear(features, num_classes)
         initialise(self)

@@ -69,7 +69,7 @@ S4D = (
     (r"(?:encoder\.|backbone\.)?(.*)", r"\1"),
 )  # fmt: skip
 VIT = (
-    (r"(?:head|head_dist|fc_norm|pre_logits|decoder.*)\..*|dist_token|mask_token", ""),
+    (r"(?:head|head_dist|fc_norm|pre_logits)\..*|decoder_.*|mask_token", ""),
     (r"((?:patch_embed|blocks|norm)\..*|cls_token|pos_embed)", r"encoder.\1"),
 )
 S2D = (
