@@ -23,8 +23,9 @@ help:
 demo: $(READY)
 	@$(RUN)/dfer demo
 
+# The tests of a file run in one process: what they share is made once.
 test: $(READY)
-	@OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n auto
+	@OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: $(READY)
 	@$(RUN)/ruff check src tests benchmarks examples tools

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,3 +21,10 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("no shared/data folder beside the checkout")
     return SHARED_DATA
+
+
+@pytest.fixture
+def in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clips are drawn and packed by a thread of this process, which is quicker and can be interfered with."""
+    for module in ("pack", "synthetic.write"):
+        monkeypatch.setattr(f"dfer.datasets.{module}.worker_pool", lambda _: ThreadPoolExecutor(1))

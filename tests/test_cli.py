@@ -169,7 +169,7 @@ def test_resume_after_the_end_changes_nothing_and_no_resume_is_refused(made: Mad
 
 @pytest.mark.slow
 def test_the_demo_is_the_whole_way_and_is_made_anew_each_time(
-    tmp_path: Path, dfer: Dfer, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, dfer: Dfer, monkeypatch: pytest.MonkeyPatch, in_threads: None
 ) -> None:
     from dfer import demo
 
@@ -562,24 +562,38 @@ def test_of_several_processes_one_speaks(
     assert dfer("--version").out
 
 
+INTERRUPTED = """
+import os, signal, sys
+from dfer.cli import main
+
+write = sys.stdout.write
+
+def interrupt(text):
+    if text.startswith("epoch   2"):
+        os.kill(os.getpid(), signal.SIGINT)
+    return write(text)
+
+sys.stdout.write = interrupt
+main()
+"""
+"""`dfer` that gets the signal of Ctrl-C when it says that its second epoch is done."""
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals of POSIX")
 def test_a_run_that_was_interrupted_at_the_keyboard_resumes_and_logs_each_epoch_once(
-    made: Made, tmp_path: Path
+    made: Made, dfer: Dfer, tmp_path: Path
 ) -> None:
-    run = tmp_path / "run"
-    epochs = 300  # so many that a busy machine cannot finish them before the signal comes
+    run, epochs = tmp_path / "run", 4
     more = ("--set", f"optim.epochs={epochs}", "--resume")
     arguments = ["train", "demo", "--data", str(made.data), "-o", str(run), "--fold", "1", *QUICK, *more]
-    command = [sys.executable, "-u", "-m", "dfer", *arguments]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None and child.stdout.readline().startswith("epoch   1")
-        child.send_signal(signal.SIGINT)
-        _, err = child.communicate(timeout=120)
-    assert child.returncode == 130 and err.strip() == "interrupted; --resume goes on from the last saved state"
+    command = [sys.executable, "-c", INTERRUPTED, *arguments]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 130
+    assert ended.stderr.strip() == "interrupted; --resume goes on from the last saved state"
     assert not (run / "fold1" / "train.json").exists()
-    assert process(*arguments).returncode == 0
+    assert dfer(*arguments).code == 0
     lines = (run / "fold1" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == list(range(1, epochs + 1))
     assert (run / "fold1" / "train.json").exists()

@@ -127,7 +127,7 @@ def run(block: Block, names: dict[str, Any], page: Path) -> None:
 
 
 @pytest.fixture
-def world(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def world(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_threads: None) -> Iterator[Path]:
     """A copy of `drawn` that a page may write to."""
     shutil.copytree(drawn, tmp_path / "world", symlinks=True)
     monkeypatch.chdir(tmp_path / "world")

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,19 +15,12 @@ import pandas as pd
 import pytest
 
 from dfer.datasets import Manifest
-from dfer.datasets import pack as module
 from dfer.datasets.face_clips import cut_faces, main_face
 from dfer.errors import DferError
 from dfer.labels import DFEW
 from dfer.video import open_clip, open_faces
 from tests.video.films import noise, write_video
 from tests.video.people import ColourDetector, picture
-
-
-@pytest.fixture
-def in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cut in this process, which is quicker and can be interfered with."""
-    monkeypatch.setattr(module, "worker_pool", lambda _: ThreadPoolExecutor(1))
 
 
 def raw(root: Path) -> Manifest:

@@ -6,7 +6,6 @@ import errno
 import os
 import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +24,6 @@ from dfer.video import open_clip
 
 from ..video.films import noise, write_video
 from .sources.trees import write_frames
-
-
-@pytest.fixture
-def in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pack in this process, which is quicker and can be interfered with."""
-    monkeypatch.setattr(module, "worker_pool", lambda workers: ThreadPoolExecutor(workers))
 
 
 def clips(root: Path) -> Manifest:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
@@ -24,6 +22,7 @@ from dfer.experiments.estimate import Estimation, estimate_labels
 from dfer.metrics import calibration, fit_temperature
 from dfer.training import Recipe, load_recipe
 from dfer.training.choosing import choose_clips
+from tests.killed import Killer, exit_code
 from tests.training.toy import EMOTIONS, toy_manifest, toy_recipe
 
 loop = importlib.import_module("dfer.training.fit")
@@ -271,50 +270,25 @@ def test_no_score_is_taken_against_a_soft_label(trained: tuple[Path, Path], tmp_
 
 # -- killed, used, impossible -------------------------------------------------------------------------------------
 
-SCRIPT = """
-import os, signal, sys
-from collections.abc import Iterator
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-from dfer.datasets import Manifest
-from dfer.metrics import calibration
-from dfer.experiments.estimate import estimate_labels
-from tests.experiments.test_estimate import PLAN, quick
 
-class Killer:
-    steps = 0
-    def begin(self, run):
-        pass
-    def step(self, step):
-        self.steps += 1
-        if self.steps == int(sys.argv[4]):
-            os.kill(os.getpid(), signal.SIGKILL)
-    def epoch(self, row):
-        pass
-
-calibration.FEWEST_FOR_TEMPERATURE = 1
-data, folder, out = map(Path, sys.argv[1:4])
-estimate_labels(quick(), Manifest.read(data), folder, plan=PLAN, resume=True, progress=Killer()).write(out)
-"""
+def estimate(data: Path, folder: Path, kill_after: int) -> None:
+    """Go on with an estimate, in a process of its own."""
+    torch.set_num_threads(1)
+    calibration.FEWEST_FOR_TEMPERATURE = 1
+    progress = Killer(kill_after)
+    done = estimate_labels(quick(), Manifest.read(data), folder / "runs", plan=PLAN, resume=True, progress=progress)
+    done.write(folder / "out.csv")
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="SIGKILL is a POSIX signal")
 def test_an_estimate_that_was_killed_and_resumed_is_the_same_to_the_digit(tmp_path: Path) -> None:
     data = toy_manifest(tmp_path / "toy", clips=36)
-
-    def run(folder: Path, kill_at: int) -> int:
-        root = Path(__file__).resolve().parents[2]
-        environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-c", SCRIPT, *map(str, (data, folder / "runs", folder / "out.csv", kill_at))]
-        return subprocess.run(command, env=environment, capture_output=True, timeout=300).returncode
-
-    assert run(tmp_path / "whole", -1) == 0
-    for kill_at in (2, 7):  # in the first run; some runs on
-        assert run(tmp_path / "killed", kill_at) == -signal.SIGKILL
+    assert exit_code(estimate, data, tmp_path / "whole", -1) == 0
+    for kill_after in (2, 7):  # in the first run; some runs on
+        assert exit_code(estimate, data, tmp_path / "killed", kill_after) == -signal.SIGKILL
     assert not (tmp_path / "killed" / "out.csv").exists()
-    assert run(tmp_path / "killed", -1) == 0
+    assert exit_code(estimate, data, tmp_path / "killed", -1) == 0
     assert (tmp_path / "killed" / "out.csv").read_bytes() == (tmp_path / "whole" / "out.csv").read_bytes()
 
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import struct
 import subprocess
 import sys
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -348,66 +346,3 @@ def test_a_drawing_of_a_film_with_control_codes_in_its_name_is_valid_xml(results
     result = results["codes in a drawing"]
     require_calm(result)
     assert ElementTree.parse(result.folder / "o.svg").getroot().tag.endswith("svg")
-
-
-def _dfer(*arguments: str | Path, folder: Path) -> subprocess.Popen[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "dfer", *map(str, arguments)]
-    return subprocess.Popen(command, cwd=folder, env=environment, text=True, stdout=subprocess.DEVNULL,
-                            stderr=subprocess.PIPE)  # fmt: skip
-
-
-def test_of_two_predictions_into_one_film_one_is_refused_and_the_film_is_whole(tmp_path: Path) -> None:
-    both = [_dfer("predict", FILM, "--every", "0.04", "-o", "a.mp4", folder=tmp_path) for _ in range(2)]
-    errors = [process.communicate(timeout=300)[1] for process in both]
-    codes = [process.returncode for process in both]
-    assert sorted(codes) in ([0, 2], [0, 0]), errors  # [0, 0]: one had ended when the other began to write
-    with av.open(str(tmp_path / "a.mp4")) as film:
-        assert film.streams.video and next(film.decode(video=0)).width > 0
-    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
-
-
-def test_a_demo_that_was_killed_can_be_run_again(tmp_path: Path) -> None:
-    """Killed while it draws its clips; the second one, asked to end, had got as far as to own the folder."""
-    first = _dfer("demo", "-o", "x", folder=tmp_path)
-    _wait(lambda: any((tmp_path / "x").glob(".*")))
-    first.kill()
-    first.communicate()
-    second = _dfer("demo", "-o", "x", folder=tmp_path)
-    left = {path.name for path in (tmp_path / "x").glob(".*")}
-    try:
-        _wait(lambda: second.poll() is not None or {path.name for path in (tmp_path / "x").glob(".*")} != left)
-        second.send_signal(signal.SIGTERM)
-        errors = second.communicate(timeout=60)[1]
-    finally:
-        second.kill()
-    assert second.returncode in (128 + signal.SIGTERM, -signal.SIGTERM), errors
-
-
-def _children(process: subprocess.Popen[str]) -> list[int]:
-    import psutil
-
-    try:
-        return [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_workers_end_when_their_parent_is_killed(tmp_path: Path, number: signal.Signals) -> None:
-    import psutil
-
-    process = _dfer("synth", "s", "--clips", "2000", "--workers", "2", folder=tmp_path)
-    _wait(lambda: len(_children(process)) >= 2 and any(tmp_path.rglob("*.jpg")))
-    workers = _children(process)
-    assert workers
-    process.send_signal(number)
-    process.communicate(timeout=60)
-    _wait(lambda: not any(psutil.pid_exists(pid) for pid in workers), seconds=25)
-
-
-def _wait(ready: Callable[[], object], *, seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < end, "what was waited for did not happen"
-        time.sleep(0.05)

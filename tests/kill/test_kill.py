@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import av
 import pytest
 
 from .harness import EXAMPLE, VERBS, dfer, tried
@@ -21,26 +23,35 @@ def test_a_killed_verb_leaves_the_same_bytes_when_it_is_run_again(name: str, tmp
 
 @pytest.mark.slow
 def test_several_at_once_write_one_file_and_others(tmp_path: Path) -> None:
-    outs = ["same.json", "same.json", "same.json", "a.json", "b.json"]
+    outs = ["same.json", "same.json", "same.mp4", "same.mp4", "other.json"]
     running = [dfer(["predict", str(EXAMPLE), "--every", "0.5", "-o", out], tmp_path) for out in outs]
     ended = [(process.communicate()[1].decode(), process.returncode) for process in running]
-    assert all(code == 0 or (code == 2 and "another process is writing same.json" in told) for told, code in ended)
-    assert [code for _, code in ended[3:]] == [0, 0] and 0 in [code for _, code in ended[:3]]
-    assert (tmp_path / "same.json").read_bytes() == (tmp_path / "a.json").read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "b.json", "same.json"]
+    codes = [code for _, code in ended]
+    assert all(
+        code == 0 or (code == 2 and f"another process is writing {out}" in told)
+        for out, (told, code) in zip(outs, ended, strict=True)
+    )
+    assert 0 in codes[:2] and 0 in codes[2:4] and codes[4] == 0
+    assert (tmp_path / "same.json").read_bytes() == (tmp_path / "other.json").read_bytes()
+    with av.open(str(tmp_path / "same.mp4")) as film:
+        assert next(film.decode(video=0)).width > 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(set(outs))
 
 
 @pytest.mark.slow
 def test_a_demo_that_was_killed_can_be_run_again(tmp_path: Path) -> None:
-    for _ in range(2):
+    """Each is ended while it draws: the first cannot tidy up, the second tidies up after both."""
+    for number, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 128 + signal.SIGTERM)):
+        former = set(tmp_path.glob("demo/.dfew.*"))
         process = dfer(["demo", "-o", "demo"], tmp_path)
         until = time.monotonic() + 60
-        while not list(tmp_path.glob("demo/.dfew.*.partial/Clip/*/*")):
+        while all(path.parents[2] in former for path in tmp_path.glob("demo/.dfew.*.partial/Clip/*/*")):
             assert process.poll() is None and time.monotonic() < until, process.stderr
             time.sleep(0.1)
-        process.kill()
-        process.wait()
-    assert len(list(tmp_path.glob("demo/.dfew.*"))) == 1
+        process.send_signal(number)
+        told = process.communicate(timeout=60)[1].decode()
+        assert process.returncode == code, told
+    assert not list(tmp_path.glob("demo/.dfew.*"))
 
 
 def test_every_verb_names_verbs_that_it_needs() -> None:

@@ -73,27 +73,11 @@ recipe = toy_recipe(data={"subset": "all"}, optim={"epochs": 15})
 fit(recipe, Manifest.read(Path(sys.argv[1])), Path(sys.argv[2]), fold=1, progress=Watch())
 """
 
-REFUSED = """
+WEIGHED = """
 import sys
 from pathlib import Path
-from dfer import DferError, Manifest
-from dfer.training import fit
-from tests.training.toy import toy_recipe
-
-for batch in (1, 5):
-    try:
-        fit(toy_recipe(optim={"batch": batch}), Manifest.read(Path(sys.argv[1])), Path(sys.argv[2]), fold=1)
-    except DferError as error:
-        print(f"error: {error}", flush=True)
-"""
-
-
-WEIGHED = """
-import importlib, os, sys
-from pathlib import Path
-import torch
 from torch import nn
-from dfer import Manifest, models
+from dfer import DferError, Manifest, models
 from dfer.training import fit, recipe_from
 
 class Linear(nn.Module):
@@ -105,14 +89,22 @@ class Linear(nn.Module):
         return self.linear(clips.flatten(1))
 
 models.register_model("linear", Linear)
-recipe = recipe_from({
-    "data": {"subset": "all", "validation": 0.0}, "input": {"frames": 4, "size": 16}, "model": {"name": "linear"},
-    "loss": {"class_weights": "balanced"},
-    "optim": {"name": "sgd", "lr": 1e-3, "min_lr": 1e-3, "warmup_epochs": 0, "epochs": 2, "batch": 4,
-              "precision": "fp32"},
-})
-fit(recipe, Manifest.read(Path(sys.argv[1])), Path(sys.argv[2]), fold=1)
+def recipe(batch):
+    return recipe_from({
+        "data": {"subset": "all", "validation": 0.0}, "input": {"frames": 4, "size": 16}, "model": {"name": "linear"},
+        "loss": {"class_weights": "balanced"},
+        "optim": {"name": "sgd", "lr": 1e-3, "min_lr": 1e-3, "warmup_epochs": 0, "epochs": 2, "batch": batch,
+                  "precision": "fp32"},
+    })
+
+data, folder = Manifest.read(Path(sys.argv[1])), Path(sys.argv[2])
+for batch in map(int, sys.argv[3:]):
+    try:
+        fit(recipe(batch), data, folder / str(batch), fold=1)
+    except DferError as error:
+        print(f"error: {error}", flush=True)
 """
+"""Tries to train with one batch size after the other."""
 
 
 def environment() -> dict[str, str]:
@@ -164,26 +156,26 @@ def test_two_processes_share_each_batch_and_resume_together(data: Path, tmp_path
 
 
 def test_two_processes_weigh_emotions_and_log_the_loss_as_one_does(data: Path, tmp_path: Path) -> None:
-    for name, launch in (("one", ()), ("two", TWO)):
-        done = run(tmp_path / "weighed.py", WEIGHED, data, tmp_path / name, launch=launch)
+    """And refuse a batch that they cannot share evenly, before they make a folder."""
+    told = {}
+    for name, launch, batches in (("one", (), [4]), ("two", TWO, [1, 5, 4])):
+        done = run(tmp_path / "weighed.py", WEIGHED, data, tmp_path / name, *batches, launch=launch)
         assert done.returncode == 0, done.stderr[-2000:]
-    assert json.loads((tmp_path / "two" / "train.json").read_text())["processes"] == 2
-    one, two = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("one", "two"))
+        told[name] = done.stdout
+    runs = [tmp_path / name / "4" for name in ("one", "two")]
+    assert json.loads((runs[1] / "train.json").read_text())["processes"] == 2
+    one, two = (load_file(folder / "model" / "model.safetensors") for folder in runs)
     assert all(np.allclose(one[key], two[key], rtol=1e-4, atol=1e-7) for key in one)
     logs = [
-        [json.loads(line)["train_loss"] for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
-        for name in ("one", "two")
+        [json.loads(line)["train_loss"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        for folder in runs
     ]
     assert len(logs[0]) == 2 and logs[1] == pytest.approx(logs[0], rel=1e-5)
-
-
-def test_a_batch_that_two_processes_cannot_share_is_one_sentence(data: Path, tmp_path: Path) -> None:
-    refused = run(tmp_path / "train.py", REFUSED, data, tmp_path / "run", launch=TWO)
-    assert refused.returncode == 0, refused.stderr[-2000:]
+    refused = [line for line in told["two"].splitlines() if line.startswith("error: ")]
+    assert "error" not in told["one"] and len(refused) == 4
     for batch in (1, 5):
         said = f"error: a batch of {batch} clips cannot be shared evenly by 2 processes; set optim.batch"
-        assert refused.stdout.count(said) == 2
-    assert not (tmp_path / "run").exists()
+        assert sum(line.startswith(said) for line in refused) == 2 and not (tmp_path / "two" / str(batch)).exists()
 
 
 def test_memory_and_open_files_do_not_grow_with_epochs(data: Path, tmp_path: Path) -> None:

@@ -134,7 +134,12 @@ def test_a_published_data_set_and_a_table_are_refused_with_a_hint(tmp_path: Path
 def test_a_file_name_that_is_not_text_is_refused_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "happy").mkdir()
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/happy/x\xe9.mp4")).touch()
-    with pytest.raises(DferError, match=r"holds a name that is not in UTF-8, .*x.*; rename it"):
+    # pandas 2 keeps what pandas 3 refuses, so that the manifest says it
+    said = (
+        r"holds a name that is not in UTF-8, .*x.*; rename it"
+        r"|1 clips have what is no valid Unicode in id: .*happy/x.*; rename them"
+    )
+    with pytest.raises(DferError, match=said):
         read(tmp_path)
 
 
