@@ -76,7 +76,7 @@ def train(data: Path, folder: Path, recipe: Any) -> dict[str, dict[str, list[flo
             labels = recipe.labels.model_copy(update={"rule": rule})
             run = folder / f"{rule}{seed}"
             each = recipe.model_copy(update={"labels": labels, "seed": seed})
-            train_folds(each, data, run, folds=[None], resume=True)
+            train_folds(each, Manifest.read(data), run, folds=[None], resume=True)
             (cell,) = evaluate_runs({rule: run}, run)["cells"]
             for name in SCORES:
                 scores[rule][name].append(cell[name])

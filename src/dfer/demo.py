@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, wait
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,14 +86,15 @@ def _run(out: Path, seed: int, say: Callable[[str], None], counter: Counter) -> 
     with counter("packing") as progress:
         packed, _ = pack(read_source("dfew", out / "dfew"), out / "frames", size=FRAME_SIZE, progress=progress)
     few_to_train_on(packed).write(out / "clips.csv")
+    manifest = Manifest.read(out / "clips.csv")
     recipe = load_recipe(Path("demo")).model_copy(update={"seed": seed})
     cells = four_cells(recipe)
     runs = {name: out / _folder(name) for name in cells}
     say(f"3/4  training: {listed(cells)}")
     with counter("training") as progress:
-        _train({folder: cells[name] for name, folder in runs.items()}, out / "clips.csv", progress)
+        _train({folder: cells[name] for name, folder in runs.items()}, manifest, progress)
     say("4/4  reading the test part, once, and writing the report")
-    return evaluate_runs(runs, out, note=NOTE)
+    return evaluate_runs(runs, out, manifest=manifest, note=NOTE)
 
 
 def few_to_train_on(manifest: Manifest) -> Manifest:
@@ -103,14 +103,14 @@ def few_to_train_on(manifest: Manifest) -> Manifest:
     trained = set(table.loc[(table["fold"] == TRAINED_FOLD).fillna(False), "group"])
     table["split"] = ["train" if person in trained else "test" for person in table["group"]]
     table["fold"] = table["fold"].mask(table["fold"].notna())
-    return replace(manifest, table=table)
+    return manifest.with_table(table)
 
 
-def _train(runs: Mapping[Path, Recipe], data: Path, progress: Callable[[int, int], None]) -> None:
+def _train(runs: Mapping[Path, Recipe], manifest: Manifest, progress: Callable[[int, int], None]) -> None:
     """Train the cells side by side, as many at a time as there are cores."""
     epochs = sum(recipe.optim.epochs for recipe in runs.values())
     with worker_pool(min(len(runs), usable_cores())) as pool:
-        jobs = [pool.submit(train_folds, recipe, data, folder, folds=[None]) for folder, recipe in runs.items()]
+        jobs = [pool.submit(train_folds, recipe, manifest, folder, folds=[None]) for folder, recipe in runs.items()]
         while True:
             done, open_jobs = wait(jobs, timeout=LOOK, return_when=FIRST_EXCEPTION)
             progress(sum(_epochs_logged(folder) for folder in runs), epochs)

@@ -222,7 +222,7 @@ def trained(made: tuple[Manifest, Path, Seen], tmp_path_factory: pytest.TempPath
     folder = tmp_path_factory.mktemp("trained")
     made[0].write(folder / "estimated.csv")
     recipe = quick(labels={"rule": "given"})
-    train_folds(recipe, folder / "estimated.csv", folder / "run", folds=[None])
+    train_folds(recipe, Manifest.read(folder / "estimated.csv"), folder / "run", folds=[None])
     return folder / "estimated.csv", folder / "run"
 
 
@@ -239,7 +239,7 @@ def test_training_takes_the_estimates_as_targets_and_writes_down_that_it_does(
 def test_every_report_says_that_models_made_the_targets(trained: tuple[Path, Path], tmp_path: Path) -> None:
     data, run = trained
     hard = tmp_path / "hard"
-    train_folds(quick(labels={"rule": "hard"}), data, hard, folds=[None])
+    train_folds(quick(labels={"rule": "hard"}), Manifest.read(data), hard, folds=[None])
     report = evaluate_runs({"hard": hard, "from estimates": run}, tmp_path / "report", note="Drawn faces.")
     count = json.loads((run / "split" / "train.json").read_text())["estimated"]
     said = f"estimated by models, not voted by people: from estimates ({count} of {count} training clips). No score"

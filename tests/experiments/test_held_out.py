@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of folds 1 and 2, never evaluated; copy it to do so."""
     folder = tmp_path_factory.mktemp("trained") / "run"
-    train_folds(QUICK, data, folder, folds=[1, 2])
+    train_folds(QUICK, Manifest.read(data), folder, folds=[1, 2])
     return folder
 
 
@@ -97,9 +98,8 @@ def test_the_training_parts_shares_are_written_down_and_adjusted_by(run: Path, d
 
 
 def test_without_a_validation_part_the_report_says_so(data: Path, tmp_path: Path) -> None:
-    train_folds(
-        toy_recipe(optim={"epochs": 1, "batch": 8}, data={"validation": 0.0}), data, tmp_path / "run", folds=[1]
-    )
+    recipe = toy_recipe(optim={"epochs": 1, "batch": 8}, data={"validation": 0.0})
+    train_folds(recipe, Manifest.read(data), tmp_path / "run", folds=[1])
     posthoc = cell_of(tmp_path / "run", tmp_path / "out")["posthoc"]
     assert posthoc == {"why_not": "no clip was held out of training for validation (data.validation = 0)"}
     assert "Nothing was fitted after training: no clip was held out" in (tmp_path / "out" / "report.html").read_text()
@@ -165,6 +165,9 @@ def test_the_command_line_names_columns_and_refuses_others(run: Path, tmp_path: 
     assert not list(run.glob("*/predictions.csv"))  # nothing was read for nothing
     done = here("evaluate", run, "-o", tmp_path / "out", "--by", "age", "--by", "sex")
     assert done.code == 0, done.err
+    with patch.object(Manifest, "read", wraps=Manifest.read) as read:
+        assert here("evaluate", run, "-o", tmp_path / "one", "--fold", "1").code == 0
+    assert read.call_count == 1
     assert "gap" in done.out or "compared" in done.out
     with pytest.raises(DferError, match="no column 'height'"):
         evaluate_runs({"run": run}, tmp_path / "out", by=["height"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dfer import DferError, Predictions
+from dfer import DferError, Manifest, Predictions
 from dfer.experiments import robustness, train_folds
 from dfer.experiments.robustness import corrupted_runs
 from tests.training.toy import toy_manifest, toy_recipe
@@ -19,7 +19,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     data = toy_manifest(folder / "clips")
     for name in ("a", "b"):
         recipe = toy_recipe(labels={"rule": "hard" if name == "a" else "frequency"})
-        train_folds(recipe, data, folder / name, folds=[1, 2])
+        train_folds(recipe, Manifest.read(data), folder / name, folds=[1, 2])
     return {name: folder / name for name in ("a", "b")}
 
 

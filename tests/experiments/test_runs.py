@@ -50,7 +50,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of folds 1 and 2, never evaluated; copy it to do so."""
     folder = tmp_path_factory.mktemp("trained") / "run"
-    train_folds(QUICK, data, folder, folds=[1, 2])
+    train_folds(QUICK, Manifest.read(data), folder, folds=[1, 2])
     return folder
 
 
@@ -69,7 +69,7 @@ def test_resuming_leaves_finished_folds_and_trains_the_missing_one(run: Path, tr
     shutil.rmtree(run / "fold2")
     before = (run / "fold1" / "train.json").stat().st_mtime_ns
     progress = Count()
-    train_folds(QUICK, data, run, folds=[1, 2], resume=True, progress=progress)
+    train_folds(QUICK, Manifest.read(data), run, folds=[1, 2], resume=True, progress=progress)
     assert progress.steps == 1 and (run / "fold1" / "train.json").stat().st_mtime_ns == before
     weights = "fold2/model/model.safetensors"
     assert (run / weights).read_bytes() == (trained / weights).read_bytes()
@@ -93,8 +93,16 @@ def test_runs_on_different_manifests_are_refused(run: Path, tmp_path: Path) -> N
 def test_a_run_goes_on_with_the_manifest_that_it_began_with_only(run: Path, tmp_path: Path) -> None:
     other = toy_manifest(tmp_path / "other", clips=24)
     with pytest.raises(DferError, match=r"holds a run on .*toy.*clips\.csv, not on .*other.*; choose another folder"):
-        train_folds(QUICK, other, run, folds=[3], resume=True)
+        train_folds(QUICK, Manifest.read(other), run, folds=[3], resume=True)
     assert not (run / "fold3").exists()
+
+
+def test_a_manifest_that_lies_in_no_file_is_refused(data: Path, tmp_path: Path) -> None:
+    manifest = Manifest.read(data)
+    assert manifest.file == data and manifest.select(manifest.labels >= 0).file is None
+    with pytest.raises(DferError, match=r"expected a manifest as `Manifest.read` gives it"):
+        train_folds(QUICK, manifest.select(manifest.labels >= 0), tmp_path / "run", folds=[1])
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_report_holds_what_scikit_learn_says_of_the_saved_predictions(
@@ -120,7 +128,7 @@ def test_a_manifest_whose_folds_are_not_those_of_training_is_refused(run: Path, 
     other = Manifest.build(table, emotions=manifest.emotions, root=manifest.root)
     other.write(tmp_path / "other.csv")
     with pytest.raises(DferError, match="was trained on other clips, votes or folds"):
-        evaluate_runs({"run": run}, tmp_path / "out", data=tmp_path / "other.csv")
+        evaluate_runs({"run": run}, tmp_path / "out", manifest=Manifest.read(tmp_path / "other.csv"))
 
 
 def test_a_test_part_that_was_predicted_is_not_read_again(run: Path, tmp_path: Path) -> None:

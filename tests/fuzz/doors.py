@@ -397,7 +397,7 @@ def run_seed(folder: Path) -> list[Path]:
 
     data = toy_manifest(folder / "data", clips=12, folds=2)
     recipe = toy_recipe(optim={"epochs": 1}, midas={}, data={"validation": 0.0})
-    train_folds(recipe, data, folder / "run", folds=[1])
+    train_folds(recipe, Manifest.read(data), folder / "run", folds=[1])
     run = folder / "run"
     return [
         run / "fold1" / "train.json",

@@ -159,6 +159,7 @@ def planted_link(folder: Path) -> None:
 
 def trained(folder: Path, *, finished: bool) -> Path:
     """A run of a small data set: `rr` with its first fold trained, or broken off after an epoch."""
+    from dfer.datasets import Manifest
     from dfer.experiments.runs import train_folds
     from tests.training.toy import toy_manifest, toy_recipe
 
@@ -176,7 +177,7 @@ def trained(folder: Path, *, finished: bool) -> Path:
     data = toy_manifest(folder / "toy", clips=12, folds=2)
     recipe = toy_recipe(optim={"epochs": 1 if finished else 4}, data={"validation": 0.0}, midas={})
     try:
-        train_folds(recipe, data, folder / "rr", folds=[1], progress=Stop())
+        train_folds(recipe, Manifest.read(data), folder / "rr", folds=[1], progress=Stop())
     except KeyboardInterrupt:
         (folder / "rr" / "data.json").write_text(json.dumps({"manifest": str(data)}))
     return folder / "rr"

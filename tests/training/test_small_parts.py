@@ -27,7 +27,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Manifest.build(table, emotions=manifest.emotions, root=manifest.root, source="toy").write(folder / "one.csv")
     for seed, name in enumerate(("a", "b")):
         recipe = toy_recipe(optim={"epochs": 1, "batch": 8, "precision": "fp32"}, data={"validation": 0.0})
-        train_folds(recipe.model_copy(update={"seed": seed}), folder / "one.csv", folder / name, folds=[None])
+        clips = Manifest.read(folder / "one.csv")
+        train_folds(recipe.model_copy(update={"seed": seed}), clips, folder / name, folds=[None])
     return folder
 
 

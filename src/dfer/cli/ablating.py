@@ -55,16 +55,17 @@ def ablate(
     cells = {name: cells[name] for name in sorted(cells, key=lambda name: name != (baseline or next(iter(cells))))}
     if len(cells) < 2:
         raise DferError("expected a grid of two cells or more; name another recipe, or --grid key=value,value")
-    folds = folds_of(Manifest.read(data), fold)
+    manifest = Manifest.read(data)
+    folds = folds_of(manifest, fold)
     runs = ablation.jobs(cells, out, seeds=_seeds(seeds), folds=folds)
     count = sum(len(of_a_seed) for of_a_cell in runs.values() for of_a_seed in of_a_cell)
     say(f"{len(cells)} cells, {count} runs in {out}")
     with TrainingBar("ablate", root=out, every=10, track=track or []) as progress:
-        elsewhere = ablation.train_grid(runs, data, progress)
+        elsewhere = ablation.train_grid(runs, manifest, progress)
     if elsewhere:
         say(f"{len(elsewhere)} runs are still being trained by other processes; run this again for the table")
         return
-    show_comparison(ablation.compare_grid(runs, data, out), out / "compare.html")
+    show_comparison(ablation.compare_grid(runs, manifest, out), out / "compare.html")
 
 
 def _seeds(text: str) -> list[int]:

@@ -70,9 +70,10 @@ def train(
     from dfer.experiments import train_folds
 
     folder = out or Path("runs") / recipe.stem
-    folds = folds_of(Manifest.read(data), fold)
+    manifest = Manifest.read(data)
+    folds = folds_of(manifest, fold)
     with TrainingBar(recipe.stem, root=folder, track=track or []) as progress:
-        train_folds(resolved, data, folder, folds=folds, resume=resume, progress=progress)
+        train_folds(resolved, manifest, folder, folds=folds, resume=resume, progress=progress)
     models = f"{len(folds)} model{'s' if len(folds) > 1 else ''}"
     say(f"{models} trained in {folder}; next: dfer evaluate {folder}{_also(resolved)}")
 
@@ -125,8 +126,8 @@ def evaluate(
     if all((run / "card.json").is_file() for run in runs):
         _evaluate_elsewhere(runs, data, out, fold, by)
         return
-    names, path, folds = _named_runs(runs, data, fold)
-    report = evaluate_runs(names, out or runs[0], data=path, folds=folds, by=by or ())
+    names, manifest, folds = _named_runs(runs, data, fold)
+    report = evaluate_runs(names, out or runs[0], manifest=manifest, folds=folds, by=by or ())
     if by:
         from dfer.reports.verdict import of_gaps
 
@@ -168,10 +169,10 @@ def robustness(
     from dfer.reports.robustness import conclusion
     from dfer.video.corruptions import CORRUPTIONS, known_corruption
 
-    names, path, folds = _named_runs(runs, data, fold)
+    names, manifest, folds = _named_runs(runs, data, fold)
     chosen = [known_corruption(name) for name in only or CORRUPTIONS]
     with Counter("corrupted test parts") as progress:
-        result = corrupted_runs(names, out or runs[0], data=path, folds=folds, names=chosen, progress=progress)
+        result = corrupted_runs(names, out or runs[0], manifest=manifest, folds=folds, names=chosen, progress=progress)
     table = Table(title=f"{result['clips']} test clips, {len(chosen)} corruptions", title_justify="left")
     table.add_column("run", overflow="fold")
     for name in ("WAR clean", "WAR corrupted ↑", "KL clean", "KL corrupted ↓", "corruption error ↓"):
@@ -190,20 +191,17 @@ def robustness(
 
 def _named_runs(
     runs: list[Path], data: Path | None, fold: str | None
-) -> tuple[dict[str, Path], Path, list[int | None] | None]:
+) -> tuple[dict[str, Path], Manifest, list[int | None] | None]:
     """Runs by name, their manifest, and the folds that were asked for."""
+    from dfer.datasets import Manifest
     from dfer.experiments.runs import manifest_of
 
     for run in runs:
         if not run.is_dir():
             raise DferError(f"expected the folder of a run of `dfer train`, got {run}")
-    path = data or manifest_of(runs)
-    folds = None
-    if fold is not None:
-        from dfer.datasets import Manifest
-
-        folds = folds_of(Manifest.read(path), fold)
-    return dict(zip(run_names(runs), runs, strict=True)), path, folds
+    manifest = Manifest.read(data or manifest_of(runs))
+    folds = None if fold is None else folds_of(manifest, fold)
+    return dict(zip(run_names(runs), runs, strict=True)), manifest, folds
 
 
 @app.command()

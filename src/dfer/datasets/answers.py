@@ -110,7 +110,7 @@ def join(manifest: Manifest, consensus: Consensus) -> Joined:
     table[[f"soft_{name}" for name in manifest.emotions]] = soft
     table["soft_from"] = np.where(voted, f"{FROM}{consensus.model}{drawn}", "")
     without = table["id"][~voted].tolist()
-    return Joined(replace(manifest, table=completed(table, manifest.emotions)), without, unknown)
+    return Joined(manifest.with_table(completed(table, manifest.emotions)), without, unknown)
 
 
 def _rows(ids: Sequence[str], clips: Sequence[str]) -> tuple[NDArray[np.int64], list[str]]:

@@ -85,6 +85,7 @@ class Manifest:
         root: what relative paths are relative to, absolute.
         source: the reader that made it, such as "dfew".
         left_out: reason -> how many clips of the source are not in the table.
+        file: where `read` found it; None for one that was made or changed since.
     """
 
     table: pd.DataFrame
@@ -92,6 +93,7 @@ class Manifest:
     root: Path
     source: str = ""
     left_out: Mapping[str, int] = field(default_factory=dict)
+    file: Path | None = None
 
     @classmethod
     def build(
@@ -163,7 +165,11 @@ class Manifest:
 
     def select(self, mask: Mask) -> Manifest:
         """The rows where `mask` (N,) is true."""
-        return replace(self, table=self.table[mask].reset_index(drop=True))
+        return self.with_table(self.table[mask].reset_index(drop=True))
+
+    def with_table(self, table: pd.DataFrame) -> Manifest:
+        """The same with other rows or columns; `table` is not checked."""
+        return replace(self, table=table, file=None)
 
     def partition(self, fold: int | None = None) -> tuple[Mask, Mask]:
         """The training part and the test part of a fold, or of the split where there are no folds.
@@ -241,7 +247,8 @@ class Manifest:
                 logger.warning("%s was written with %d clips and has %d now", path, head.clips, len(table))
             emotions = EmotionSet(head.emotions.name, tuple(head.emotions.emotions))
             root = path.parent / head.root
-            return cls.build(table, emotions=emotions, root=root, source=head.source, left_out=head.left_out)
+            built = cls.build(table, emotions=emotions, root=root, source=head.source, left_out=head.left_out)
+            return replace(built, file=path)
         except DferError as error:
             told = str(error)
             raise DferError(told if told.startswith(str(path)) else f"{path}: {told}") from error

@@ -93,12 +93,12 @@ def jobs(
     }
 
 
-def train_grid(runs: Mapping[str, list[list[Job]]], data: Path, progress: Progress | None = None) -> list[Job]:
+def train_grid(runs: Mapping[str, list[list[Job]]], manifest: Manifest, progress: Progress | None = None) -> list[Job]:
     """Train what nobody has trained; every cell's first seed comes before any cell's second.
 
     Args:
         runs: as `jobs` gives them.
-        data: the manifest's file.
+        manifest: the clips, as read from a file.
         progress: told of every step and epoch.
 
     Returns:
@@ -118,32 +118,31 @@ def train_grid(runs: Mapping[str, list[list[Job]]], data: Path, progress: Progre
         try:
             with FileLock(claim, timeout=0):
                 if not job.finished:  # another process may have finished it since
-                    train_folds(job.recipe, data, job.folder, folds=[job.fold], resume=True, progress=progress)
+                    train_folds(job.recipe, manifest, job.folder, folds=[job.fold], resume=True, progress=progress)
         except Timeout:
             elsewhere.append(job)
     return [job for job in elsewhere if not job.finished]
 
 
-def compare_grid(runs: Mapping[str, list[list[Job]]], data: Path, out: Path) -> dict[str, Any]:
+def compare_grid(runs: Mapping[str, list[list[Job]]], manifest: Manifest, out: Path) -> dict[str, Any]:
     """Read every run's test parts, and write compare.json and compare.html.
 
     Args:
         runs: as `jobs` gives them, all finished; the first cell is the baseline.
-        data: the manifest's file.
+        manifest: the clips, as read from a file.
         out: the folder of the page.
 
     Returns:
         The comparison, see `dfer.comparison.compare`; each cell with "cost": seconds of training and weights of a run.
     """
     with FileLock(out / CLAIM):  # who trained the last run together with us reads the same test parts
-        return _compared(runs, data, out)
+        return _compared(runs, manifest, out)
 
 
-def _compared(runs: Mapping[str, list[list[Job]]], data: Path, out: Path) -> dict[str, Any]:
+def _compared(runs: Mapping[str, list[list[Job]]], manifest: Manifest, out: Path) -> dict[str, Any]:
     from dfer.comparison import compare
     from dfer.reports import write_comparison
 
-    manifest = Manifest.read(data)
     cells = {
         name: [saved_predictions(part[0].folder, manifest, [job.fold for job in part]) for part in seeds]
         for name, seeds in runs.items()

@@ -115,10 +115,10 @@ def estimate_labels(
     for fold in clips.folds:  # before any training: afterwards it would be too late to hold more out
         held_out = sum(len(choose_clips(each, clips, fold).validation) for each in recipes)
         calibration.require_clips("a temperature", held_out, calibration.FEWEST_FOR_TEMPERATURE)
-    _begin(folder, clips, resume)
+    clips = _begin(folder, clips, resume)
     runs = [folder / f"model{number}" for number in range(1, plan.models + 1)]
     for each, run in zip(recipes, runs, strict=True):
-        train_folds(each, folder / CLIPS, run, folds=clips.folds, resume=resume, progress=progress)
+        train_folds(each, clips, run, folds=clips.folds, resume=resume, progress=progress)
     soft, origin = np.full((len(manifest), len(manifest.emotions)), np.nan), np.full(len(manifest), "", dtype=object)
     for fold in clips.folds:
         own = rows[(clips.table["fold"] == fold).to_numpy(dtype=bool)]
@@ -158,8 +158,8 @@ def _clips_by_fold(training: Manifest, folds: int, seed: int) -> Manifest:
     return Manifest.build(table, emotions=training.emotions, root=training.root, source=training.source)
 
 
-def _begin(folder: Path, clips: Manifest, resume: bool) -> None:
-    """Write down the clips; refuse a folder in use, and to go on with other clips than were begun with."""
+def _begin(folder: Path, clips: Manifest, resume: bool) -> Manifest:
+    """The clips as they are written down; refuses a folder in use, and to go on with others than were begun with."""
     path = folder / CLIPS
     if path.exists():
         if not resume:
@@ -169,6 +169,7 @@ def _begin(folder: Path, clips: Manifest, resume: bool) -> None:
         if former.emotions != clips.emotions or not former.table.drop(columns=["path", "kind"]).equals(unmoved):
             raise DferError(f"{folder} was begun on other clips, labels, groups or folds; choose another with --runs")
     clips.write(path)
+    return Manifest.read(path)
 
 
 def _of_model(recipe: Recipe, number: int) -> Recipe:

@@ -25,7 +25,7 @@ from dfer.video.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 
 
 def corrupted_runs(
-    runs: Mapping[str, Path], out: Path, *, data: Path | None = None, folds: Sequence[int | None] | None = None,
+    runs: Mapping[str, Path], out: Path, *, manifest: Manifest | None = None, folds: Sequence[int | None] | None = None,
     names: Sequence[str] = tuple(CORRUPTIONS), progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Predict the test parts of runs under corruptions, and write `robustness.json` and `robustness.html`.
@@ -33,7 +33,7 @@ def corrupted_runs(
     Args:
         runs: name -> folder of the run; the first is what the others are compared with.
         out: the folder of the page.
-        data: the manifest; None takes the one that the runs were trained on.
+        manifest: the clips; None reads those that the runs were trained on.
         folds: which; None takes all that the runs have.
         names: keys of `dfer.video.corruptions.CORRUPTIONS`.
         progress: called with (tables predicted, of how many).
@@ -46,7 +46,7 @@ def corrupted_runs(
     """
     from dfer.reports.robustness import robustness, write_robustness
 
-    manifest = Manifest.read(data or manifest_of(list(runs.values())))
+    manifest = manifest or Manifest.read(manifest_of(list(runs.values())))
     chosen = tested_folds(runs, folds)
     clean = {name: saved_predictions(folder, manifest, chosen) for name, folder in runs.items()}
     total = len(runs) * len(names) * len(SEVERITIES)

@@ -61,23 +61,26 @@ def fold_name(fold: int | None) -> str:
 
 
 def train_folds(
-    recipe: Recipe, data: Path, folder: Path, *, folds: Sequence[int | None], resume: bool = False,
+    recipe: Recipe, manifest: Manifest, folder: Path, *, folds: Sequence[int | None], resume: bool = False,
     progress: Progress | None = None,
 ) -> None:  # fmt: skip
     """Train one model a fold, one after the other.
 
     Args:
         recipe: what to do.
-        data: the manifest's file.
+        manifest: the clips, as read from a file, which the run remembers.
         folder: the run's folder.
         folds: which; (None,) for a manifest with splits.
         resume: leave finished folds as they are and go on with the one that was broken off.
         progress: told of every step and epoch.
 
     Raises:
-        DferError: the folder holds a run on another manifest, another process trains in it, or as `fit` does.
+        DferError: the manifest is in no file, the folder holds a run on another one, another process trains in it, or
+            as `fit` does.
     """
-    manifest = Manifest.read(data)
+    if manifest.file is None:
+        raise DferError("expected a manifest as `Manifest.read` gives it, for a run remembers its file; write it first")
+    data = manifest.file
     if os.path.lexists(folder / DATA) and manifest_of([folder]) != data.resolve():
         raise DferError(f"{folder} holds a run on {manifest_of([folder])}, not on {data}; choose another folder")
     writes = os.environ.get("RANK", "0") == "0"  # of several processes of torchrun, one writes
@@ -93,7 +96,7 @@ def evaluate_runs(
     runs: Mapping[str, Path],
     out: Path,
     *,
-    data: Path | None = None,
+    manifest: Manifest | None = None,
     folds: Sequence[int | None] | None = None,
     note: str = "",
     by: Sequence[str] = (),
@@ -106,7 +109,7 @@ def evaluate_runs(
     Args:
         runs: name of the cell -> folder of the run.
         out: the folder of the report.
-        data: the manifest; None takes the one that the runs were trained on.
+        manifest: the clips; None reads those that the runs were trained on.
         folds: which; None takes all that the runs have.
         note: what a reader must know before the numbers, shown first on the page.
         by: columns of the manifest, such as "age": the scores are given for each group of clips, too. The clips'
@@ -123,7 +126,7 @@ def evaluate_runs(
     from dfer.comparison.evidence import evidence
     from dfer.reports.report import build_report, write_report
 
-    manifest = Manifest.read(data or manifest_of(list(runs.values())))
+    manifest = manifest or Manifest.read(manifest_of(list(runs.values())))
     require_columns(manifest, by)
     chosen_folds = tested_folds(runs, folds)
     predictions = {name: saved_predictions(folder, manifest, chosen_folds) for name, folder in runs.items()}
