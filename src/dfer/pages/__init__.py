@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -19,7 +20,9 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from dfer.documents import json_text
 from dfer.errors import DferError, listed, printable
+from dfer.files import replacing
 from dfer.version import __version__
 
 Frame = NDArray[np.uint8]
@@ -55,6 +58,24 @@ def render(package: str, template: str, *, kind: str, title: str, source: str = 
     """
     page = _environment(package).get_template(template)
     return page.render(kind=kind, title=title, source=source, version=__version__, **values)
+
+
+def write_page(out: Path, name: str, numbers: Any, page: str) -> None:
+    """Write NAME.json and NAME.html; a broken-off write leaves what was there before.
+
+    Args:
+        out: folder, made if need be.
+        name: of both files, without a suffix.
+        numbers: a result, for `dfer.documents.json_text`.
+        page: of `render`.
+
+    Raises:
+        DferError: the folder cannot be written.
+    """
+    with replacing(out / f"{name}.json") as json_file, replacing(out / f"{name}.html") as html_file:
+        for file, text in ((json_file, json_text(numbers)), (html_file, page)):
+            # a name that is not valid Unicode (of a file, say) becomes an escape, which JSON reads back
+            file.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 @cache
