@@ -276,7 +276,7 @@ def _alike(fold: Fold) -> Fold:
 
 def _said(validation: Predictions) -> NDArray[np.bool_]:
     """Which clips (N,) people said something of."""
-    return np.asarray(validation.voted | validation.labelled)
+    return validation.voted | validation.labelled
 
 
 def towards(validation: Predictions) -> tuple[Floats, Floats]:

@@ -229,7 +229,7 @@ def _sampled(
     table = np.hstack([inside, right]).astype(np.float64)[run.labelled]
     drawn = None if names is None else names[run.labelled]
     clips, hits = np.split(bootstrap(table, np.random.default_rng(seed), draws=draws, groups=drawn), 2, axis=1)
-    return np.asarray(hits / np.where(clips > 0, clips, np.nan))
+    return hits / np.where(clips > 0, clips, np.nan)
 
 
 def _expanded(samples: Floats, parts: Sequence[GroupScores], wars: Floats) -> Floats:

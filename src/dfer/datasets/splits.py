@@ -214,7 +214,7 @@ def _column(table: pd.DataFrame, column: str) -> Names:
     if column not in table:
         raise DferError(f"no column '{column}'{nearest(column, table.columns)}; there are {listed(table.columns, 30)}")
     values = table[column].astype(object)
-    return np.asarray(values.where(values.notna(), "").astype(str).to_numpy(dtype=object))
+    return values.where(values.notna(), "").astype(str).to_numpy(dtype=object)
 
 
 def _checked(groups: ArrayLike, strata: ArrayLike) -> tuple[NDArray[np.str_], NDArray[np.str_] | Positions]:
