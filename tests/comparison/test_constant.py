@@ -18,8 +18,8 @@ from dfer.comparison.constant import (
     references,
     write_constant,
 )
-from dfer.comparison.evidence import evidence
 from dfer.comparison.paired import Difference
+from dfer.comparison.support import evidence
 from dfer.errors import DferError
 from tests.metrics.toy import toy_predictions
 

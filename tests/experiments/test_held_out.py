@@ -14,7 +14,7 @@ from sklearn.metrics import accuracy_score
 
 from dfer import DferError, Manifest, Predictions
 from dfer.comparison import adjust
-from dfer.comparison.posthoc import Unfitted
+from dfer.comparison.remedies import Unfitted
 from dfer.experiments import evaluate_runs, train_folds
 from dfer.metrics import calibration
 from dfer.reports import Cell

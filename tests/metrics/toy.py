@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from dfer.comparison import by_groups
-from dfer.comparison.evidence import evidence
-from dfer.comparison.posthoc import Fold, posthoc
+from dfer.comparison.remedies import Fold, posthoc
+from dfer.comparison.support import evidence
 from dfer.labels import DFEW
 from dfer.metrics import Predictions, gallery, score
 from dfer.reports import build_report

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dfer.comparison.posthoc import MENDED
+from dfer.comparison.remedies import MENDED
 from dfer.documents import jsonable
 from dfer.errors import DferError
 from dfer.labels import MAFW

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dfer.comparison.paired import Rival, Standing
-from dfer.comparison.posthoc import Posthoc, Unfitted
+from dfer.comparison.remedies import Posthoc, Unfitted
 from dfer.comparison.subgroups import Gap, Subgroups
 from dfer.reports import verdict
 from dfer.reports.contents import Cell

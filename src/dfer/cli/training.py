@@ -165,7 +165,7 @@ def robustness(
     """Read the test part with blur, noise, darkness and so on; write robustness.json and robustness.html."""
     from dfer.experiments.robustness import corrupted_runs
     from dfer.metrics.scores import BY_KEY
-    from dfer.reports.robustness import conclusion
+    from dfer.reports.robustness_page import conclusion
     from dfer.video.corruptions import CORRUPTIONS, known_corruption
 
     names, path, folds = _named_runs(runs, data, fold)

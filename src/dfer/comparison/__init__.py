@@ -2,7 +2,7 @@
 
 from dfer.comparison.alignment import aligned, read_run
 from dfer.comparison.cells import Comparison, compare
-from dfer.comparison.posthoc import adjust, choose_tau
+from dfer.comparison.remedies import adjust, choose_tau
 from dfer.comparison.significance import bootstrap, holm, interval, mcnemar, mean_and_deviation, welch
 from dfer.comparison.subgroups import by_groups
 

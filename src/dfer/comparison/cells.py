@@ -2,9 +2,9 @@
 
 Conventions: a cell is one recipe, run once or with several seeds; its score is the mean over its runs. Cells are
 compared with the first one, the baseline. Intervals and p values are about the choice of test clips, with the runs as
-they are (see `dfer.comparison.halves`); the deviation over seeds stands beside them, and Welch's test where both cells
-have several. Two conventions for folds are in use and both are given: "pooled" scores all folds' predictions at once,
-"averaged" is the mean of the folds' scores. Intervals and tests are for the pooled ones.
+they are (see `dfer.comparison.sign_flips`); the deviation over seeds stands beside them, and Welch's test where both
+cells have several. Two conventions for folds are in use and both are given: "pooled" scores all folds' predictions at
+once, "averaged" is the mean of the folds' scores. Intervals and tests are for the pooled ones.
 
 All tests between cells are one family in Holm's correction.
 """
@@ -18,11 +18,11 @@ import numpy as np
 
 from dfer.comparison.alignment import aligned, group_names
 from dfer.comparison.constant import Constant, ConstantScores, beyond, pairs_with, references
-from dfer.comparison.evidence import answers_of, group_count
-from dfer.comparison.halves import Interval
 from dfer.comparison.paired import TESTED, Difference, Judged, Tested, judge
+from dfer.comparison.sign_flips import Interval
 from dfer.comparison.significance import CONFIDENCE, DRAWS, McNemar, holm, mcnemar, mean_and_deviation, welch
 from dfer.comparison.sums import SUMMED
+from dfer.comparison.support import answers_of, group_count
 from dfer.errors import DferError
 from dfer.metrics.ceiling import Panel, annotators_ceiling
 from dfer.metrics.predictions import Predictions
@@ -182,7 +182,7 @@ def compare(
         cells: name -> the predictions of its runs, one a seed; two cells or more, the first is the baseline.
         groups: clip -> person or film; whole groups are swapped then.
         constants: of each fold's training part, in the emotions of the first run; None takes the test part's own.
-        draws: random halves of the clips or groups, see `dfer.comparison.halves`.
+        draws: random halves of the clips or groups, see `dfer.comparison.sign_flips`.
         seed: of the draws.
 
     Raises:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dfer.comparison.halves import Halves, Interval, halves, share_interval, sign_test, units_of
+from dfer.comparison.sign_flips import Halves, Interval, halves, share_interval, sign_test, units_of
 from dfer.comparison.significance import CONFIDENCE, DRAWS, holm, mcnemar
 from dfer.comparison.sums import SUMMED, Parts, parts
 from dfer.metrics.predictions import Predictions
@@ -85,7 +85,7 @@ def judge(
         cells: at least one; all runs on the same clips, in the same order.
         pairs: (a, b) positions of cells: b less a is tested.
         groups: (N,) the person or film of each clip, "" unknown: they are swapped whole.
-        draws: random halves; see `dfer.comparison.halves`.
+        draws: random halves; see `dfer.comparison.sign_flips`.
         seed: of the draws.
 
     Raises:

@@ -43,8 +43,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from dfer.comparison.alignment import group_names
-from dfer.comparison.halves import Interval
 from dfer.comparison.paired import Tested
+from dfer.comparison.sign_flips import Interval
 from dfer.comparison.significance import CONFIDENCE, bootstrap, holm
 from dfer.errors import DferError, listed
 from dfer.metrics.predictions import Predictions

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dfer.comparison.posthoc import Fold, Posthoc, Unfitted, posthoc
+from dfer.comparison.remedies import Fold, Posthoc, Unfitted, posthoc
 from dfer.datasets import Manifest
 from dfer.errors import DferError
 from dfer.experiments.attributes import groups_of

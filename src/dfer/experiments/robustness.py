@@ -19,7 +19,7 @@ from dfer.datasets import Manifest
 from dfer.experiments.attributes import groups_of
 from dfer.experiments.runs import fold_name, manifest_of, saved_predictions, tested_folds, training_constants
 from dfer.metrics import Predictions, concatenate
-from dfer.reports.robustness import Robustness, robustness, write_robustness
+from dfer.reports.robustness_page import Robustness, robustness, write_robustness
 from dfer.training.predict import predict_fold
 from dfer.video.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 

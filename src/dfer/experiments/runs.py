@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dfer.comparison.constant import CONSTANT, Constant, constants_of, write_constant
-from dfer.comparison.evidence import evidence
+from dfer.comparison.support import evidence
 from dfer.datasets import Manifest
 from dfer.documents import checked, read_json
 from dfer.errors import DferError, listed

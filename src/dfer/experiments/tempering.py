@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dfer.comparison.posthoc import logits_of, towards
+from dfer.comparison.remedies import logits_of, towards
 from dfer.errors import DferError, listed
 from dfer.metrics import Predictions, apply_temperature, fit_temperature
 from dfer.metrics.protocol import measure

@@ -110,5 +110,5 @@ METHODS = {
     "prior": "logit adjustment",
     "prior_chosen": "logit adjustment, τ chosen",
 }
-"""What is done after training, see `dfer.comparison.posthoc`."""
+"""What is done after training, see `dfer.comparison.remedies`."""
 IN_GRID = tuple(BY_KEY[key] for key in ("war", "uar", "kl", "ece"))

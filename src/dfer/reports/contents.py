@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dfer.comparison.constant import ConstantScores
-from dfer.comparison.halves import Interval
 from dfer.comparison.paired import Difference, Standing
-from dfer.comparison.posthoc import Posthoc, Unfitted
+from dfer.comparison.remedies import Posthoc, Unfitted
+from dfer.comparison.sign_flips import Interval
 from dfer.comparison.subgroups import Subgroups
 from dfer.metrics.protocol import GalleryClip, Summary
 from dfer.version import __version__
@@ -68,7 +68,7 @@ class Cell(Summary):
         run: name of the run's folder.
         curves: one a fold, where logs were kept.
         training: None where it is not known.
-        intervals, beyond_constant, answers: see `dfer.comparison.evidence.Support`; None where nothing was tested.
+        intervals, beyond_constant, answers: see `dfer.comparison.support.Support`; None where nothing was tested.
         posthoc: what remedies after training do, or why there are none; None where nobody asked.
         subgroups: the scores by attributes of clips; None where nobody asked.
     """

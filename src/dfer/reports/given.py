@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dfer.comparison.constant import Constant
-from dfer.comparison.evidence import evidence
+from dfer.comparison.support import evidence
 from dfer.metrics.predictions import Predictions
 from dfer.metrics.protocol import gallery, score
 from dfer.reports.contents import Cell, DataSet, Report

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dfer.comparison.evidence import Evidence
-from dfer.comparison.posthoc import MENDED, Posthoc
+from dfer.comparison.remedies import MENDED, Posthoc
 from dfer.comparison.subgroups import FEWEST_CLIPS, FEWEST_PERSONS, LENGTH
+from dfer.comparison.support import Evidence
 from dfer.errors import DferError, listed
 from dfer.metrics import scores
 from dfer.metrics.ceiling import Panel

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dfer.comparison.halves import wilson
 from dfer.comparison.paired import TESTED, Rival, Standing, supported
-from dfer.comparison.posthoc import Posthoc, Unfitted
+from dfer.comparison.remedies import Posthoc, Unfitted
+from dfer.comparison.sign_flips import wilson
 from dfer.comparison.subgroups import LENGTH, Gap
 from dfer.errors import listed
 from dfer.metrics.scores import BY_KEY, IN_GRID, Score

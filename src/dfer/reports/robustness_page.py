@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfer.comparison.constant import Constant, ConstantScores
-from dfer.comparison.evidence import Support, evidence, known_groups
 from dfer.comparison.paired import Standing, standings
 from dfer.comparison.significance import mean_and_deviation
+from dfer.comparison.support import Support, evidence, known_groups
 from dfer.errors import DferError, listed
 from dfer.metrics.predictions import Predictions
 from dfer.metrics.protocol import measure

@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 
-from dfer.comparison.evidence import known_groups
 from dfer.comparison.paired import Standing, standings
+from dfer.comparison.support import known_groups
 from dfer.errors import DferError, listed
 from dfer.labels import one_hot
 from dfer.metrics.calibration import apply_temperature, fit_temperature, fit_vector_scaling, require_clips

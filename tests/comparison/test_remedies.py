@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, log_loss, recall_score
 
 from dfer.comparison import adjust, choose_tau
 from dfer.comparison import posthoc as own
-from dfer.comparison.posthoc import MENDED, RISKS, TAUS, Fold, Remedied, posthoc
+from dfer.comparison.remedies import MENDED, RISKS, TAUS, Fold, Remedied, posthoc
 from dfer.documents import jsonable
 from dfer.errors import DferError
 from dfer.metrics import Predictions, calibration, concatenate, ece, kl_divergence, uar, vote_ece

@@ -12,7 +12,7 @@ from scipy import stats
 
 from dfer import DferError, Predictions
 from dfer.documents import jsonable
-from dfer.reports.robustness import conclusion, render_robustness, robustness, write_robustness
+from dfer.reports.robustness_page import conclusion, render_robustness, robustness, write_robustness
 from tests.metrics.toy import toy_predictions
 
 NAMES = ("noise", "darkness")

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfer.comparison.constant import Constant, ConstantScores, beyond, pairs_with, references
-from dfer.comparison.halves import Interval
 from dfer.comparison.paired import TESTED, Cell, Difference, Standing, judge, standings
+from dfer.comparison.sign_flips import Interval
 from dfer.comparison.significance import DRAWS
 from dfer.comparison.sums import SUMMED
 
