@@ -19,11 +19,11 @@ from results import write_result
 from dfer.datasets import Manifest, read_source
 from dfer.datasets.pack import pack
 from dfer.datasets.synthetic import synthesise
+from dfer.documents import jsonable
 from dfer.experiments import evaluate_runs, train_folds
 from dfer.experiments.estimate import Estimation, estimate_labels
 from dfer.labels import one_hot, smooth_labels
 from dfer.metrics import entropy_correlation, js_divergence, kl_divergence
-from dfer.metrics.protocol import jsonable
 from dfer.training import load_recipe
 
 CLIPS, FOLD, SEEDS = 600, 1, 2
@@ -77,7 +77,7 @@ def train(data: Path, folder: Path, recipe: Any) -> dict[str, dict[str, list[flo
             run = folder / f"{rule}{seed}"
             each = recipe.model_copy(update={"labels": labels, "seed": seed})
             train_folds(each, Manifest.read(data), run, folds=[None], resume=True)
-            (cell,) = evaluate_runs({rule: run}, run)["cells"]
+            (cell,) = evaluate_runs({rule: run}, run).cells
             for name in SCORES:
                 scores[rule][name].append(cell[name])
             print(f"seed {seed}  {rule:12}" + "".join(f"{name} {cell[name]:.3f}  " for name in SCORES), flush=True)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from results import write_result
 
 from dfer.comparison import adjust
-from dfer.comparison.posthoc import TAUS, best_tau
+from dfer.comparison.remedies import TAUS, best_tau
 from dfer.metrics import uar
 from dfer.metrics.calibration import best_temperature, best_vector_scaling
 from dfer.metrics.selective import fit_threshold

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -112,3 +114,13 @@ def test_importing_every_module_says_nothing_seeds_nothing_and_starts_nothing() 
     assert {"dfer.training.fit", "dfer.models.tiny3d", "dfer.datasets.sources.dfew", "dfer.cli"} <= set(names)
     done = python(SILENT, ",".join(names))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("room", ["augment", "metrics", "comparison", "reports", "experiments"])
+def test_no_module_is_called_as_a_function_that_it_defines(room: str) -> None:
+    package = importlib.import_module(f"dfer.{room}")
+    for found in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"dfer.{room}.{found.name}")
+        assert getattr(package, found.name) is module
+        own = getattr(module, found.name, None)
+        assert getattr(own, "__module__", None) != module.__name__

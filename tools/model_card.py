@@ -10,9 +10,8 @@ which all scores on images are computed.
 
 from __future__ import annotations
 
-import json
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,10 @@ from dfer import Manifest, Predictions, Predictor, comparison, metrics
 from dfer.comparison.constant import CONSTANT, Constant, constants_of, references, write_constant
 from dfer.comparison.paired import judge
 from dfer.datasets import read_source
+from dfer.documents import json_text, jsonable
 from dfer.labels import CREMA_D, FERPLUS, STRATA, EmotionSet, entropy, hard_labels, map_columns, strata
 from dfer.labels.population import adapted, ratio_of
-from dfer.metrics.protocol import jsonable, measure
+from dfer.metrics.protocol import StratumScores, measure
 from dfer.models import Card, load_checkpoint
 from dfer.reports.verdict import interval as wilson
 from dfer.training.clips import ClipDataset
@@ -70,7 +70,7 @@ def predict(manifest: Manifest) -> Predictions:
 
 def with_intervals(predictions: Predictions, groups: NDArray[Any]) -> dict[str, Any]:
     """Each score with its 95 % interval over pictures; doubles of a picture count as one."""
-    scores: dict[str, Any] = measure(predictions, SCORES)
+    scores = measure(predictions, SCORES)
     between: dict[str, Any] = dict(judge([[predictions]], [], groups=groups).intervals[0])
     voted, draw = predictions.select(predictions.voted), np.random.default_rng(0)
     samples = np.array([
@@ -79,7 +79,7 @@ def with_intervals(predictions: Predictions, groups: NDArray[Any]) -> dict[str, 
     ])  # fmt: skip
     # samples with repeated clips are rougher, which makes a small calibration error larger in all of them
     between["vote_ece"] = comparison.interval(samples + (scores["vote_ece"] - samples.mean()))
-    return {"n": scores["n"], "n_votes": scores["n_votes"]} | {
+    return {"n": scores.n, "n_votes": scores.n_votes} | {
         key: {"value": scores[key], "interval": between[key]} for key in SCORES
     }
 
@@ -87,7 +87,7 @@ def with_intervals(predictions: Predictions, groups: NDArray[Any]) -> dict[str, 
 def constant_rows(predictions: Predictions, constant: Constant) -> list[dict[str, Any]]:
     """The scores of the training part's mean vote and most frequent label, the latter without probabilities."""
     return [
-        reference.row()
+        reference.row().as_dict()
         | {"vote_ece": measure(reference.predictions, ("vote_ece",))["vote_ece"] if reference.key == "kl" else None}
         for reference in references(predictions, {0: constant})
     ]
@@ -106,12 +106,13 @@ def by_emotion(predictions: Predictions) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def by_stratum(predictions: Predictions) -> list[dict[str, Any]]:
+def by_stratum(predictions: Predictions) -> list[StratumScores]:
     """The scores by how far the voters agree."""
     place = strata(predictions.votes)
     return [
-        stratum._asdict() | measure(predictions.select(place == k), SCORES) for k, stratum in enumerate(STRATA)
-    ]  # fmt: skip
+        StratumScores(**vars(measure(predictions.select(place == k), SCORES)), **stratum._asdict())
+        for k, stratum in enumerate(STRATA)
+    ]
 
 
 def on_seven(predictions: Predictions, prior: NDArray[np.float64]) -> dict[str, Any]:
@@ -196,14 +197,16 @@ def measured(manifest: Manifest, crema_d: Path, videos: Path, card: Card) -> dic
         "temperature": card.calibration["temperature"],
         "before": with_intervals(raw, groups),
         "after": with_intervals(after, groups),
-        "for_labels": {"temperature": other, **measure(tempered(raw, other), SCORES)},
-        "views": {view: measure(viewed(after, card, view), SCORES) for view in dict.fromkeys((card.view, "uniform"))},
+        "for_labels": {"temperature": other, **measure(tempered(raw, other), SCORES).as_dict()},
+        "views": {
+            view: measure(viewed(after, card, view), SCORES).as_dict() for view in dict.fromkeys((card.view, "uniform"))
+        },
         "view": card.view,
         "videos": judged_videos(Predictor.from_pretrained(prior="trained", runtime="torch", smoothing_s=0), videos),
         "by_emotion": by_emotion(after),
         "by_stratum": by_stratum(after),
-        "reliability": [asdict(part) for part in metrics.reliability(judged.probs, judged.labels)],
-        "vote_reliability": [asdict(part) for part in metrics.vote_reliability(voted.probs, voted.shares)],
+        "reliability": metrics.reliability(judged.probs, judged.labels),
+        "vote_reliability": metrics.vote_reliability(voted.probs, voted.shares),
         "constants": constant_rows(after, constant),
         "seven": on_seven(after, np.array(constant.mean_vote)),
         "crema_d": on_video(crema_d),
@@ -232,8 +235,7 @@ def main(data: Path, crema_d: Path, videos: Path) -> None:
     """Measure, and write both files."""
     _, card = load_checkpoint(PLACE)
     numbers = jsonable(measured(Manifest.read(data), crema_d, videos, card))
-    text = json.dumps(numbers, indent=1, ensure_ascii=False) + "\n"
-    (KEPT / "model_card.json").write_text(text, encoding="utf-8")
+    (KEPT / "model_card.json").write_text(json_text(numbers), encoding="utf-8")
     pages = Environment(loader=FileSystemLoader(HERE), undefined=StrictUndefined, keep_trailing_newline=True,
                         trim_blocks=True, lstrip_blocks=True)  # fmt: skip
     page = pages.get_template("model_card.md.jinja").render(

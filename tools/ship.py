@@ -59,7 +59,7 @@ def fitted(predictions: Predictions, targets: NDArray[np.float64]) -> float:
 
 def scored(predictions: Predictions) -> dict[str, Any]:
     """The scores that a card gives, to four digits."""
-    found = measure(predictions, SCORES)
+    found = measure(predictions, SCORES).as_dict()
     return {key: round(value, 4) if isinstance(value, float) else value for key, value in found.items()}
 
 

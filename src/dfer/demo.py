@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, wait
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 from dfer.augment import Midas
 from dfer.datasets import Manifest, read_source
@@ -23,6 +22,7 @@ from dfer.errors import DferError, listed
 from dfer.experiments import evaluate_runs, train_folds
 from dfer.files import is_unfinished, sole_owner
 from dfer.processes import worker_pool
+from dfer.reports.contents import Report
 from dfer.training import Recipe, load_recipe
 from dfer.training.record import LOG
 from dfer.training.threads import usable_cores
@@ -58,7 +58,7 @@ def four_cells(recipe: Recipe) -> dict[str, Recipe]:
     }
 
 
-def run_demo(out: Path, *, seed: int, say: Callable[[str], None], counter: Counter) -> dict[str, Any]:
+def run_demo(out: Path, *, seed: int, say: Callable[[str], None], counter: Counter) -> Report:
     """Run the demo into `out`, anew each time.
 
     Args:
@@ -77,7 +77,7 @@ def run_demo(out: Path, *, seed: int, say: Callable[[str], None], counter: Count
         return _run(out, seed, say, counter)
 
 
-def _run(out: Path, seed: int, say: Callable[[str], None], counter: Counter) -> dict[str, Any]:
+def _run(out: Path, seed: int, say: Callable[[str], None], counter: Counter) -> Report:
     _clear(out, seed)
     say(f"1/4  drawing {CLIPS} synthetic clips, with ten votes each, in DFEW's layout: {out / 'dfew'}")
     with counter("drawing") as progress:

@@ -1,6 +1,7 @@
-"""JSON and TOML that somebody else may have written: read within limits, and checked against a type.
+"""JSON and TOML that somebody else may have written: read within limits, and checked against a type; results as JSON.
 
-Each function answers with values that can be used as they are, or with one sentence that names the file and the key.
+Each function that reads answers with values that can be used as they are, or with one sentence that names the file and
+the key.
 What is too large, nested too deeply, has numbers of thousands of digits or text that is not valid Unicode is refused.
 """
 
@@ -8,9 +9,11 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import re
 import sys
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -108,6 +111,28 @@ def checked(kind: type[T] | TypeAdapter[T], values: object, source: str, *, stri
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         raise DferError(f"{shortened(source, 200)}: {_explained(first, adapter)}") from error
+
+
+def jsonable(value: Any) -> Any:
+    """A result as dicts, lists, numbers and texts that JSON knows; NaN and infinity become None.
+
+    A dataclass becomes a dict of its fields, or what its method `as_dict` gives; arrays and numbers of numpy become
+    lists and numbers.
+    """
+    if is_dataclass(value):
+        return jsonable(value.as_dict() if hasattr(value, "as_dict") else vars(value))
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return jsonable(value.tolist())
+    if isinstance(value, list | tuple):
+        return [jsonable(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def json_text(value: Any) -> str:
+    """The text of a JSON file that holds a result."""
+    return json.dumps(jsonable(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _explained(fault: Any, adapter: TypeAdapter[Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from dfer.comparison.constant import (
     references,
     write_constant,
 )
-from dfer.comparison.evidence import evidence
+from dfer.comparison.paired import Difference
+from dfer.comparison.support import evidence
 from dfer.errors import DferError
 from tests.metrics.toy import toy_predictions
 
@@ -43,7 +45,7 @@ def test_each_fold_has_its_own_constant_and_its_scores_are_those_of_the_table() 
     row = frequent.row()
     right = [(run.labels == 1) & (run.fold == 1), (run.labels == 2) & (run.fold == 2)]
     assert row["war"] == pytest.approx(sum(part.sum() for part in right) / run.labelled.sum())
-    assert row["kl"] is None and row["name"] == "constant: the training part's most frequent label"
+    assert row["kl"] is None and row.name == "constant: the training part's most frequent label"
 
 
 def test_where_no_training_part_is_known_the_test_parts_own_stands_in() -> None:
@@ -87,19 +89,19 @@ def test_a_damaged_file_is_named(tmp_path: Path, text: str) -> None:
 
 
 def test_a_run_is_beyond_a_constant_if_it_is_better_by_more_than_chance() -> None:
-    good = {"difference": -0.2, "p": 0.01}
+    good = Difference(-0.2, None, 0.01)
     assert is_beyond("kl", good) and not is_beyond("war", good)
-    assert not is_beyond("kl", good | {"p": 0.06}) and is_beyond("kl", {"difference": None, "p": None})
+    assert not is_beyond("kl", replace(good, p=0.06)) and is_beyond("kl", Difference(None, None, None))
 
 
 def test_the_difference_to_the_constant_is_tested_clip_by_clip() -> None:
     run = toy_predictions(1, clips=9)
     told = evidence({"a": [run]})
-    test = told["cells"]["a"]["beyond_constant"]["kl"]
+    test = told.cells["a"].beyond_constant["kl"]
     shares = run.shares.mean(axis=0)
     gaps = stats.entropy(run.shares, run.probs, axis=1) - np.array([stats.entropy(row, shares) for row in run.shares])
     wanted = stats.permutation_test(
         (gaps, np.zeros(9)), lambda x, y: np.sum(x - y), permutation_type="samples", n_resamples=np.inf
     )
-    assert (test["difference"], test["p"]) == (pytest.approx(gaps.mean()), pytest.approx(wanted.pvalue))
-    assert told["standings"] is None and told["groups"] is None
+    assert (test.difference, test.p) == (pytest.approx(gaps.mean()), pytest.approx(wanted.pvalue))
+    assert told.standings is None and told.groups is None

@@ -110,12 +110,12 @@ def test_the_first_is_told_from_those_that_it_beats_and_from_no_others() -> None
     bad = replace(bad, probs=np.roll(bad.probs, 1, axis=1))
     found = standings({"a": [bad], "b": [good], "c": [also]})
     for key in ("war", "uar", "kl"):
-        tests = {test["name"]: test for test in found[key]["tests"]}
-        assert found[key]["first"] in ("b", "c") and set(tests) == {"a", "b", "c"} - {found[key]["first"]}
-        assert tests["a"]["holm"] < 0.05 and tests["a"]["holm"] >= tests["a"]["p"]
-        other = tests["c" if found[key]["first"] == "b" else "b"]
-        assert other["holm"] > 0.05
-    assert standings({"a": [bad], "b": [good]}, ["war"], lowest=True)["war"]["first"] == "a"
+        tests = {test.name: test for test in found[key].tests}
+        assert found[key].first in ("b", "c") and set(tests) == {"a", "b", "c"} - {found[key].first}
+        assert tests["a"].holm < 0.05 and tests["a"].holm >= tests["a"].p
+        other = tests["c" if found[key].first == "b" else "b"]
+        assert other.holm > 0.05
+    assert standings({"a": [bad], "b": [good]}, ["war"], lowest=True)["war"].first == "a"
 
 
 def equal_models(draw: np.random.Generator, clips: int) -> list[Predictions]:

@@ -14,6 +14,7 @@ import pytest
 from filelock import FileLock, Timeout
 
 from dfer import DferError, Manifest
+from dfer.documents import jsonable
 from dfer.experiments import ablation
 from dfer.experiments.ablation import Job, grid, jobs, train_grid
 from dfer.experiments.runs import trained_folds
@@ -118,11 +119,11 @@ def test_the_grid_is_trained_compared_and_left_as_it_is_when_run_again(
     assert train_grid(runs, Manifest.read(data)) == []
     assert all(job.finished for cell in runs.values() for seed in cell for job in seed)
     comparison = ablation.compare_grid(runs, Manifest.read(data), tmp_path / "out")
-    assert [cell["seeds"] for cell in comparison["cells"]] == [2, 2]
+    assert [cell.seeds for cell in comparison.cells] == [2, 2]
     took = [json.loads(path.read_text())["seconds"] for path in (tmp_path / "out" / "rule=hard").rglob("train.json")]
-    cost = comparison["cells"][0]["cost"]
-    assert cost["runs"] == len(took) == 4 and cost["seconds"] == pytest.approx(sum(took), abs=0.05)
-    assert json.loads((tmp_path / "out" / "compare.json").read_text())["cells"] == comparison["cells"]
+    cost = comparison.cells[0].cost
+    assert cost.runs == len(took) == 4 and cost.seconds == pytest.approx(sum(took), abs=0.05)
+    assert json.loads((tmp_path / "out" / "compare.json").read_text())["cells"] == jsonable(comparison.cells)
     with FileLock(tmp_path / "out" / ablation.CLAIM):  # another process that finished at the same time compares
         read = Manifest.read(data)
         waiting = threading.Thread(target=ablation.compare_grid, args=(runs, read, tmp_path / "out"), daemon=True)

@@ -243,11 +243,11 @@ def test_every_report_says_that_models_made_the_targets(trained: tuple[Path, Pat
     report = evaluate_runs({"hard": hard, "from estimates": run}, tmp_path / "report", note="Drawn faces.")
     count = json.loads((run / "split" / "train.json").read_text())["estimated"]
     said = f"estimated by models, not voted by people: from estimates ({count} of {count} training clips). No score"
-    assert report["data"]["note"].startswith("Drawn faces. ") and said in report["data"]["note"]
-    assert any(said in sentence for sentence in report["protocol"])
+    assert report.data.note.startswith("Drawn faces. ") and said in report.data.note
+    assert any(said in sentence for sentence in report.protocol)
     assert (tmp_path / "report" / "report.html").read_text(encoding="utf-8").count(said) == 2
     alone = evaluate_runs({"hard": hard}, tmp_path / "alone")
-    assert "estimated" not in json.dumps(alone["protocol"]) and "note" not in alone["data"]
+    assert "estimated" not in json.dumps(alone.protocol) and not alone.data.note
 
 
 def test_no_score_is_taken_against_a_soft_label(trained: tuple[Path, Path], tmp_path: Path) -> None:
@@ -264,8 +264,8 @@ def test_no_score_is_taken_against_a_soft_label(trained: tuple[Path, Path], tmp_
     other = Manifest.build(table, emotions=EMOTIONS, root=manifest.root)
     predictions = importlib.import_module("dfer.training.predict").predict_fold(run / "split", other, None)
     assert np.array_equal(predictions.votes, manifest.votes[test])
-    (cell,) = report["cells"]
-    assert cell["n_votes"] == test.sum()
+    (cell,) = report.cells
+    assert cell.n_votes == test.sum()
 
 
 # -- killed, used, impossible -------------------------------------------------------------------------------------

@@ -15,8 +15,10 @@ from sklearn.metrics import accuracy_score
 
 from dfer import DferError, Manifest, Predictions
 from dfer.comparison import adjust
+from dfer.comparison.remedies import Unfitted
 from dfer.experiments import evaluate_runs, train_folds
 from dfer.metrics import calibration
+from dfer.reports import Cell
 from dfer.training.choosing import choose_clips
 from tests.training.toy import toy_manifest, toy_recipe
 
@@ -56,9 +58,9 @@ def few_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "FEWEST_FOR_VECTOR", 1)
 
 
-def cell_of(run: Path, out: Path, **options: Any) -> dict[str, Any]:
-    (cell,) = evaluate_runs({"run": run}, out, **options)["cells"]
-    return dict(cell)
+def cell_of(run: Path, out: Path, **options: Any) -> Cell:
+    (cell,) = evaluate_runs({"run": run}, out, **options).cells
+    return cell
 
 
 def test_the_validation_part_of_each_fold_is_predicted_once_and_kept(run: Path, data: Path, tmp_path: Path) -> None:
@@ -75,13 +77,13 @@ def test_the_validation_part_of_each_fold_is_predicted_once_and_kept(run: Path, 
         last = json.loads((run / f"fold{fold}" / "metrics.jsonl").read_text().splitlines()[-1])
         assert war == pytest.approx(last["val_war"])  # the same weights on the same clips
         before = (run / f"fold{fold}" / "validation.csv").stat().st_mtime_ns
-    assert cell_of(run, tmp_path / "out")["posthoc"] == first["posthoc"]
+    assert cell_of(run, tmp_path / "out").posthoc == first.posthoc
     assert (run / "fold2" / "validation.csv").stat().st_mtime_ns == before
 
 
 def test_the_training_parts_shares_are_written_down_and_adjusted_by(run: Path, data: Path, tmp_path: Path) -> None:
     manifest = Manifest.read(data)
-    posthoc = cell_of(run, tmp_path / "out")["posthoc"]
+    posthoc = cell_of(run, tmp_path / "out").posthoc
     right = clips = 0
     for fold in (1, 2):
         rows = choose_clips(QUICK, manifest, fold).train
@@ -93,15 +95,15 @@ def test_the_training_parts_shares_are_written_down_and_adjusted_by(run: Path, d
         answers = adjust(test.probs, prior).argmax(axis=1)
         right += int((answers == test.labels).sum())
         clips += int(test.labelled.sum())
-    row = next(row for row in posthoc["rows"] if row["method"] == "prior")
-    assert row["war"] == pytest.approx(right / clips) and row["n"] == clips and posthoc["balanced"] is False
+    row = next(row for row in posthoc.rows if row.method == "prior")
+    assert row["war"] == pytest.approx(right / clips) and row.n == clips and posthoc.balanced is False
 
 
 def test_without_a_validation_part_the_report_says_so(data: Path, tmp_path: Path) -> None:
     recipe = toy_recipe(optim={"epochs": 1, "batch": 8}, data={"validation": 0.0})
     train_folds(recipe, Manifest.read(data), tmp_path / "run", folds=[1])
-    posthoc = cell_of(tmp_path / "run", tmp_path / "out")["posthoc"]
-    assert posthoc == {"why_not": "no clip was held out of training for validation (data.validation = 0)"}
+    posthoc = cell_of(tmp_path / "run", tmp_path / "out").posthoc
+    assert posthoc == Unfitted("no clip was held out of training for validation (data.validation = 0)")
     assert "Nothing was fitted after training: no clip was held out" in (tmp_path / "out" / "report.html").read_text()
     assert not (tmp_path / "run" / "fold1" / "validation.csv").exists()
 
@@ -112,16 +114,15 @@ def test_a_run_of_which_test_predictions_alone_are_left_is_still_reported(run: P
         shutil.rmtree(run / fold / "model")
         (run / fold / "validation.csv").unlink()
     rest = cell_of(run, tmp_path / "out")
-    assert rest["posthoc"]["why_not"].startswith("the validation part could not be predicted: ")
+    assert rest.posthoc.why_not.startswith("the validation part could not be predicted: ")
     assert rest["war"] == whole["war"]
 
 
 def test_a_handful_of_validation_clips_is_refused_with_the_number_that_would_do(run: Path, tmp_path: Path) -> None:
-    posthoc = cell_of(run, tmp_path / "out")["posthoc"]
-    assert not [row for row in posthoc["rows"] if row["method"].startswith(("temperature", "vector"))]
+    posthoc = cell_of(run, tmp_path / "out").posthoc
+    assert not [row for row in posthoc.rows if row.method.startswith(("temperature", "vector"))]
     assert any(
-        why.startswith("expected 100 validation clips or more to fit a temperature on, got")
-        for why in posthoc["refused"]
+        why.startswith("expected 100 validation clips or more to fit a temperature on, got") for why in posthoc.refused
     )
     assert "Not fitted: expected 100 validation clips or more" in (tmp_path / "out" / "report.html").read_text()
 
@@ -133,28 +134,28 @@ def test_what_was_balanced_in_training_is_not_adjusted_again(
 ) -> None:
     for fold in ("fold1", "fold2"):
         (run / fold / "recipe.toml").write_text(QUICK.model_copy(update={"loss": toy_recipe(loss=loss).loss}).toml())
-    posthoc = cell_of(run, tmp_path / "out")["posthoc"]
-    assert posthoc["balanced"] is True
-    assert [row["method"] for row in posthoc["rows"]] == ["none", "temperature", "temperature_labels", "vector"]
+    posthoc = cell_of(run, tmp_path / "out").posthoc
+    assert posthoc.balanced is True
+    assert [row.method for row in posthoc.rows] == ["none", "temperature", "temperature_labels", "vector"]
     assert "No logit adjustment: the loss, its weights or the sampler" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_scores_are_given_by_length_and_by_the_named_columns(run: Path, data: Path, tmp_path: Path) -> None:
-    told = cell_of(run, tmp_path / "out", by=["sex", "age"])["subgroups"]
-    assert [part["attribute"] for part in told] == ["frames", "sex", "age"]
-    assert [len(part["groups"]) for part in told] == [3, 2, 3]
+    told = cell_of(run, tmp_path / "out", by=["sex", "age"]).subgroups
+    assert [part.attribute for part in told] == ["frames", "sex", "age"]
+    assert [len(part.groups) for part in told] == [3, 2, 3]
     table = Manifest.read(data).table.set_index("id")
     test = [Predictions.read(run / fold / "predictions.csv") for fold in ("fold1", "fold2")]
     ids = np.concatenate([part.ids[part.labelled] for part in test])
     right = np.concatenate([(part.probs.argmax(axis=1) == part.labels)[part.labelled] for part in test])
     wanted = pd.Series(right, index=ids).groupby(table["sex"].reindex(ids)).agg(["mean", "size"])
-    for group in told[1]["groups"]:
-        assert (group["war"], group["n"]) == (
-            pytest.approx(wanted["mean"][group["name"]]),
-            wanted["size"][group["name"]],
+    for group in told[1].groups:
+        assert (group["war"], group.n) == (
+            pytest.approx(wanted["mean"][group.name]),
+            wanted["size"][group.name],
         )
-        persons = table.loc[ids][table.loc[ids, "sex"] == group["name"]]["group"].nunique()
-        assert group["persons"] == persons
+        persons = table.loc[ids][table.loc[ids, "sex"] == group.name]["group"].nunique()
+        assert group.persons == persons
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert 'id="groups"' in page and "clip length, frames" in page
 

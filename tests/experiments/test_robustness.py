@@ -35,7 +35,7 @@ def test_every_corruption_is_predicted_once_and_kept(runs: dict[str, Path], tmp_
     before = {path: path.stat().st_mtime_ns for run in runs.values() for path in run.rglob("*.parquet")}
     assert corrupted_runs(runs, tmp_path, names=["noise", "darkness"]) == result
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert [run["name"] for run in result["runs"]] == ["a", "b"] and (tmp_path / "robustness.html").exists()
+    assert [run.name for run in result.runs] == ["a", "b"] and (tmp_path / "robustness.html").exists()
 
 
 def test_all_runs_see_the_same_pictures_and_each_severity_the_same_draw() -> None:

@@ -17,6 +17,7 @@ from sklearn.metrics import accuracy_score, recall_score
 
 from dfer import DferError, Manifest, Predictions
 from dfer.comparison.constant import CONSTANT, Constant, read_constants, write_constant
+from dfer.documents import jsonable
 from dfer.experiments import evaluate_runs, fold_name, train_folds
 from dfer.experiments.runs import manifest_of, trained_folds
 from dfer.training import Begun, Step
@@ -113,13 +114,13 @@ def test_the_report_holds_what_scikit_learn_says_of_the_saved_predictions(
     labels = np.concatenate([part.labels for part in parts])
     guesses = np.concatenate([part.probs for part in parts]).argmax(axis=1)
     single = labels >= 0
-    (cell,) = report["cells"]
+    (cell,) = report.cells
     assert cell["war"] == pytest.approx(accuracy_score(labels[single], guesses[single]))
     assert cell["uar"] == pytest.approx(recall_score(labels[single], guesses[single], average="macro"))
     manifest = Manifest.read(data)
     tested = manifest.table["id"][manifest.table["fold"].isin([1, 2])]
     assert sorted(np.concatenate([part.ids for part in parts])) == sorted(tested)
-    assert report["emotions"] == list(EMOTIONS) and (tmp_path / "out" / "report.html").stat().st_size > 1000
+    assert report.emotions == list(EMOTIONS) and (tmp_path / "out" / "report.html").stat().st_size > 1000
 
 
 def test_a_manifest_whose_folds_are_not_those_of_training_is_refused(run: Path, tmp_path: Path) -> None:
@@ -136,7 +137,8 @@ def test_a_test_part_that_was_predicted_is_not_read_again(run: Path, tmp_path: P
     for fold in ("fold1", "fold2"):
         shutil.rmtree(run / fold / "model")
         (run / fold / "model").mkdir()  # a model that cannot be loaded, if anybody tried to
-    assert evaluate_runs({"run": run}, tmp_path / "two")["cells"] == first["cells"]
+    again = evaluate_runs({"run": run}, tmp_path / "two")
+    assert jsonable(again.cells) == jsonable(first.cells)
 
 
 # -- folders of strangers -------------------------------------------------------------------------------------------
@@ -175,7 +177,7 @@ def test_a_damaged_file_of_a_run_is_one_sentence_with_its_name(
         return  # a run without a curve
     with pytest.raises(DferError) as caught:
         told = evaluate_runs({"run": folder}, tmp_path / "out")
-        read_constants(folder, told["emotions"])
+        read_constants(folder, told.emotions)
     assert name in str(caught.value) and "\n" not in str(caught.value) and len(str(caught.value)) <= 500
 
 

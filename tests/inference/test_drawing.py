@@ -13,12 +13,13 @@ from matplotlib.figure import Figure
 
 from dfer import DferError
 from dfer.inference import Segment, Timeline, overlay
-from dfer.inference.colours import colours, rgb
 from dfer.inference.draw import clock, pieces, plot, write_plot
 from dfer.inference.lettering import mask, write
-from dfer.inference.overlay import Rectangle, Shown, draw_faces, faces_at
+from dfer.inference.overlay import Rectangle, Shown, draw_faces, faces_at, rgb
+from dfer.inference.page import film_of, to_page
 from dfer.inference.thumbnails import choose_peaks, thumbnails
 from dfer.labels import EmotionSet
+from dfer.pages import bright_colours
 
 from ..video.test_sound import beep, heard
 from .toy import EMOTIONS, film, toy_person, toy_predictor, toy_timeline
@@ -144,13 +145,12 @@ def test_without_the_video_there_are_no_thumbnails(filmed: Timeline) -> None:
     assert thumbnails(gone, peaks) == {}
 
 
-def test_colours_are_those_of_the_pages() -> None:
-    from importlib.resources import files
-
-    css = files("dfer.pages").joinpath("templates", "page.css").read_text(encoding="utf-8")
-    bright = css.split("@media")[0]
-    shade = colours(["happy", "neutral", "boredom"])
+def test_colours_are_those_of_the_pages(filmed: Timeline, tmp_path: Path) -> None:
+    page = to_page(filmed, film_of(filmed, tmp_path))
+    bright, dark = page.split("@media")[:2]
+    shade = bright_colours(["happy", "neutral", "boredom"])
     assert f"--e0: {shade['happy']}" in bright and f"--e2: {shade['neutral']}" in bright
+    assert ".e10 { --e: var(--e10); }" in page and "--e10: #" in bright and "--e10: #" in dark
     assert len(set(shade.values())) == 3 and rgb("#0102ff") == (1, 2, 255)
 
 
@@ -169,7 +169,7 @@ def test_an_overlay_has_every_frame_at_its_time_with_a_box_around_each_face(film
     scale = frames.shape[1] / 180
     x, y = round(20 * scale), round((60 + 45) * scale)
     edge = frames[10, y, x - 3 : x + 4].astype(int)
-    wanted = np.array(rgb(colours(filmed.emotions.emotions)["angry"]))
+    wanted = np.array(rgb(bright_colours(filmed.emotions.emotions)["angry"]))
     assert np.abs(edge - wanted).sum(axis=1).min() < 60
 
 

@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from sklearn.calibration import calibration_curve
 
-from dfer.comparison.posthoc import FEWEST_FOR_REJECT, FEWEST_FOR_TAU
+from dfer.comparison.remedies import FEWEST_FOR_REJECT, FEWEST_FOR_TAU
 from dfer.errors import DferError
 from dfer.metrics.calibration import (
     FEWEST_FOR_TEMPERATURE,

@@ -45,8 +45,8 @@ def by_hand(panels: np.ndarray, size: Any) -> dict[str, float]:
     entropies = [-sum(p * np.log(p) for p in panel / panel.sum() if p) for panel in panels]
     shown = said > 0
     return {
-        "war": met.sum() / said.sum() if shown.any() else np.nan,
-        "uar": (met[shown] / said[shown]).mean() if shown.any() else np.nan,
+        "war": met.sum() / said.sum() if shown.any() else None,
+        "uar": (met[shown] / said[shown]).mean() if shown.any() else None,
         "cross_entropy": float(np.mean(surprise)),
         "kl": float(np.mean(surprise) - np.mean(entropies)),
         "brier": float(np.mean(square)),
@@ -60,50 +60,50 @@ def test_every_number_is_the_mean_over_all_ways_to_part_the_panels(seed: int, vo
     panels = generator.multinomial(voters, generator.dirichlet(np.ones(emotions)), 6)
     found = annotators_ceiling(panels)
     halves = by_hand(panels, lambda n: n // 2)
-    assert {key: found["halves"][key] for key in halves} == pytest.approx(halves, nan_ok=True)
+    assert {key: getattr(found["halves"], key) for key in halves} == pytest.approx(halves)
     single, others = by_hand(panels, lambda _: 1), by_hand(panels, lambda n: n - 1)
     wanted = {key: (single if key in ("war", "uar") else others)[key] for key in single}
-    assert {key: found["one_out"][key] for key in wanted} == pytest.approx(wanted, nan_ok=True)
+    assert {key: getattr(found["one_out"], key) for key in wanted} == pytest.approx(wanted)
 
 
 def test_people_who_all_agree_are_right_and_only_as_surprised_as_smoothing_makes_them() -> None:
     found = annotators_ceiling([[10, 0], [0, 10]])
     for key, voters in (("one_out", 9), ("halves", 5)):
-        assert (found[key]["war"], found[key]["uar"], found[key]["n"], found[key]["n_votes"]) == (1, 1, 2, 2)
+        assert (found[key].war, found[key].uar, found[key].n, found[key].n_votes) == (1, 1, 2, 2)
         sure = (voters + STRENGTH / 2) / (voters + STRENGTH)
-        assert found[key]["kl"] == found[key]["cross_entropy"] == pytest.approx(-np.log(sure))
-        assert found[key]["brier"] == pytest.approx(2 * (1 - sure) ** 2)
+        assert found[key].kl == found[key].cross_entropy == pytest.approx(-np.log(sure))
+        assert found[key].brier == pytest.approx(2 * (1 - sure) ** 2)
 
 
 def test_one_voter_against_the_others_by_hand() -> None:
     # of (4, 1), four voters are judged by (3, 1) and are right; the fifth by (4, 0) and is wrong
-    assert annotators_ceiling([[4, 1]])["one_out"]["war"] == pytest.approx(4 / 5)
+    assert annotators_ceiling([[4, 1]])["one_out"].war == pytest.approx(4 / 5)
 
 
 def test_a_large_panel_predicts_itself_nearly_perfectly_and_a_small_one_does_not() -> None:
     shares = np.array([[6, 3, 1], [2, 7, 1]])
-    small, large = (annotators_ceiling(shares * times)["halves"]["kl"] for times in (1, 20))
+    small, large = (annotators_ceiling(shares * times)["halves"].kl for times in (1, 20))
     assert 0 < large < 0.02 < 0.1 < small
 
 
 def test_very_many_voters_are_drawn_and_the_draw_is_seeded() -> None:
     panel = np.array([[30, 20, 25, 25, 22, 21]])
     first, again, other = (annotators_ceiling(panel, seed=seed)["halves"] for seed in (0, 0, 1))
-    assert first == again and first["kl"] != other["kl"]
-    assert first["kl"] == pytest.approx(other["kl"], abs=0.01)
+    assert first == again and first.kl != other.kl
+    assert first.kl == pytest.approx(other.kl, abs=0.01)
 
 
 @pytest.mark.parametrize("panel", [[2000, 0, 0], [1500, 4, 1]])
 def test_thousands_who_nearly_all_agree_are_parted_exactly(panel: list[int]) -> None:
     scores = annotators_ceiling([panel])["halves"]
     total, size = sum(panel), sum(panel) // 2
-    assert scores["n"] == 1 and scores["war"] == pytest.approx(1)  # the few can never be most of a half
+    assert scores.n == 1 and scores.war == pytest.approx(1)  # the few can never be most of a half
     expected = 0.0  # an emotion's part depends on its own voters alone, how many of them are in the half that predicts
     for count in panel:
         chosen = np.arange(count + 1)
         chance = stats.hypergeom(total, count, size).pmf(chosen)
         expected -= (chance * np.log((chosen + 1 / 3) / (size + 1)) * (count - chosen) / (total - size)).sum()
-    assert scores["cross_entropy"] == pytest.approx(expected)
+    assert scores.cross_entropy == pytest.approx(expected)
 
 
 def test_any_number_of_emotions_can_be_judged() -> None:
@@ -111,7 +111,7 @@ def test_any_number_of_emotions_can_be_judged() -> None:
     many = np.hstack([few, np.zeros((2, 95), dtype=int)])
     for part in ("one_out", "halves"):
         one, other = annotators_ceiling(few)[part], annotators_ceiling(many)[part]
-        assert other["war"] == pytest.approx(one["war"]) and other["uar"] == pytest.approx(one["uar"])
+        assert other.war == pytest.approx(one.war) and other.uar == pytest.approx(one.uar)
 
 
 @pytest.mark.parametrize(
@@ -123,23 +123,23 @@ def test_votes_that_cannot_be_are_refused(row: list[float], words: str) -> None:
 
 
 def test_a_panel_too_large_to_draw_from_is_not_counted() -> None:
-    assert annotators_ceiling([[10**9, 10**9], [3, 0]])["halves"]["n_votes"] == 1
+    assert annotators_ceiling([[10**9, 10**9], [3, 0]])["halves"].n_votes == 1
 
 
 def test_drawn_splits_come_near_to_the_exact_mean(monkeypatch: pytest.MonkeyPatch) -> None:
     panels = np.random.default_rng(0).multinomial(10, [0.5, 0.3, 0.2], 40)
     exact = annotators_ceiling(panels)["halves"]
     monkeypatch.setattr("dfer.metrics.ceiling.MOST_SPLITS", 0)
-    assert annotators_ceiling(panels)["halves"] == pytest.approx(exact, abs=0.01)
+    assert vars(annotators_ceiling(panels)["halves"]) == pytest.approx(vars(exact), abs=0.01)
 
 
 def test_only_whole_panels_of_two_or_more_are_parted_and_accuracy_is_over_labelled_clips() -> None:
     votes = [[5, 5], [np.nan, np.nan], [0.5, 0.5], [1, 0], [0, 0], [9, 1]]
     found = annotators_ceiling(votes, [False] * 5 + [True])
-    assert all((found[key]["n"], found[key]["n_votes"]) == (1, 2) for key in ("one_out", "halves"))
-    assert found["one_out"]["war"] == pytest.approx(9 / 10) and found["halves"]["war"] == 1
+    assert all((found[key].n, found[key].n_votes) == (1, 2) for key in ("one_out", "halves"))
+    assert found["one_out"].war == pytest.approx(9 / 10) and found["halves"].war == 1
     nobody = annotators_ceiling(np.zeros((0, 3)))["halves"]
-    assert nobody["n"] == nobody["n_votes"] == 0 and np.isnan([nobody["war"], nobody["kl"], nobody["brier"]]).all()
+    assert nobody.n == nobody.n_votes == 0 and nobody.war is nobody.kl is nobody.brier is None
 
 
 def test_votes_and_labels_that_do_not_belong_together_are_refused() -> None:
@@ -151,4 +151,4 @@ def test_real_voters_agree_with_most_others_as_often_as_naming_them_one_by_one_s
     votes = pd.read_csv(shared_data / "ferplus/fer2013new.csv").iloc[:60, 2:10].to_numpy()
     found = annotators_ceiling(votes)["one_out"]
     wanted = by_hand(votes[votes.sum(axis=1) >= 2], lambda _: 1)
-    assert (found["war"], found["uar"]) == (pytest.approx(wanted["war"]), pytest.approx(wanted["uar"]))
+    assert (found.war, found.uar) == (pytest.approx(wanted["war"]), pytest.approx(wanted["uar"]))

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import accuracy_score, recall_score
 
+from dfer.documents import json_text
 from dfer.errors import DferError
 from dfer.labels import CREMA_D, DFEW, FERPLUS, EmotionSet, hard_labels
-from dfer.metrics import Predictions, cell, concatenate, gallery, score
+from dfer.metrics import Predictions, concatenate, gallery, score
+from dfer.metrics.ceiling import Panel
 from dfer.metrics.protocol import AGAINST_LABELS, AGAINST_VOTES
 
 from .toy import toy_predictions
@@ -54,19 +56,19 @@ def two_folds() -> Predictions:
 
 def test_two_folds_worked_by_hand() -> None:
     numbers = score(two_folds())
-    assert (numbers["n"], numbers["n_votes"]) == (5, 5)
+    assert (numbers.n, numbers.n_votes) == (5, 5)
     assert numbers["war"] == pytest.approx(3 / 5)  # pooled: c0, c2 and d0 are right
-    assert numbers["recall"] == {"happy": pytest.approx(2 / 3), "sad": 0.5, "neutral": None}
-    assert numbers["absent"] == ["neutral"]
+    assert numbers.recall == {"happy": pytest.approx(2 / 3), "sad": 0.5, "neutral": None}
+    assert numbers.absent == ["neutral"]
     assert numbers["uar"] == pytest.approx((2 / 3 + 1 / 2) / 2)
-    assert numbers["confusion"] == [[2, 1, 0], [1, 1, 0], [0, 0, 0]]
+    assert numbers.confusion == [[2, 1, 0], [1, 1, 0], [0, 0, 0]]
     assert numbers["top2"] == pytest.approx(4 / 5)  # d1 alone has its label third
-    first, second = numbers["folds"]
-    assert (first["fold"], first["n"], first["war"], first["uar"]) == (1, 3, pytest.approx(2 / 3), 0.75)
-    assert (second["fold"], second["n"], second["n_votes"], second["war"]) == (2, 2, 2, 0.5)
-    assert second["absent"] == ["sad", "neutral"] and second["uar"] == 0.5
-    assert numbers["mean"]["war"] == pytest.approx(7 / 12)  # the mean of folds is not the pooled number
-    assert numbers["sd"]["war"] == pytest.approx((1 / 6) / np.sqrt(2))
+    first, second = numbers.folds
+    assert (first.fold, first.n, first["war"], first["uar"]) == (1, 3, pytest.approx(2 / 3), 0.75)
+    assert (second.fold, second.n, second.n_votes, second["war"]) == (2, 2, 2, 0.5)
+    assert second.absent == ["sad", "neutral"] and second["uar"] == 0.5
+    assert numbers.mean["war"] == pytest.approx(7 / 12)  # the mean of folds is not the pooled number
+    assert numbers.sd["war"] == pytest.approx((1 / 6) / np.sqrt(2))
     # c0, d0 and d2 are right to the vote; c1 gives log(1/.2); c2 .2 log(.2/.1) + .8 log(.8/.8), less nothing
     assert numbers["kl"] == pytest.approx((np.log(5) + 0.2 * np.log(2)) / 5)
     assert second["kl"] == pytest.approx(0, abs=1e-12)
@@ -76,27 +78,27 @@ def test_two_folds_worked_by_hand() -> None:
 
 def test_strata_are_cut_by_the_votes_and_count_what_they_judge() -> None:
     numbers = score(two_folds())
-    counts = [(part["name"], part["n"], part["n_votes"]) for part in numbers["strata"]]
+    counts = [(part.name, part.n, part.n_votes) for part in numbers.strata]
     # c1 is unanimous; c0 and c2 have eight of ten; d0 five and d2 six; d1 has no votes, d2 no label
     assert counts == [("clear", 1, 1), ("mixed", 2, 2), ("ambiguous", 1, 2)]
-    clear, mixed, ambiguous = numbers["strata"]
+    clear, mixed, ambiguous = numbers.strata
     assert (clear["war"], mixed["war"], ambiguous["war"]) == (0, 1, 1)
-    assert clear["kl"] == pytest.approx(np.log(5)) and clear["absent"] == ["happy", "neutral"]
-    assert (clear["low"], clear["high"]) == (0.9, 1)
+    assert clear["kl"] == pytest.approx(np.log(5)) and clear.absent == ["happy", "neutral"]
+    assert (clear.low, clear.high) == (0.9, 1)
 
 
 def test_one_fold_has_no_standard_deviation_and_its_mean_is_the_pooled_number() -> None:
     numbers = score(table(np.eye(3), [0, 1, 2], np.eye(3) * 10))
-    assert numbers["sd"] is None
-    assert numbers["mean"] == {key: numbers[key] for key in ("war", "uar", "kl", "js", "ece")}
+    assert numbers.sd is None
+    assert numbers.mean == {key: numbers[key] for key in ("war", "uar", "kl", "js", "ece")}
     assert (numbers["war"], numbers["uar"], numbers["ece"]) == (1, 1, 0)
 
 
 def test_the_reliability_table_gives_the_error_of_the_cell() -> None:
     numbers = score(two_folds())
-    bins = numbers["reliability"]
-    assert set(bins[0]) == {"low", "high", "confidence", "accuracy", "count"} and len(bins) == 15
-    gaps = [part["count"] * abs(part["accuracy"] - part["confidence"]) for part in bins if part["count"]]
+    bins = numbers.reliability
+    assert len(bins) == 15
+    gaps = [part.count * abs(part.accuracy - part.confidence) for part in bins if part.count]
     assert numbers["ece"] == pytest.approx(sum(gaps) / 5)
 
 
@@ -111,7 +113,7 @@ def test_distances_are_means_over_the_clips_with_votes_and_risks_over_those_with
     assert numbers["dirichlet_multinomial"] == pytest.approx(np.mean(wanted))
     assert numbers["aurc"] == pytest.approx((0 + 0 + 1 / 3 + 2 / 4 + 2 / 5) / 5)
     assert (numbers["risk80"], numbers["risk90"]) == (pytest.approx(2 / 4), pytest.approx(2 / 5))
-    curve = [(point["coverage"], point["risk"]) for point in numbers["risk_coverage"]]
+    curve = [(point.coverage, point.risk) for point in numbers.risk_coverage]
     assert curve == [(0.2, 0), (0.4, 0), (0.6, pytest.approx(1 / 3)), (0.8, 0.5), (1, 0.4)]
     # the chance that a random voter agrees, bin by bin: c0 and c2 .8 of .8; c1 .0 and d2 .6 of .6; d0 .5 of .5
     assert numbers["vote_ece"] == pytest.approx(abs(0.0 + 0.6 - 1.2) / 5)
@@ -120,52 +122,52 @@ def test_distances_are_means_over_the_clips_with_votes_and_risks_over_those_with
 def test_the_curve_of_many_clips_keeps_twenty_points_up_to_all_of_them() -> None:
     generator = np.random.default_rng(0)
     probs, labels = generator.dirichlet(np.ones(3), 333), generator.integers(0, 3, 333)
-    curve = score(table(probs, labels))["risk_coverage"]
-    assert len(curve) == 20 and curve[-1]["coverage"] == 1
-    assert curve[-1]["risk"] == pytest.approx(1 - accuracy_score(labels, probs.argmax(axis=1)))
+    curve = score(table(probs, labels)).risk_coverage
+    assert len(curve) == 20 and curve[-1].coverage == 1
+    assert curve[-1].risk == pytest.approx(1 - accuracy_score(labels, probs.argmax(axis=1)))
 
 
 def test_without_votes_what_needs_them_is_null() -> None:
     numbers = score(table(np.eye(3), [0, 1, 2]))
     for key in (*AGAINST_VOTES, "dirichlet_multinomial"):
         assert numbers[key] is None
-    assert numbers["ceiling"]["halves"] == {key: 0 if key[0] == "n" else None for key in numbers["ceiling"]["halves"]}
-    assert (numbers["n_votes"], numbers["war"], numbers["mean"]["kl"]) == (0, 1, None)
-    assert all((part["n"], part["war"], part["kl"]) == (0, None, None) for part in numbers["strata"])
+    assert numbers.ceiling == dict.fromkeys(("one_out", "halves"), Panel(0, None, None, 0, None, None, None))
+    assert (numbers.n_votes, numbers["war"], numbers.mean["kl"]) == (0, 1, None)
+    assert all((part.n, part["war"], part["kl"]) == (0, None, None) for part in numbers.strata)
 
 
 def test_without_labels_what_needs_them_is_null() -> None:
     numbers = score(table(np.eye(3), [-1] * 3, np.eye(3)))
     for key in AGAINST_LABELS:
         assert numbers[key] is None
-    assert numbers["risk_coverage"] == []
-    assert (numbers["n"], numbers["kl"], numbers["absent"]) == (0, 0, list(NAMES))
-    assert set(numbers["recall"].values()) == {None} and not np.any(numbers["confusion"])
-    assert [part["accuracy"] for part in numbers["reliability"]] == [None] * 15
+    assert numbers.risk_coverage == []
+    assert (numbers.n, numbers["kl"], numbers.absent) == (0, 0, list(NAMES))
+    assert set(numbers.recall.values()) == {None} and not np.any(numbers.confusion)
+    assert np.isnan([part.accuracy for part in numbers.reliability]).all()
 
 
 def test_a_fold_that_lacks_a_number_leaves_the_mean_undefined() -> None:
     silent = table(np.eye(3), [0, 1, 2], ids=["x", "y", "z"], fold=[3, 3, 3])
     numbers = score(concatenate([two_folds(), silent]))
-    assert numbers["mean"]["kl"] is None and numbers["sd"]["kl"] is None
-    assert numbers["mean"]["war"] == pytest.approx((2 / 3 + 1 / 2 + 1) / 3)
+    assert numbers.mean["kl"] is None and numbers.sd["kl"] is None
+    assert numbers.mean["war"] == pytest.approx((2 / 3 + 1 / 2 + 1) / 3)
 
 
 def test_the_divergence_of_each_label_is_scipys_over_its_clips() -> None:
     run = toy_predictions(1)
-    told = score(run)["kl_by_label"]
+    told = score(run).kl_by_label
     for place, emotion in enumerate(run.emotions):
         rows = run.labels == place
         assert told[emotion] == pytest.approx(stats.entropy(run.shares[rows], run.probs[rows], axis=1).mean())
-    absent = score(run.select(run.labels != 2))["kl_by_label"]
+    absent = score(run.select(run.labels != 2)).kl_by_label
     assert [emotion for emotion, value in absent.items() if value is None] == [run.emotions[2]]
 
 
 @pytest.mark.parametrize("rows", [0, 1])
 def test_no_clip_and_one_clip_are_ready_for_json(rows: int) -> None:
     numbers = score(two_folds().select(np.arange(6) < rows))
-    assert numbers["n"] == rows and numbers["war"] == (1 if rows else None)
-    assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers
+    assert numbers.n == rows and numbers["war"] == (1 if rows else None)
+    assert json.loads(json_text(numbers))["n"] == rows
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(1, 5))
@@ -178,7 +180,8 @@ def test_any_table_is_scored_in_range_and_ready_for_json(seed: int, rows: int, f
     fold = generator.integers(1, folds + 1, rows)
     predictions = table(probs, labels, votes, emotions=DFEW, fold=fold)
     numbers = score(predictions)
-    assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers
+    told = json.loads(json_text(numbers))
+    assert told["war"] == numbers["war"] and told["strata"][0]["kl"] == numbers.strata[0]["kl"]
     judged = labels >= 0
     if judged.any():
         guess = probs.argmax(axis=1)[judged]
@@ -186,26 +189,9 @@ def test_any_table_is_scored_in_range_and_ready_for_json(seed: int, rows: int, f
         shown = np.unique(labels[judged])
         expected = recall_score(labels[judged], guess, labels=shown, average="macro", zero_division=0)
         assert numbers["uar"] == pytest.approx(expected)
-        assert [DFEW.index(name) for name in numbers["absent"]] == sorted(set(range(7)) - set(shown))
-    assert sum(part["n_votes"] for part in numbers["strata"]) == numbers["n_votes"]
-    assert sum(part["n"] for part in numbers["folds"]) == numbers["n"] == np.sum(numbers["confusion"])
-
-
-def test_a_cell_says_what_was_done_and_holds_the_scores() -> None:
-    curves = [{"fold": 1, "epochs": [{"epoch": 1, "val_kl": float("nan"), "step": np.int64(3)}]}]
-    training = {"epochs": 2, "clips": 10, "seconds": 1.5, "left_out": {}, "parameters": 5, "model": "tiny3d"}
-    made = cell("soft", two_folds(), labels="soft", mix="midas", run="run", curves=curves, training=training)
-    assert [made[key] for key in ("name", "labels", "mix", "run")] == ["soft", "soft", "midas", "run"]
-    assert made["curves"] == [{"fold": 1, "epochs": [{"epoch": 1, "val_kl": None, "step": 3}]}]
-    assert made["training"] == training
-    assert {key: made[key] for key in score(two_folds())} == score(two_folds())
-    assert set(made) == {
-        "name", "labels", "mix", "run", "n", "n_votes", "war", "uar", "recall", "absent", "top2", "confusion",
-        "kl", "js", "cross_entropy", "brier", "entropy_correlation", "ece", "reliability", "strata", "folds",
-        "mean", "sd", "curves", "training", "ece_mass", "classwise_ece", "vote_ece", "aurc", "risk90", "risk80",
-        "chebyshev", "clark", "canberra", "cosine", "intersection", "dirichlet_multinomial", "no_majority_auroc",
-        "vote_reliability", "risk_coverage", "ceiling", "kl_by_label",
-    }  # fmt: skip
+        assert [DFEW.index(name) for name in numbers.absent] == sorted(set(range(7)) - set(shown))
+    assert sum(part.n_votes for part in numbers.strata) == numbers.n_votes
+    assert sum(part.n for part in numbers.folds) == numbers.n == np.sum(numbers.confusion)
 
 
 def test_the_gallery_shows_the_most_ambiguous_clips_equals_by_id() -> None:
@@ -214,19 +200,19 @@ def test_the_gallery_shows_the_most_ambiguous_clips_equals_by_id() -> None:
     one = table(np.full((6, 3), 1 / 3), [0] * 6, votes, ids=ids)
     other = table(np.tile(np.eye(3)[0], (5, 1)), [0] * 5, votes[:5], ids=ids[:5])
     shown = gallery({"one": one, "other": other}, count=3)
-    assert [clip["id"] for clip in shown] == ["a", "b", "half"]
-    assert shown[0]["votes"] == {"happy": 3, "sad": 3, "neutral": 4}
-    assert shown[0]["probs"] == {"one": [1 / 3] * 3, "other": [1, 0, 0]}
-    assert shown[2]["entropy"] == pytest.approx(np.log(2) / np.log(3))
-    assert [clip["id"] for clip in gallery({"one": one, "other": other})] == ["a", "b", "half", "clear"]
-    assert gallery({}) == [] and json.dumps(shown, allow_nan=False)
+    assert [clip.id for clip in shown] == ["a", "b", "half"]
+    assert shown[0].votes == {"happy": 3, "sad": 3, "neutral": 4}
+    assert shown[0].probs == {"one": [1 / 3] * 3, "other": [1, 0, 0]}
+    assert shown[2].entropy == pytest.approx(np.log(2) / np.log(3))
+    assert [clip.id for clip in gallery({"one": one, "other": other})] == ["a", "b", "half", "clear"]
+    assert gallery({}) == [] and json.loads(json_text(shown))[0]["id"] == "a"
 
 
 def test_the_gallery_shows_only_clips_that_every_cell_has() -> None:
     votes = [[5, 5, 0], [6, 4, 0]]
     one = table(np.eye(3)[:2], [0, 1], votes)
     other = table(np.eye(3)[:2], [0, 1], votes, ids=["c1", "elsewhere"])
-    assert [clip["id"] for clip in gallery({"one": one, "other": other})] == ["c1"]
+    assert [clip.id for clip in gallery({"one": one, "other": other})] == ["c1"]
 
 
 def test_the_gallery_refuses_cells_with_other_emotions() -> None:
@@ -259,8 +245,8 @@ def test_real_votes_that_predict_themselves_are_at_no_distance(
     predictions = table(probs, labels, votes, emotions=emotions, fold=np.arange(len(votes)) % 5 + 1)
     predictions.write(tmp_path / "predictions.csv")
     numbers = score(Predictions.read(tmp_path / "predictions.csv"))
-    assert (numbers["n"], numbers["n_votes"]) == ((labels >= 0).sum(), voted.sum())
-    assert numbers["war"] == numbers["uar"] == 1 and numbers["absent"] == []
+    assert (numbers.n, numbers.n_votes) == ((labels >= 0).sum(), voted.sum())
+    assert numbers["war"] == numbers["uar"] == 1 and numbers.absent == []
     assert numbers["kl"] == pytest.approx(0, abs=1e-12) and numbers["js"] == pytest.approx(0, abs=1e-12)
     assert numbers["brier"] == pytest.approx(0, abs=1e-12)
     assert numbers["entropy_correlation"] == pytest.approx(1)
@@ -277,7 +263,7 @@ def test_voters_of_another_modality_are_compared_as_a_model_would_be(shared_data
     labels = hard_labels(counts, "drop")
     numbers = score(table(shares, labels, counts, emotions=CREMA_D, ids=seen["fileName"].tolist()))
     right = shares.argmax(axis=1) == labels
-    assert numbers["n"] == 7442 - 470  # ties among voters on the face, counted in the source's own column
+    assert numbers.n == 7442 - 470  # ties among voters on the face, counted in the source's own column
     assert numbers["war"] == pytest.approx(right[labels >= 0].mean())
-    clear, _, ambiguous = numbers["strata"]
+    clear, _, ambiguous = numbers.strata
     assert clear["war"] > ambiguous["war"] and 0 < numbers["js"] < np.log(2)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from dfer.comparison import by_groups
-from dfer.comparison.evidence import evidence
-from dfer.comparison.posthoc import Fold, posthoc
+from dfer.comparison.remedies import Fold, posthoc
+from dfer.comparison.support import evidence
 from dfer.labels import DFEW
-from dfer.metrics import Predictions, cell, gallery
-from dfer.metrics.protocol import jsonable
+from dfer.metrics import Predictions, gallery, score
 from dfer.reports import build_report
+from dfer.reports.contents import Cell, Curve, DataSet, Report, Training
 
 FOUR = {
     "hard labels": ("hard", "none"),
@@ -44,20 +45,21 @@ def toy_predictions(
     )
 
 
-def toy_cell(name: str, predictions: Predictions, *, labels: str = "soft", mix: str = "none", **more: Any) -> Any:
+def toy_cell(
+    name: str, predictions: Predictions, *, labels: str = "soft", mix: str = "none", seed: int = 0, **more: Any
+) -> Cell:
     """A cell with two epochs of training a fold; the second one has no validation KL."""
     first = {"epoch": 1, "train_loss": 1.9, "lr": 0.002, "val_war": 0.4, "val_uar": 0.3, "val_kl": 0.9}
-    epochs = [first, first | {"epoch": 2, "train_loss": 1.5, "val_kl": float("nan")}]
-    training = {
-        "epochs": 2, "clips": 432, "left_out": {"no single label": 57}, "seconds": 200.0, "parameters": 123456,
-        "model": "tiny3d", "seed": 0, "selection": "last",
-    }  # fmt: skip
-    folds = np.unique(predictions.fold).tolist()
-    return cell(
-        name, predictions, labels=labels, mix=mix, run=name.replace(" ", "_"),
-        curves=more.get("curves", [{"fold": fold, "epochs": epochs} for fold in folds]),
-        training=training | more.get("training", {}),
+    epochs = [first, first | {"epoch": 2, "train_loss": 1.5, "val_kl": None}]
+    training = Training(
+        epochs=2, clips=432, estimated=0, left_out={"no single label": 57}, validation=48, frames=16, seconds=200.0,
+        parameters=123456, model="tiny3d", seed=seed, selection="last",
     )  # fmt: skip
+    known = {
+        "run": name.replace(" ", "_"), "training": training,
+        "curves": [Curve(fold, epochs) for fold in np.unique(predictions.fold).tolist()],
+    }  # fmt: skip
+    return Cell(**vars(score(predictions)), name=name, labels=labels, mix=mix, **(known | more))
 
 
 def toy_report(
@@ -65,43 +67,48 @@ def toy_report(
     *,
     cells: Mapping[str, tuple[str, str]] | None = None,
     **data: Any,
-) -> dict[str, Any]:
+) -> Report:
     """A report on `predictions`, {hard, soft} × {plain, MIDAS} unless told otherwise; `data` adds to its "data"."""
     known = cells or FOUR
     table = predictions or {name: toy_predictions(seed) for seed, name in enumerate(known)}
     told = evidence({name: [part] for name, part in table.items()}, draws=500)
     parts = [
-        toy_cell(name, part, labels=known.get(name, ("soft", ""))[0], mix=known.get(name, ("", "none"))[1])
-        | told["cells"][name]
+        toy_cell(
+            name,
+            part,
+            labels=known.get(name, ("soft", ""))[0],
+            mix=known.get(name, ("", "none"))[1],
+            **vars(told.cells[name]),
+        )
         for name, part in table.items()
     ]
     return build_report(
         parts,
-        data={"source": "toy", "clips": 300, "left_out": {"no frames on disk": 3}} | data,
+        data=replace(DataSet("toy", 300, {"no frames on disk": 3}), **data),
         protocol=["Tested once.", "No choice was made on the test part."],
         gallery=gallery(table, count=12),
         evidence=told,
     )
 
 
-def noise(report: Mapping[str, Any]) -> dict[str, list[Any]]:
+def noise(report: Report) -> dict[str, list[Any]]:
     """Frames that compress badly, for every clip of the gallery."""
     generator = np.random.default_rng(0)
     return {
-        clip["id"]: [generator.integers(0, 256, (96, 96, 3)).astype(np.uint8) for _ in range(5)]
-        for clip in report["gallery"]
+        clip.id: [generator.integers(0, 256, (96, 96, 3)).astype(np.uint8) for _ in range(5)] for clip in report.gallery
     }
 
 
-def looked_into(report: dict[str, Any], runs: Mapping[str, Predictions]) -> dict[str, Any]:
+def looked_into(report: Report, runs: Mapping[str, Predictions]) -> Report:
     """The report with what is fitted after training and with scores by group: ages, and hostile texts."""
     clips = list(dict.fromkeys(clip for run in runs.values() for clip in run.ids))
     ages = {clip: 20 + number % 50 for number, clip in enumerate(clips)}
     towns = {clip: ["Genève <b>& Co</b>", "x" * 40, None][number % 3] for number, clip in enumerate(clips)}
     persons = {clip: f"p{number % 30}" for number, clip in enumerate(clips)}
     groups = by_groups(runs, {"frames": ages, "town & <i>country</i>": towns}, persons=persons, draws=200)
-    for told in report["cells"]:
-        run = runs[told["name"]]
+    cells = []
+    for cell in report.cells:
+        run = runs[cell.name]
         prior = np.full(len(run.emotions), 1 / len(run.emotions))
-        told["subgroups"], told["posthoc"] = groups[told["name"]], posthoc([Fold(run, run, prior)])
-    return dict(jsonable(report))
+        cells.append(replace(cell, subgroups=groups[cell.name], posthoc=posthoc([Fold(run, run, prior)])))
+    return replace(report, cells=cells)

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfer.labels import DFEW
+from dfer.metrics.calibration import Bin
 from dfer.reports import figures
+from dfer.reports.contents import Curve
 from tests.metrics.toy import FOUR, toy_cell, toy_predictions
 
 
@@ -21,11 +23,8 @@ def test_ticks_enclose_what_is_drawn_and_are_few(low: float, size: float) -> Non
 
 
 def test_calibrated_bins_lie_on_the_diagonal_and_the_fullest_bar_is_the_highest() -> None:
-    bins = [
-        {"low": k / 4, "high": (k + 1) / 4, "confidence": k / 4 + 0.1, "accuracy": k / 4 + 0.1, "count": k}
-        for k in range(4)
-    ]
-    diagram = figures.reliability_diagram({"reliability": bins})
+    bins = [Bin(k / 4, (k + 1) / 4, confidence=k / 4 + 0.1, accuracy=k / 4 + 0.1, count=k) for k in range(4)]
+    diagram = figures.reliability_diagram(bins)
     assert len(diagram["points"]) == 3  # the first bin has no clip
     assert all(point["y"] == point["diagonal"] for point in diagram["points"])
     assert [bar["height"] for bar in diagram["bars"]] == pytest.approx(
@@ -39,7 +38,7 @@ def test_recall_rows_are_in_percent_with_their_interval() -> None:
     assert [row["name"] for row in rows] == list(DFEW)
     for row in rows:
         for dot in row["dots"]:
-            assert dot["x"] == pytest.approx(100 * cell["recall"][row["name"]], abs=0.05)
+            assert dot["x"] == pytest.approx(100 * cell.recall[row["name"]], abs=0.05)
             assert 0 <= dot["low"] <= dot["x"] <= dot["high"] <= 100
 
 
@@ -52,7 +51,7 @@ def test_an_emotion_without_a_clip_has_no_dot() -> None:
 def test_lines_break_where_a_number_is_missing() -> None:
     losses = (1.0, None, 0.8, 0.6)
     epochs = [{"epoch": epoch, "train_loss": loss} for epoch, loss in enumerate(losses, 1)]
-    cell = toy_cell("a", toy_predictions(1), curves=[{"fold": 1, "epochs": epochs}])
+    cell = toy_cell("a", toy_predictions(1), curves=[Curve(1, epochs)])
     (panel,) = figures.curve_panels([cell])  # no val_* and no lr: one chart
     assert panel.title == "training loss"
     (line,) = panel.lines

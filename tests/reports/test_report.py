@@ -17,11 +17,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dfer.comparison.posthoc import MENDED
+from dfer.comparison.remedies import MENDED
+from dfer.documents import jsonable
 from dfer.errors import DferError
 from dfer.labels import MAFW
 from dfer.metrics import concatenate
 from dfer.reports import build_report, write_report
+from dfer.reports.contents import DataSet, Report
 from dfer.reports.report import render_page
 from tests.metrics.toy import FOUR, looked_into, noise, toy_cell, toy_predictions, toy_report
 from tests.training.full_disk import full_disk
@@ -83,7 +85,7 @@ def plain(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}".replace("-", "−")
 
 
-def page_of(report: dict[str, Any], **thumbnails: Any) -> Page:
+def page_of(report: Report, **thumbnails: Any) -> Page:
     return Page(render_page(report, thumbnails))
 
 
@@ -95,14 +97,21 @@ def strict_json(text: str) -> Any:
 
 
 def test_json_round_trips_without_nan(tmp_path: Path) -> None:
-    report = toy_report(extra=float("nan"))
+    report = toy_report()
     write_report(report, tmp_path / "deep" / "report", {})
-    text = (tmp_path / "deep" / "report" / "report.json").read_text(encoding="utf-8")
-    assert strict_json(text) == report
-    assert report["format"] == "dfer.report/1"
-    assert report["data"]["extra"] is None
-    assert report["cells"][0]["curves"][0]["epochs"][1]["val_kl"] is None
-    assert report["emotions"] == list(report["cells"][0]["recall"])
+    told = strict_json((tmp_path / "deep" / "report" / "report.json").read_text(encoding="utf-8"))
+    assert told == jsonable(report) and told["format"] == "dfer.report/1"
+    assert told["data"] == {"source": "toy", "clips": 300, "left_out": {"no frames on disk": 3}}
+    assert told["cells"][0]["curves"][0]["epochs"][1]["val_kl"] is None
+    assert told["emotions"] == list(told["cells"][0]["recall"])
+    assert set(told["cells"][0]) == {
+        "name", "labels", "mix", "run", "n", "n_votes", "war", "uar", "recall", "absent", "top2", "confusion",
+        "kl", "js", "cross_entropy", "brier", "entropy_correlation", "ece", "reliability", "strata", "folds",
+        "mean", "sd", "curves", "training", "ece_mass", "classwise_ece", "vote_ece", "aurc", "risk90", "risk80",
+        "chebyshev", "clark", "canberra", "cosine", "intersection", "dirichlet_multinomial", "no_majority_auroc",
+        "vote_reliability", "risk_coverage", "ceiling", "kl_by_label", "intervals", "beyond_constant", "answers",
+    }  # fmt: skip
+    assert told["cells"][0]["strata"][0]["war"] == report.cells[0].strata[0]["war"]
     assert sorted(path.name for path in (tmp_path / "deep" / "report").iterdir()) == ["report.html", "report.json"]
 
 
@@ -127,35 +136,35 @@ def test_every_score_on_the_page_is_the_one_in_the_json() -> None:
         for row in page.table("run", "n", "WAR", "top-2", "Brier")
         if not row[0].startswith(("people: ", "constant: "))
     ]
-    for cell, row in zip(report["cells"], rows, strict=True):
+    for cell, row in zip(report.cells, rows, strict=True):
         numbers = [text.removesuffix(" (best)") for text in row]
-        assert numbers[0] == cell["name"]
-        assert numbers[1] == f"{cell['n']} ({cell['n_votes']})"
+        assert numbers[0] == cell.name
+        assert numbers[1] == f"{cell.n} ({cell.n_votes})"
         assert [numbers[2], *numbers[4:6]] == [percent(cell[key]) for key in ("war", "uar", "top2")]
         keys = ("cross_entropy", "kl", "js", "brier", "entropy_correlation", "ece")
         assert numbers[6:] == [plain(cell[key]) for key in keys]
-    recalls = page.table("recall", *report["emotions"])
-    assert [row[1:] for row in recalls] == [[percent(x) for x in cell["recall"].values()] for cell in report["cells"]]
+    recalls = page.table("recall", *report.emotions)
+    assert [row[1:] for row in recalls] == [[percent(x) for x in cell.recall.values()] for cell in report.cells]
     strata = page.table("run", "stratum")
     wanted = [
-        [cell["name"], part["name"], str(part["n"]), str(part["n_votes"]), percent(part["war"])]
-        for cell in report["cells"]
-        for part in cell["strata"]
+        [cell.name, part.name, str(part.n), str(part.n_votes), percent(part["war"])]
+        for cell in report.cells
+        for part in cell.strata
     ]
     assert [row[:5] for row in strata] == wanted
 
 
 def test_annotators_own_scores_stand_under_the_models() -> None:
     report = toy_report()
-    ceiling = report["cells"][0]["ceiling"]
+    ceiling = report.cells[0].ceiling
     rows = page_of(report).table("run", "n", "WAR", "top-2", "Brier")[-2:]
     assert [row[0] for row in rows] == [
         "people: one voter and the others",
         "people: half of the voters and the other half",
     ]
     for row, key in zip(rows, ("one_out", "halves"), strict=True):
-        assert (row[2], row[4], row[5]) == (percent(ceiling[key]["war"]), percent(ceiling[key]["uar"]), "–")
-        assert (row[7], row[8], row[9]) == (plain(ceiling[key]["kl"]), "–", plain(ceiling[key]["brier"]))
+        assert (row[2], row[4], row[5]) == (percent(ceiling[key].war), percent(ceiling[key].uar), "–")
+        assert (row[7], row[8], row[9]) == (plain(ceiling[key].kl), "–", plain(ceiling[key].brier))
 
 
 def test_annotators_of_other_clips_are_not_put_under_all_runs() -> None:
@@ -169,11 +178,11 @@ def test_more_distances_and_calibration_have_their_tables() -> None:
     page = page_of(report)
     more = page.table("run", "Chebyshev", "DM-NLL")
     keys = ("chebyshev", "clark", "canberra", "cosine", "intersection", "dirichlet_multinomial", "no_majority_auroc")
-    assert [row[1:] for row in more] == [[plain(cell[key]) for key in keys] for cell in report["cells"]]
+    assert [row[1:] for row in more] == [[plain(cell[key]) for key in keys] for cell in report.cells]
     errors = page.table("run", "ECE", "AURC")
     keys = ("ece", "ece_mass", "classwise_ece", "vote_ece", "aurc")
-    assert [row[1:6] for row in errors] == [[plain(cell[key]) for key in keys] for cell in report["cells"]]
-    assert [row[6:] for row in errors] == [[percent(cell[k]) for k in ("risk90", "risk80")] for cell in report["cells"]]
+    assert [row[1:6] for row in errors] == [[plain(cell[key]) for key in keys] for cell in report.cells]
+    assert [row[6:] for row in errors] == [[percent(cell[k]) for k in ("risk90", "risk80")] for cell in report.cells]
 
 
 def test_remedies_and_the_reject_rule_are_the_ones_in_the_json() -> None:
@@ -181,17 +190,17 @@ def test_remedies_and_the_reject_rule_are_the_ones_in_the_json() -> None:
     report = looked_into(toy_report(runs), runs)
     page = page_of(report)
     rows = page.table("run", "remedy", "set to", "WAR", "ECE, votes")
-    wanted = [row for cell in report["cells"] for row in cell["posthoc"]["rows"]]
+    wanted = [row for cell in report.cells for row in cell.posthoc.rows]
     assert [row[1] for row in rows[:3]] == ["as trained", "temperature", "temperature, by labels"]
     for row, told in zip(rows, wanted, strict=True):
         assert row[3:] == [percent(told["war"]), percent(told["uar"]), *(plain(told[k]) for k in MENDED[2:])]
-    assert rows[1][2] == f"T = {wanted[1]['setting'][0]:.2f}" and rows[4][2] == "τ = 1.00"
+    assert rows[1][2] == f"T = {wanted[1].setting[0]:.2f}" and rows[4][2] == "τ = 1.00"
     rules = page.table("run", "wrong at most", "confidence from")
-    wanted = [rule for cell in report["cells"] for rule in cell["posthoc"]["reject"]]
+    wanted = [rule for cell in report.cells for rule in cell.posthoc.reject]
     for row, rule in zip(rules, wanted, strict=True):
-        (least,) = rule["thresholds"]
-        assert row[1:3] == [f"{100 * rule['risk']:.0f}", "rejects all" if least is None else plain(least)]
-        assert row[4:] == [percent(rule["test"]["coverage"]), percent(rule["test"]["risk"])]
+        (least,) = rule.thresholds
+        assert row[1:3] == [f"{100 * rule.risk:.0f}", "rejects all" if least is None else plain(least)]
+        assert row[4:] == [percent(rule.test.coverage), percent(rule.test.risk)]
 
 
 def test_groups_and_gaps_are_the_ones_in_the_json() -> None:
@@ -199,17 +208,17 @@ def test_groups_and_gaps_are_the_ones_in_the_json() -> None:
     report = looked_into(toy_report(runs), runs)
     page = page_of(report)
     rows = page.table("run", "clip length, frames", "n", "95 %")
-    wanted = [group for cell in report["cells"] for group in cell["subgroups"][0]["groups"]]
+    wanted = [group for cell in report.cells for group in cell.subgroups[0].groups]
     for row, group in zip(rows, wanted, strict=True):
         assert row[1:5] == [
-            group["name"],
-            f"{group['n']} ({group['n_votes']})",
-            str(group["persons"]),
+            group.name,
+            f"{group.n} ({group.n_votes})",
+            str(group.persons),
             percent(group["war"]),
         ]
-    gaps = [part["gap"] for cell in report["cells"] for part in cell["subgroups"] if part["gap"]]
+    gaps = [part.gap for cell in report.cells for part in cell.subgroups if part.gap]
     shown = page.table("run", "by", "between", "gap")
-    assert [row[3] for row in shown] == [percent(gap["difference"]) for gap in gaps]
+    assert [row[3] for row in shown] == [percent(gap.difference) for gap in gaps]
     assert "groups of people that the data do not name" in page.text and "#groups" in render_page(report, {})
     assert "i" not in {tag for tag, attrs in page.tags if not attrs} and "Genève <b>& Co</b>" in page.text
     assert "By group of clips" not in page_of(toy_report()).text
@@ -218,19 +227,19 @@ def test_groups_and_gaps_are_the_ones_in_the_json() -> None:
 def test_divergence_by_label_stands_beside_recall() -> None:
     report = toy_report()
     rows = page_of(report).table("KL to the votes", "happy")
-    assert [row[1:] for row in rows] == [[plain(v) for v in cell["kl_by_label"].values()] for cell in report["cells"]]
+    assert [row[1:] for row in rows] == [[plain(v) for v in cell.kl_by_label.values()] for cell in report.cells]
 
 
 def test_confusion_counts_are_the_ones_in_the_json() -> None:
     report = toy_report()
     tables = [table for table in page_of(report).tables if table[0][0].startswith("true emotion")]
     counts = [[[int(text) for text in row[1:]] for row in table[1:]] for table in tables]
-    assert counts == [cell["confusion"] for cell in report["cells"]]
+    assert counts == [cell.confusion for cell in report.cells]
 
 
 def test_two_by_two_puts_labels_in_rows_and_mixing_in_columns() -> None:
     report = toy_report({name: toy_predictions(seed) for seed, name in enumerate(reversed(FOUR))})
-    numbers = {(cell["labels"], cell["mix"]): percent(cell["war"]) for cell in report["cells"]}
+    numbers = {(cell.labels, cell.mix): percent(cell["war"]) for cell in report.cells}
     grid = page_of(report).tables[0]
     assert grid[0] == ["", "plain", "MIDAS"]
     for row, labels in zip(grid[1:], ("hard", "soft"), strict=True):
@@ -241,7 +250,7 @@ def test_two_by_two_puts_labels_in_rows_and_mixing_in_columns() -> None:
 
 def test_steps_of_the_two_by_two_are_differences() -> None:
     report = toy_report()
-    by_name = {cell["name"]: cell for cell in report["cells"]}
+    by_name = {cell.name: cell for cell in report.cells}
     step = page_of(report).table("step", "with")[0]
     more = by_name["hard labels + MIDAS"]["war"] - by_name["hard labels"]["war"]
     assert step[:3] == ["MIDAS instead of plain", "hard labels", f"{100 * more:+.1f}".replace("-", "−")]
@@ -280,10 +289,10 @@ def test_constant_answers_stand_below_the_runs_and_a_blind_run_is_said_to_be_one
 
 def test_folds_show_mean_and_deviation_beside_the_pooled_number() -> None:
     report = toy_report({"soft labels": toy_predictions(1, folds=5)})
-    folds = [fold["war"] for fold in report["cells"][0]["folds"]]
+    folds = [fold["war"] for fold in report.cells[0].folds]
     row = page_of(report).table("run", "folds")[0]
     shown = f"{percent(float(np.mean(folds)))} ± {percent(float(np.std(folds, ddof=1)))}"
-    assert row[1:3] == ["5", f"{shown} pooled {percent(report['cells'][0]['war'])}"]
+    assert row[1:3] == ["5", f"{shown} pooled {percent(report.cells[0]['war'])}"]
     assert len(page_of(report).table("run", "fold", "n", "WAR")) == 5
     with pytest.raises(AssertionError):
         page_of(toy_report()).table("run", "folds")  # one fold has no deviation
@@ -326,7 +335,7 @@ def test_without_votes_distances_are_dashes() -> None:
     part = toy_predictions(1)
     part.votes[:] = np.nan
     report = toy_report({"soft labels": part})
-    assert report["cells"][0]["kl"] is None
+    assert report.cells[0]["kl"] is None
     page = page_of(report)
     assert page.table("run", "n", "WAR", "top-2")[0][6:11] == ["–"] * 5
     assert "nothing can be said about disagreement" in page.text
@@ -368,9 +377,9 @@ def test_twelve_runs_of_eleven_emotions_stay_small(tmp_path: Path) -> None:
     assert sum(table[0][0].startswith("true emotion") for table in tables) == 12
 
 
-def strip_of(report: dict[str, Any], frames: Any) -> Any:
+def strip_of(report: Report, frames: Any) -> Any:
     """The filmstrip of the gallery's first clip, decoded, (H, W, 3) RGB."""
-    html = render_page(report, {report["gallery"][0]["id"]: frames})
+    html = render_page(report, {report.gallery[0].id: frames})
     data = re.search(r"data:image/jpeg;base64,([\w+/=]+)", html)
     assert data
     picture = cv2.imdecode(np.frombuffer(base64.b64decode(data[1]), dtype=np.uint8), cv2.IMREAD_COLOR)
@@ -396,7 +405,7 @@ def test_filmstrip_takes_grey_frames_shrinks_large_ones_and_thins_many_out() -> 
 def test_frames_that_are_no_pictures_are_refused(frame: Any) -> None:
     report = toy_report()
     with pytest.raises(DferError, match=r"clip \d"):
-        render_page(report, {report["gallery"][0]["id"]: [frame]})
+        render_page(report, {report.gallery[0].id: [frame]})
 
 
 def test_a_place_that_cannot_be_written_is_said_in_one_sentence(tmp_path: Path) -> None:
@@ -418,14 +427,14 @@ def test_a_name_that_is_no_unicode_is_written_and_read_back(tmp_path: Path) -> N
     odd = b"clip \xff".decode("utf-8", "surrogateescape")
     report = toy_report({"soft labels": toy_predictions(1, ids=odd + " {}")})
     write_report(report, tmp_path, {})
-    assert strict_json((tmp_path / "report.json").read_text(encoding="utf-8")) == report
+    assert strict_json((tmp_path / "report.json").read_text(encoding="utf-8")) == jsonable(report)
 
 
 def test_cells_that_do_not_belong_together_are_refused() -> None:
     one, other = toy_cell("a", toy_predictions(1)), toy_cell("b", toy_predictions(1, emotions=tuple(MAFW)))
     for cells, fault in (([], "at least one cell"), ([one, one], "called a"), ([one, other], "not so: b")):
         with pytest.raises(DferError, match=fault):
-            build_report(cells, data={}, protocol=[], gallery=[])
+            build_report(cells, data=DataSet("toy", 90), protocol=[], gallery=[])
 
 
 def test_pooling_folds_by_hand_gives_the_same_page_as_one_table() -> None:

@@ -117,7 +117,7 @@ def test_browser_reads_the_sections_that_were_written(tmp_path: Path) -> None:
     dom = browse(tmp_path / "report.html")
     assert dom.count("<section") == dom.count("</section>") == 9
     assert dom.count('class="confusion"') == 4
-    assert dom.count("data:image/jpeg;base64,") == len(report["gallery"]) == 12
+    assert dom.count("data:image/jpeg;base64,") == len(report.gallery) == 12
     assert not re.search(r"https?://", dom)
 
 

@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from dfer.comparison.paired import Rival, Standing
+from dfer.comparison.remedies import Posthoc, Unfitted
+from dfer.comparison.subgroups import Gap, Subgroups
 from dfer.reports import verdict
+from dfer.reports.contents import Cell
 from dfer.reports.verdict import BY_KEY
 from tests.metrics.toy import toy_cell, toy_predictions
 
-
-def made_up(name: str, right: int, *, clips: int = 100, seed: int | None = 0, **scores: Any) -> dict[str, Any]:
-    """A cell of two emotions with `right` clips right, and other scores as given."""
-    wrong = clips - right
-    known = {"uar": None, "kl": None, "ece": None, "n_votes": clips, "labels": "soft", "mix": "none"}
-    share = right / clips if clips else None
-    confusion = [[right, wrong], [0, 0]]
-    return {"name": name, "n": clips, "war": share, "confusion": confusion, "training": {"seed": seed}} | known | scores
+BARE = toy_cell("", toy_predictions(1))
 
 
-def standing(first: str, others: dict[str, float | None], *, apart: float = -0.03) -> dict[str, Any]:
+def made_up(name: str, right: int, *, clips: int = 100, seed: int = 0, **more: Any) -> Cell:
+    """A cell of two emotions with `right` clips right, and other scores and fields as given."""
+    scores = {"war": right / clips if clips else None, "uar": None, "kl": None, "ece": None}
+    scores |= {key: more.pop(key) for key in list(more) if key in scores}
+    training = more.pop("training", replace(BARE.training, seed=seed))
+    return replace(
+        BARE, **({"n_votes": clips} | more), name=name, n=clips, values=scores, training=training,
+        confusion=[[right, clips - right], [0, 0]],
+    )  # fmt: skip
+
+
+def standing(first: str, others: dict[str, float | None], *, apart: float = -0.03) -> Standing:
     """As `standings` gives it for a score: the first, and the corrected p value of each other, ever further behind."""
     tests = [
-        {"name": name, "p": p, "holm": p, "difference": k * apart, "interval": (1.5 * k * apart, 0.5 * k * apart)}
+        Rival(k * apart, (1.5 * k * apart, 0.5 * k * apart), p, p, name)
         for k, (name, p) in enumerate(others.items(), 1)
     ]
-    return {"first": first, "tests": tests}
+    return Standing(first, tests)
 
 
 def test_a_run_leads_where_a_test_tells_it_from_every_other() -> None:
@@ -50,7 +59,7 @@ def test_a_lead_in_a_distance_is_a_lower_number_with_its_interval_where_there_is
     assert said.replace("\N{NARROW NO-BREAK SPACE}", " ") == (
         "the lowest KL to the votes (0.300; the next is 0.100 higher, 95 % interval 0.050 to 0.150)"
     )
-    known["kl"]["tests"][0]["interval"] = None
+    known["kl"].tests[0] = replace(known["kl"].tests[0], interval=None)
     assert verdict.leads(cells, known)[0].what == ["the lowest KL to the votes (0.300; the next is 0.100 higher)"]
 
 
@@ -75,7 +84,7 @@ def test_nobody_leads_where_nothing_is_told_apart_or_was_tested() -> None:
 def test_chance_gives_the_interval_of_the_highest_accuracy() -> None:
     said = verdict.caveats([made_up("a", 80), made_up("b", 75), made_up("c", 20)])[0]
     assert "interval of 71.1 to 86.7" in said  # Wilson's for 80 of 100
-    over = made_up("a", 80) | {"intervals": {"war": [0.5, 0.95]}}
+    over = made_up("a", 80, intervals={"war": (0.5, 0.95)})
     assert verdict.caveats([over], 4)[0].startswith("With 100 clips of 4 groups (persons, films), a WAR of 80.0")
     assert "interval of 50.0 to 95.0" in verdict.caveats([over], 4)[0]
 
@@ -83,14 +92,15 @@ def test_chance_gives_the_interval_of_the_highest_accuracy() -> None:
 def test_seeds_are_named() -> None:
     assert "One seed (0) for each" in " ".join(verdict.caveats([made_up("a", 80), made_up("b", 75)]))
     assert "Seeds 0, 1" in " ".join(verdict.caveats([made_up("a", 80), made_up("b", 75, seed=1)]))
-    assert "not measured" in " ".join(verdict.caveats([made_up("a", 80, seed=None), made_up("b", 75, seed=None)]))
+    unknown = [made_up("a", 80, training=None), made_up("b", 75, training=None)]
+    assert "not measured" in " ".join(verdict.caveats(unknown))
 
 
 def test_other_clips_are_said_and_not_counted_against_each_other() -> None:
     cells = [made_up("a", 80), made_up("b", 70, clips=90)]
     assert "not scored on the same clips" in " ".join(verdict.caveats(cells))
     assert verdict.leads(cells, None) == []
-    assert verdict.title({"cells": cells}) == "Two runs, judged on 90–100 test clips"
+    assert verdict.title(cells) == "Two runs, judged on 90–100 test clips"
 
 
 @pytest.mark.parametrize(("right", "clips"), [(0, 5), (5, 5), (8, 10), (713, 1000)])
@@ -115,7 +125,7 @@ def test_four_cells_in_any_order_make_the_same_grid() -> None:
     grid = verdict.grid(cells)
     assert grid is not None
     assert (grid.rows, grid.columns) == (["hard labels", "soft labels"], ["plain", "MIDAS"])
-    names = [[cell["name"] for cell in row] for row in grid.cells]
+    names = [[cell.name for cell in row] for row in grid.cells]
     assert names == [["hard none", "hard midas"], ["soft none", "soft midas"]]
     assert verdict.grid(cells[:3]) is None
     assert verdict.grid([*cells[:3], made_up("again", 50, labels="soft", mix="none")]) is None
@@ -132,13 +142,13 @@ def test_numbers_are_printed_with_their_sign_and_without_minus_nought() -> None:
 
 def test_right_clips_are_those_of_war() -> None:
     cell = toy_cell("a", toy_predictions(1))
-    assert verdict.right(cell) / cell["n"] == pytest.approx(cell["war"])
+    assert verdict.right(cell) / cell.n == pytest.approx(cell["war"])
 
 
-def with_gap(name: str, difference: float, p: float | None) -> dict[str, Any]:
+def with_gap(name: str, difference: float, p: float | None) -> Cell:
     """A cell with one attribute, in which two groups could be compared unless `p` is None."""
-    gap = {"high": "young", "low": "old", "difference": difference, "interval": [0, 1], "p": p, "holm": p}
-    return made_up(name, 70) | {"subgroups": [{"attribute": "frames", "groups": [], "gap": gap if p else None}]}
+    gap = Gap(difference, (0, 1), p, p, high="young", low="old")
+    return made_up(name, 70, subgroups=[Subgroups("frames", [], gap if p else None)])
 
 
 def test_gaps_are_called_so_only_where_the_test_says_so() -> None:
@@ -154,23 +164,23 @@ def test_gaps_are_called_so_only_where_the_test_says_so() -> None:
 
 
 def test_why_nothing_was_fitted_is_said_once_or_by_run() -> None:
-    why = {"posthoc": {"why_not": "no clip was held out"}}
-    cells = [made_up("a", 70) | why, made_up("b", 70) | why]
+    why = Unfitted("no clip was held out")
+    cells = [made_up("a", 70, posthoc=why), made_up("b", 70, posthoc=why)]
     assert verdict.unmended(cells) == ["Nothing was fitted after training: no clip was held out."]
-    cells[1]["posthoc"] = {"rows": [], "balanced": True}
+    cells[1] = replace(cells[1], posthoc=Posthoc(100, [], None, [], [], balanced=True))
     first, second = verdict.unmended(cells)
     assert first == "a: nothing was fitted after training: no clip was held out."
     assert second.startswith("b: no logit adjustment")
-    assert verdict.unmended([made_up("a", 70), made_up("b", 70) | {"posthoc": {"rows": [], "balanced": False}}]) == []
+    assert verdict.unmended([made_up("a", 70), made_up("b", 70, posthoc=Posthoc(100, [], None, [], []))]) == []
 
 
 def test_what_was_refused_is_said_once() -> None:
-    refused = {"posthoc": {"rows": [], "refused": ["expected 100 validation clips or more, got 5"]}}
-    cells = [made_up("a", 70) | refused, made_up("b", 70) | refused]
+    refused = Posthoc(5, [], None, [], ["expected 100 validation clips or more, got 5"])
+    cells = [made_up("a", 70, posthoc=refused), made_up("b", 70, posthoc=refused)]
     assert verdict.unmended(cells) == ["Not fitted: expected 100 validation clips or more, got 5."]
 
 
 def test_the_setting_of_a_remedy_is_a_number_or_a_range_over_folds() -> None:
-    assert verdict.setting({"method": "temperature", "setting": [1.4, 1.212, 1.3]}) == "T = 1.21–1.40"
-    assert verdict.setting({"method": "temperature_labels", "setting": [0.7]}) == "T = 0.70"
-    assert verdict.setting({"method": "vector", "setting": []}) == ""
+    assert verdict.setting("temperature", [1.4, 1.212, 1.3]) == "T = 1.21–1.40"
+    assert verdict.setting("temperature_labels", [0.7]) == "T = 0.70"
+    assert verdict.setting("vector", []) == ""

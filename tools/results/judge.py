@@ -11,25 +11,27 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dfer import Manifest, Predictions
 from dfer.comparison import compare
+from dfer.comparison.cells import Comparison, Cost
 from dfer.comparison.constant import read_constants
+from dfer.documents import json_text, jsonable
 from dfer.experiments.attributes import groups_of
-from dfer.reports.findings import caveats, conclusion
+from dfer.reports.comparison_page import comparison_values
+from dfer.reports.findings import conclusion
 
 
-def compared(folder: Path, cells: Sequence[Mapping[str, Any]], groups: Mapping[str, str] | None) -> dict[str, Any]:
+def compared(folder: Path, cells: Sequence[Mapping[str, Any]], groups: Mapping[str, str] | None) -> Comparison:
     """The comparison of some cells of a folder with the first of them."""
     runs = {cell["name"]: [Predictions.read(folder / table) for table in cell["tables"]] for cell in cells}
     constants = read_constants(folder, next(iter(runs.values()))[0].emotions)
     told = compare(runs, groups=groups, constants=constants)
-    for row, cell in zip(told["cells"], cells, strict=True):
-        del row["risk_coverage"]  # long, and no page of this folder draws it
-        row |= {"cost": cell["cost"]} if "cost" in cell else {}
-    return told | {"conclusion": conclusion(told), "caveats": caveats(told)}
+    costs = [Cost(**cell["cost"]) if "cost" in cell else None for cell in cells]
+    return replace(told, cells=[replace(cell, cost=cost) for cell, cost in zip(told.cells, costs, strict=True)])
 
 
 def main(data: Path, folders: Sequence[Path]) -> None:
@@ -40,9 +42,11 @@ def main(data: Path, folders: Sequence[Path]) -> None:
         cells = {cell["name"]: cell for cell in known["cells"]}
         for name, chosen in ({"compare": list(cells)} | known.get("also", {})).items():
             told = compared(folder, [cells[cell] for cell in chosen], groups if any(groups.values()) else None)
-            text = json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-            (folder / f"{name}.json").write_text(text, encoding="utf-8")
-            print(f"{folder.name}/{name}: {told['conclusion']}")
+            values = jsonable(comparison_values(told))
+            for row in values["cells"]:
+                del row["risk_coverage"]  # long, and no page of this folder draws it
+            (folder / f"{name}.json").write_text(json_text(values), encoding="utf-8")
+            print(f"{folder.name}/{name}: {conclusion(told)}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import pandas as pd
 from dfer import Predictions
 from dfer.comparison import compare
 from dfer.comparison.constant import read_constants
+from dfer.documents import jsonable
 from dfer.reports.tables import markdown, of_comparison
 
 RATERS = 2000
@@ -36,7 +37,7 @@ def main(truth: Path, tables: list[Path]) -> None:
     persons = dict(zip(known.index, known["identity"].astype(str), strict=True))
     constants = read_constants(tables[0].parent, next(iter(runs.values()))[0].emotions)
     told = compare(runs, groups=persons, constants=constants)
-    print("\n\n".join("\n".join(markdown(table)) for table in of_comparison(told)))
+    print("\n\n".join("\n".join(markdown(table)) for table in of_comparison(jsonable(told))))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ Conventions: `clips` are (B, C, T, H, W), `targets` are (B, K) rows that sum to 
 is the same in each of its frames; the caller's tensors are never written to; randomness is a `torch.Generator`.
 """
 
-from dfer.augment.midas import Midas, Mixed, midas
+from dfer.augment.mixing import Midas, Mixed, midas
 from dfer.augment.transforms import Augment
 
 __all__ = ["Augment", "Midas", "Mixed", "midas"]

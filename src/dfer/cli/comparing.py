@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -14,7 +14,7 @@ from dfer.cli.terminal import cell, console, say
 from dfer.errors import DferError, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from dfer.comparison.cells import Comparison
 
 
 @app.command()
@@ -39,9 +39,11 @@ def compare(
     """Compare runs by their saved predictions, with intervals and tests; write compare.json and compare.html."""
     from dfer import comparison, reports
     from dfer.comparison.constant import read_constants
+    from dfer.datasets import Manifest
+    from dfer.experiments.attributes import groups_of
 
     cells = _cells(runs)
-    groups = None if data is None else _groups(data)
+    groups = None if data is None else groups_of(Manifest.read(data))
     tables = {name: [comparison.read_run(path) for path in paths] for name, paths in cells.items()}
     first = next(iter(cells.values()))[0]
     constants = read_constants(first, next(iter(tables.values()))[0].emotions)
@@ -66,33 +68,25 @@ def _cells(arguments: list[str]) -> dict[str, list[Path]]:
     return cells
 
 
-def _groups(path: Path) -> dict[str, str]:
-    from dfer.datasets import Manifest
-
-    table = Manifest.read(path).table
-    return dict(zip(table["id"].astype(str), table["group"].fillna("").astype(str), strict=True))
-
-
-def show_comparison(comparison: Mapping[str, Any], page: Path) -> None:
+def show_comparison(comparison: Comparison, page: Path) -> None:
     """The main scores on the terminal, the sentence, and where the page is."""
     from dfer.comparison.paired import TESTED
     from dfer.metrics.scores import BY_KEY
     from dfer.reports import findings
 
     scores = [BY_KEY[key] for key in TESTED]
-    clips = comparison["clips"]
-    table = Table(title=f"{clips['all']} common test clips, 95 % intervals", title_justify="left")
+    table = Table(title=f"{comparison.clips.all} common test clips, 95 % intervals", title_justify="left")
     table.add_column("run", overflow="fold")
     for score in scores:
         table.add_column(f"{score.name} {score.arrow}", justify="right")
-    for one in comparison["cells"]:
-        found = [(score, one["scores"][score.key]) for score in scores]
+    for one in comparison.cells:
+        found = [(score, one.scores[score.key]) for score in scores]
         table.add_row(
-            cell(one["name"]),
-            *(f"{score.text(it['value'])}\n{findings.between(score, it['interval'])}" for score, it in found),
+            cell(one.name),
+            *(f"{score.text(it.value)}\n{findings.between(score, it.interval)}" for score, it in found),
         )
-    for row in comparison["constants"]:
-        table.add_row(cell(row["name"]), *(score.text(row[score.key]) for score in scores), style="dim")
+    for row in comparison.constants:
+        table.add_row(cell(row.name), *(score.text(row[score.key]) for score in scores), style="dim")
     console.print(table)
     say(findings.conclusion(comparison))
     for sentence in findings.caveats(comparison):

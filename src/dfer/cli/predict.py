@@ -320,9 +320,9 @@ def _spans(person: Person) -> str:
 
 def _bars(emotions: tuple[str, ...], probs: list[float]) -> Text:
     """A line for each emotion that is worth one, the most likely first."""
-    from dfer.inference.colours import colours
+    from dfer.pages import bright_colours
 
-    shade, wide = colours(emotions), max(map(len, emotions))
+    shade, wide = bright_colours(emotions), max(map(len, emotions))
     text = Text()
     for share, emotion in sorted(zip(probs, emotions, strict=True), reverse=True):
         if share >= WORTH_A_LINE:

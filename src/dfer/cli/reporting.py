@@ -42,13 +42,14 @@ def report(
     from dfer.datasets import Manifest
     from dfer.experiments.attributes import groups_of
     from dfer.metrics import Predictions
+    from dfer.reports.contents import DataSet
     from dfer.reports.given import report_on
 
     read = {name: Predictions.read(path) for name, path in zip(run_names(tables), tables, strict=True)}
     groups = None if data is None else groups_of(Manifest.read(data))
     folder = out or tables[0].parent
     first = next(iter(read.values()))
-    described = {"source": listed(tables, 3), "clips": len(first), "left_out": {}}
+    described = DataSet(listed(tables, 3), len(first))
     constants = read_constants(tables[0], first.emotions)
     told = report_on(read, folder, data=described, groups=groups, constants=constants)
     show_report(told, folder / "report.html")
@@ -113,6 +114,7 @@ def calibrate(
     found = (calibrate_model if model.is_dir() else calibrate_table)(model, fit, out)
     say(f"temperature {found.temperature:.3f}, fitted on {found.clips} clips; on these clips:")
     for key, name in (("kl", "KL"), ("vote_ece", "ECE against votes"), ("ece", "ECE against labels")):
-        if found.before[key] == found.before[key]:  # NaN: no clip has votes, or a label
-            say(f"  {name}: {found.before[key]:.3f} before, {found.after[key]:.3f} after")
+        before, after = found.before[key], found.after[key]
+        if before is not None and after is not None:  # None: no clip has votes, or a label
+            say(f"  {name}: {before:.3f} before, {after:.3f} after")
     say(f"written: {out}")

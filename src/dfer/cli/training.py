@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -17,6 +17,7 @@ from dfer.errors import DferError, listed, shortened
 
 if TYPE_CHECKING:
     from dfer.datasets import Manifest
+    from dfer.reports.contents import Report
     from dfer.training import Recipe
 
 
@@ -131,7 +132,7 @@ def evaluate(
     if by:
         from dfer.reports.verdict import of_gaps
 
-        say(of_gaps(report["cells"]))
+        say(of_gaps(report.cells))
     show_report(report, (out or runs[0]) / "report.html")
 
 
@@ -166,24 +167,25 @@ def robustness(
 ) -> None:
     """Read the test part with blur, noise, darkness and so on; write robustness.json and robustness.html."""
     from dfer.experiments.robustness import corrupted_runs
-    from dfer.reports.robustness import conclusion
+    from dfer.metrics.scores import BY_KEY
+    from dfer.reports.robustness_page import conclusion
     from dfer.video.corruptions import CORRUPTIONS, known_corruption
 
     names, manifest, folds = _named_runs(runs, data, fold)
     chosen = [known_corruption(name) for name in only or CORRUPTIONS]
     with Counter("corrupted test parts") as progress:
         result = corrupted_runs(names, out or runs[0], manifest=manifest, folds=folds, names=chosen, progress=progress)
-    table = Table(title=f"{result['clips']} test clips, {len(chosen)} corruptions", title_justify="left")
+    table = Table(title=f"{result.clips} test clips, {len(chosen)} corruptions", title_justify="left")
     table.add_column("run", overflow="fold")
     for name in ("WAR clean", "WAR corrupted ↑", "KL clean", "KL corrupted ↓", "corruption error ↓"):
         table.add_column(name, justify="right")
-    for run in result["runs"]:
-        wars = [_number(run[part]["war"], 100, 1) for part in ("clean", "mean")]
-        distances = [_number(run[part]["kl"], 1, 3) for part in ("clean", "mean")]
-        table.add_row(cell(run["name"]), *wars, *distances, _number(run["corruption_error"], 1, 3))
-    for row in result["constants"]:
-        war, kl = _number(row["war"], 100, 1), _number(row["kl"], 1, 3)
-        table.add_row(cell(row["name"]), war, war, kl, kl, "", style="dim")
+    for run in result.runs:
+        scores = [BY_KEY[key].text(part[key]) for key in ("war", "kl") for part in (run.clean, run.mean)]
+        error = "–" if run.corruption_error is None else f"{run.corruption_error:.3f}"
+        table.add_row(cell(run.name), *scores, error)
+    for row in result.constants:
+        war, kl = (BY_KEY[key].text(row[key]) for key in ("war", "kl"))
+        table.add_row(cell(row.name), war, war, kl, kl, "", style="dim")
     console.print(table)
     say(conclusion(result))
     say(f"page: {(out or runs[0]) / 'robustness.html'}")
@@ -218,34 +220,32 @@ def demo(
     show_report(report, out / "report.html")
 
 
-def show_report(report: dict[str, Any], path: Path) -> None:
+def show_report(report: Report, path: Path) -> None:
     """The report's main table on the terminal, and where the page is."""
+    from dfer.metrics.scores import BY_KEY
+
     table = Table(title="Test scores (pooled over folds)", title_justify="left")
     table.add_column("cell", overflow="fold")
     for name in ("clips", "WAR ↑", "UAR ↑", "KL ↓", "JS ↓", "ECE ↓"):
         table.add_column(name, justify="right")
-    for row in (*report["cells"], *(report["constants"] or [])):
-        percent = [_number(row[key], 100, 1) for key in ("war", "uar")]
-        plain = [_number(row[key], 1, 3) for key in ("kl", "js", "ece")]
-        clips, style = (str(row["n"]), None) if row in report["cells"] else ("", "dim")
-        table.add_row(cell(row["name"]), clips, *percent, *plain, style=style)
+    keys = ("war", "uar", "kl", "js", "ece")
+    for run in report.cells:
+        table.add_row(cell(run.name), str(run.n), *(BY_KEY[key].text(run[key]) for key in keys))
+    for row in report.constants or []:
+        table.add_row(cell(row.name), "", *(BY_KEY[key].text(row[key]) for key in keys), style="dim")
     console.print(table)
     for sentence in _verdict(report):
         say(sentence)
-    if note := report["data"].get("note"):
-        say(note)
+    if report.data.note:
+        say(report.data.note)
     say(f"report: {path}")
 
 
-def _verdict(report: dict[str, Any]) -> list[str]:
+def _verdict(report: Report) -> list[str]:
     """What the clips tell of several runs, and which are no better than a constant."""
     from dfer.reports import findings, verdict
 
-    cells, standings = report["cells"], report["standings"]
+    cells, standings = report.cells, report.standings
     leads = map(str, verdict.leads(cells, standings))
     said = [] if len(cells) == 1 else [*leads, verdict.untold(cells, standings)]
     return [sentence for sentence in (*said, *findings.warnings(cells)) if sentence]
-
-
-def _number(value: float | None, factor: float, digits: int) -> str:
-    return "–" if value is None else f"{value * factor:.{digits}f}"

@@ -14,13 +14,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, Field, model_validator
 
-from dfer.comparison.paired import Judged
+from dfer.comparison.paired import Difference, Judged
 from dfer.comparison.significance import CONFIDENCE
 from dfer.documents import checked, read_json
 from dfer.errors import DferError
@@ -28,7 +27,7 @@ from dfer.files import write_text
 from dfer.labels import one_hot
 from dfer.metrics.functional import SUM_TOLERANCE
 from dfer.metrics.predictions import MOST_FOLDS, Predictions
-from dfer.metrics.protocol import jsonable, measure
+from dfer.metrics.protocol import Scores, measure
 from dfer.metrics.scores import BY_KEY, SCORES
 
 Floats = NDArray[np.float64]
@@ -67,6 +66,13 @@ class _Told(BaseModel):
         return self
 
 
+@dataclass(frozen=True)
+class ConstantScores(Scores):
+    """The scores of a constant answer, which is called `name`; None where it has none."""
+
+    name: str
+
+
 @dataclass(frozen=True, eq=False)
 class Reference:
     """A constant answer as if a run had given it: its name, and the score that runs are tested against it in."""
@@ -75,11 +81,12 @@ class Reference:
     key: str
     predictions: Predictions
 
-    def row(self) -> dict[str, Any]:
-        """Its scores, ready for JSON; None where it has none."""
-        judged = [score.key for score in SCORES] if self.key == "kl" else ["war", "uar"]
-        empty = dict.fromkeys(score.key for score in SCORES)
-        return {"name": self.name} | empty | dict(jsonable(measure(self.predictions, judged)))
+    def row(self) -> ConstantScores:
+        """Its scores `SCORES`; without probabilities it has WAR and UAR alone."""
+        keys = [score.key for score in SCORES]
+        found = measure(self.predictions, keys if self.key == "kl" else ["war", "uar"])
+        values = {key: found.values.get(key) for key in keys}
+        return ConstantScores(found.n, found.n_votes, values, found.absent, self.name)
 
 
 def constant_of(votes: ArrayLike, labels: ArrayLike) -> Constant | None:
@@ -167,19 +174,16 @@ def pairs_with(constants: Sequence[Reference], cells: int) -> list[tuple[int, in
     return [(cells + place, cell) for place in range(len(constants)) for cell in range(cells)]
 
 
-def beyond(constants: Sequence[Reference], judged: Judged, cells: int) -> list[dict[str, Any]]:
+def beyond(constants: Sequence[Reference], judged: Judged, cells: int) -> list[dict[str, Difference]]:
     """For each cell, {score: its difference to the constant that is tested in it}."""
     return [
-        {
-            constant.key: vars(judged.differences[place, cell][constant.key])
-            for place, constant in enumerate(constants, cells)
-        }
+        {constant.key: judged.differences[place, cell][constant.key] for place, constant in enumerate(constants, cells)}
         for cell in range(cells)
     ]
 
 
-def is_beyond(key: str, test: Mapping[str, Any]) -> bool:
+def is_beyond(key: str, test: Difference) -> bool:
     """Whether a cell is better than the constant, by more than the choice of clips explains; true if undefined."""
-    if test["p"] is None:
+    if test.p is None or test.difference is None:
         return True
-    return bool((test["difference"] > 0) == BY_KEY[key].higher_is_better and test["p"] < 1 - CONFIDENCE)
+    return (test.difference > 0) == BY_KEY[key].higher_is_better and test.p < 1 - CONFIDENCE

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dfer.comparison.halves import Halves, Interval, halves, share_interval, sign_test, units_of
+from dfer.comparison.sign_flips import Halves, Interval, halves, share_interval, sign_test, units_of
 from dfer.comparison.significance import CONFIDENCE, DRAWS, holm, mcnemar
 from dfer.comparison.sums import SUMMED, Parts, parts
 from dfer.metrics.predictions import Predictions
@@ -37,6 +36,28 @@ class Difference:
     difference: float | None
     interval: Interval | None
     p: float | None
+
+
+@dataclass(frozen=True)
+class Tested(Difference):
+    """A difference whose p value was corrected by Holm for all tests of its family, `holm`; None: not tested."""
+
+    holm: float | None
+
+
+@dataclass(frozen=True)
+class Rival(Tested):
+    """The cell `name` less the first one."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Which cell is first in a score, by name, and how far each other one lies behind."""
+
+    first: str
+    tests: list[Rival]
 
 
 @dataclass(frozen=True)
@@ -64,7 +85,7 @@ def judge(
         cells: at least one; all runs on the same clips, in the same order.
         pairs: (a, b) positions of cells: b less a is tested.
         groups: (N,) the person or film of each clip, "" unknown: they are swapped whole.
-        draws: random halves; see `dfer.comparison.halves`.
+        draws: random halves; see `dfer.comparison.sign_flips`.
         seed: of the draws.
 
     Raises:
@@ -94,8 +115,8 @@ def judge(
 def standings(
     cells: Mapping[str, Cell], keys: Sequence[str] = TESTED, *, lowest: bool = False,
     groups: NDArray[np.object_] | None = None, draws: int = DRAWS, seed: int = 0,
-) -> dict[str, dict[str, Any]]:  # fmt: skip
-    """Which cell is first in each score, and how sure that is; ready for JSON.
+) -> dict[str, Standing]:  # fmt: skip
+    """Which cell is first in each score, and how sure that is.
 
     Args:
         cells: name -> its runs; two cells or more.
@@ -104,8 +125,7 @@ def standings(
         groups, draws, seed: as `judge`.
 
     Returns:
-        {score: "first": name, "tests": of each other cell "name", "difference" (it less the first), "interval", "p"
-        and "holm"}, which corrects for all tests that are returned. Without undefined scores.
+        {score: standing}, without undefined scores. The tests of all of them are one family.
     """
     names, runs = list(cells), list(cells.values())
     scores = judge(runs, [], draws=1).scores
@@ -116,23 +136,17 @@ def standings(
     }
     pairs = [(top, place) for top in dict.fromkeys(first.values()) for place in range(len(names)) if place != top]
     judged = judge(runs, pairs, groups=groups, draws=draws, seed=seed)
-    found = {
-        key: [{"name": names[b]} | vars(judged.differences[a, b][key]) for a, b in pairs if a == top]
-        for key, top in first.items()
-    }
-    correct([test for tests in found.values() for test in tests])
-    return {key: {"first": names[first[key]], "tests": tests} for key, tests in found.items()}
+    found = [(key, a, b) for key, top in first.items() for a, b in pairs if a == top]
+    tests = [judged.differences[a, b][key] for key, a, b in found]
+    told: dict[str, Standing] = {key: Standing(names[top], []) for key, top in first.items()}
+    for (key, _, b), test, corrected in zip(found, tests, holm([test.p for test in tests]), strict=True):
+        told[key].tests.append(Rival(**vars(test), holm=corrected, name=names[b]))
+    return told
 
 
-def correct(tests: Sequence[dict[str, Any]]) -> None:
-    """Adds "holm" to each test: its p value corrected for all of them together."""
-    for test, p in zip(tests, holm([test["p"] for test in tests]), strict=True):
-        test["holm"] = p
-
-
-def supported(test: Mapping[str, Any]) -> bool:
+def supported(test: Tested) -> bool:
     """Whether a tested difference is more than the choice of clips explains."""
-    return test["holm"] is not None and test["holm"] < 1 - CONFIDENCE - 1e-12
+    return test.holm is not None and test.holm < 1 - CONFIDENCE - 1e-12
 
 
 def _merit(key: str, score: float, lowest: bool) -> float:

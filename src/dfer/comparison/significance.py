@@ -2,7 +2,7 @@
 
 Conventions: sums over clips are bootstrapped by drawing clips with replacement and summing again. Where clips come in
 groups (of one person or film), whole groups are drawn instead: clips of one person are not as much evidence as clips of
-as many people. Differences between runs are tested in `dfer.comparison.halves`.
+as many people. Differences between runs are tested in `dfer.comparison.sign_flips`.
 
 All of it is about the choice of test clips. What another seed, or other training clips, would do is seen only in
 runs that differ in these: `mean_and_deviation`, `welch`.

@@ -33,8 +33,9 @@ References:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -42,10 +43,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from dfer.comparison.alignment import group_names
+from dfer.comparison.paired import Tested
+from dfer.comparison.sign_flips import Interval
 from dfer.comparison.significance import CONFIDENCE, bootstrap, holm
 from dfer.errors import DferError, listed
 from dfer.metrics.predictions import Predictions
-from dfer.metrics.protocol import jsonable, measure
+from dfer.metrics.protocol import Scores, measure
 
 Floats = NDArray[np.float64]
 
@@ -72,6 +75,38 @@ class Groups(NamedTuple):
     names: list[str]
     members: NDArray[np.int64]
     meant: list[bool]
+
+
+@dataclass(frozen=True)
+class GroupScores(Scores):
+    """The scores of a group of clips.
+
+    Attributes:
+        name: of the group.
+        persons: whom the labelled clips show; None where persons are unknown.
+        interval: of WAR, 0 to 1; None where the group is not compared.
+    """
+
+    name: str
+    persons: int | None
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Gap(Tested):
+    """The largest difference of WAR between two groups, called `high` and `low`, 0 to 1."""
+
+    high: str
+    low: str
+
+
+@dataclass(frozen=True)
+class Subgroups:
+    """The scores by an attribute, and the largest gap; None with less than two groups to compare."""
+
+    attribute: str
+    groups: list[GroupScores]
+    gap: Gap | None
 
 
 def divide(values: Sequence[object]) -> Groups:
@@ -104,8 +139,8 @@ def by_groups(
     persons: Mapping[str, str] | None = None,
     draws: int = DRAWS,
     seed: int = 0,
-) -> dict[str, list[dict[str, Any]]]:
-    """The scores of runs by group, ready for JSON.
+) -> dict[str, list[Subgroups]]:
+    """The scores of runs by group.
 
     Args:
         runs: name -> predictions.
@@ -115,27 +150,24 @@ def by_groups(
         seed: of the bootstrap.
 
     Returns:
-        {run: one entry an attribute}: "attribute"; "groups": each "name", "n", "n_votes", the main scores, "persons"
-        (None where unknown), "interval" (of WAR, None where the group is not compared); "gap": "high", "low" (names
-        of the two groups), "difference" (of WAR), "interval", "p" and "holm"; None with less than two groups to
-        compare.
+        {run: one entry an attribute}.
 
     Raises:
         DferError: an attribute that says nothing of some clips (give None for what is not known).
     """
-    told: dict[str, list[dict[str, Any]]] = {name: [] for name in runs}
+    told: dict[str, list[Subgroups]] = {name: [] for name in runs}
     clips = list(dict.fromkeys(clip for run in runs.values() for clip in run.ids))
     for attribute, values in attributes.items():
         groups = divide(_values(attribute, values, clips))
         place = dict(zip(clips, groups.members, strict=True))
         for name, run in runs.items():
             own = groups._replace(members=np.array([place[clip] for clip in run.ids], dtype=np.int64))
-            told[name].append({"attribute": attribute, **_scored(run, own, persons, draws=draws, seed=seed)})
-    gaps = [part["gap"] for parts in told.values() for part in parts if part["gap"]]
-    for gap, corrected in zip(gaps, holm([gap["p"] for gap in gaps]), strict=True):
-        gap["holm"] = corrected
-    result: dict[str, list[dict[str, Any]]] = jsonable(told)
-    return result
+            told[name].append(Subgroups(attribute, *_scored(run, own, persons, draws=draws, seed=seed)))
+    corrected = iter(holm([part.gap.p for parts in told.values() for part in parts if part.gap]))
+    return {
+        name: [replace(part, gap=part.gap and replace(part.gap, holm=next(corrected))) for part in parts]
+        for name, parts in told.items()
+    }
 
 
 def _values(attribute: str, values: Mapping[str, object], clips: Sequence[str]) -> list[object]:
@@ -150,27 +182,30 @@ def _values(attribute: str, values: Mapping[str, object], clips: Sequence[str]) 
 
 def _scored(
     run: Predictions, groups: Groups, persons: Mapping[str, str] | None, *, draws: int, seed: int
-) -> dict[str, Any]:
-    """The groups and the gap of one run."""
+) -> tuple[list[GroupScores], Gap | None]:
+    """The groups of one run and the gap, its p value not corrected yet."""
     names = None if persons is None else group_names(run.ids, persons)
     inside = [groups.members == place for place in range(len(groups.names))]
     parts = [
-        {"name": name, **measure(run.select(rows)), "persons": _persons(names, rows & run.labelled), "interval": None}
+        GroupScores(
+            **vars(measure(run.select(rows))), name=name, persons=_persons(names, rows & run.labelled), interval=None
+        )
         for name, rows in zip(groups.names, inside, strict=True)
     ]
     compared = [place for place, part in enumerate(parts) if groups.meant[place] and _speaks(part)]
     if not compared:
-        return {"groups": parts, "gap": None}
+        return parts, None
     rows = np.stack([inside[place] for place in compared], axis=1) & run.labelled[:, None]
     chosen = [parts[place] for place in compared]
-    drawn = _expanded(_sampled(run, rows, names, draws=draws, seed=seed), chosen)
-    for part, sample in zip(chosen, drawn.T, strict=True):
-        part["interval"] = _interval(part, sample)
+    wars = np.array([part["war"] for part in chosen], dtype=np.float64)
+    drawn = _expanded(_sampled(run, rows, names, draws=draws, seed=seed), chosen, wars)
+    for place, war, sample in zip(compared, wars, drawn.T, strict=True):
+        parts[place] = replace(parts[place], interval=_interval(float(war), _size(parts[place]), sample))
     if len(chosen) < 2:
-        return {"groups": parts, "gap": None}
+        return parts, None
     right = run.probs.argmax(axis=1) == run.labels
     dealt = _dealt(rows, right, names, draws=draws, seed=seed)
-    return {"groups": parts, "gap": _gap(chosen, drawn - [part["war"] for part in chosen], dealt)}
+    return parts, _gap([part.name for part in chosen], wars, drawn - wars, dealt)
 
 
 def _persons(names: NDArray[np.object_] | None, rows: NDArray[np.bool_]) -> int | None:
@@ -181,9 +216,9 @@ def _persons(names: NDArray[np.object_] | None, rows: NDArray[np.bool_]) -> int 
     return len(set(shown[shown != ""])) + int((shown == "").sum())
 
 
-def _speaks(part: Mapping[str, Any]) -> bool:
+def _speaks(part: GroupScores) -> bool:
     """Whether a group is large enough to be compared."""
-    return bool(part["n"] >= FEWEST_CLIPS and (part["persons"] is None or part["persons"] >= FEWEST_PERSONS))
+    return part.n >= FEWEST_CLIPS and (part.persons is None or part.persons >= FEWEST_PERSONS)
 
 
 def _sampled(
@@ -194,26 +229,25 @@ def _sampled(
     table = np.hstack([inside, right]).astype(np.float64)[run.labelled]
     drawn = None if names is None else names[run.labelled]
     clips, hits = np.split(bootstrap(table, np.random.default_rng(seed), draws=draws, groups=drawn), 2, axis=1)
-    return np.asarray(hits / np.where(clips > 0, clips, np.nan))
+    return hits / np.where(clips > 0, clips, np.nan)
 
 
-def _expanded(wars: Floats, parts: Sequence[Mapping[str, Any]]) -> Floats:
-    """The samples of small groups moved away from the group's own WAR, by as much as the bootstrap falls short there.
+def _expanded(samples: Floats, parts: Sequence[GroupScores], wars: Floats) -> Floats:
+    """The samples (draws, G) of small groups moved away from the group's own WAR.
 
-    With n persons (or clips) its spread is that of a variance over n where n - 1 is due, and its tails are normal where
-    Student's are due. At 100 that is 1.7 %, at 8 it is 29 %.
+    With n persons (or clips) the bootstrap's spread is that of a variance over n where n - 1 is due, and its tails are
+    normal where Student's are due. The samples move by as much: at 100 that is 1.7 %, at 8 it is 29 %.
     """
     size = np.array([_size(part) for part in parts])
     factor = (
         np.sqrt(size / (size - 1)) * stats.t.ppf((1 + CONFIDENCE) / 2, size - 1) / stats.norm.ppf((1 + CONFIDENCE) / 2)
     )
-    scores = np.array([part["war"] for part in parts])
-    return np.asarray(scores + factor * (wars - scores))
+    return np.asarray(wars + factor * (samples - wars))
 
 
-def _size(part: Mapping[str, Any]) -> int:
+def _size(part: GroupScores) -> int:
     """Persons of a group, or clips where they are not known."""
-    return int(part["n"] if part["persons"] is None else part["persons"])
+    return part.n if part.persons is None else part.persons
 
 
 def _dealt(
@@ -239,25 +273,23 @@ def _dealt(
     return np.asarray(found / np.where(size > 0, size, np.nan) - right.mean())
 
 
-def _gap(parts: Sequence[Mapping[str, Any]], *chances: Floats) -> dict[str, Any]:
+def _gap(names: Sequence[str], scores: Floats, *chances: Floats) -> Gap:
     """The largest difference of WAR between two groups, its interval and p value, which hold for all pairs at once.
 
     Args:
-        parts: the groups.
+        names: of the groups.
+        scores: their WAR, (G,).
         chances: ways in which chance may move WAR of the groups, (draws, G) each; the most cautious one counts.
     """
-    scores = np.array([part["war"] for part in parts])
-    pairs = np.array(list(combinations(range(len(parts)), 2)))
+    pairs = np.array(list(combinations(range(len(names)), 2)))
     differences = scores[pairs[:, 0]] - scores[pairs[:, 1]]
     chosen = int(np.argmax(np.abs(differences)))
     high, low = pairs[chosen] if differences[chosen] >= 0 else pairs[chosen][::-1]
     size = float(abs(differences[chosen]))
     found = [_chance(moved[:, pairs[:, 0]] - moved[:, pairs[:, 1]], chosen, size) for moved in chances]
     margin, p = (max(values) for values in zip(*found, strict=True))
-    return {
-        "high": parts[high]["name"], "low": parts[low]["name"], "difference": size,
-        "interval": (max(-1.0, size - margin), min(1.0, size + margin)), "p": p, "holm": None,
-    }  # fmt: skip
+    interval = (max(-1.0, size - margin), min(1.0, size + margin))
+    return Gap(difference=size, interval=interval, p=p, holm=None, high=names[high], low=names[low])
 
 
 def _chance(errors: Floats, chosen: int, size: float) -> tuple[float, float]:
@@ -269,13 +301,13 @@ def _chance(errors: Floats, chosen: int, size: float) -> tuple[float, float]:
     return float(np.quantile(largest, CONFIDENCE) * spread[chosen]), (extreme + 1) / (len(largest) + 1)
 
 
-def _interval(part: Mapping[str, Any], sample: Floats) -> tuple[float, float]:
+def _interval(war: float, size: int, sample: Floats) -> Interval:
     """Wilson's interval of a group's WAR, for as many clips alike as would vary as much as its sample does.
 
-    Where all are right or all wrong nothing varies: each person (or clip) counts as one then.
+    Where all are right or all wrong nothing varies: each person (or clip), `size` of them, counts as one then.
     """
-    war, spread = part["war"], np.nanvar(sample, ddof=1)
-    clips = war * (1 - war) / spread if spread > 1e-12 else _size(part)
+    spread = np.nanvar(sample, ddof=1)
+    clips = war * (1 - war) / spread if spread > 1e-12 else size
     square = stats.norm.ppf((1 + CONFIDENCE) / 2) ** 2 / clips
     middle, half = (war + square / 2) / (1 + square), np.sqrt(square * (war * (1 - war) + square / 4)) / (1 + square)
     return max(0.0, float(middle - half)), min(1.0, float(middle + half))

@@ -141,7 +141,7 @@ class Manifest:
     def estimated(self) -> Mask:
         """(N,) whether the distribution in `soft` is what models made of the clip, and nobody's answer."""
         origin = self.table.get("soft_from", pd.Series("", index=self.table.index))
-        return np.asarray(origin.str.startswith(ESTIMATED).to_numpy(dtype=bool))
+        return origin.str.startswith(ESTIMATED).to_numpy(dtype=bool)
 
     @property
     def weights(self) -> NDArray[np.float64]:

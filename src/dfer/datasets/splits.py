@@ -213,7 +213,7 @@ def _column(table: pd.DataFrame, column: str) -> Names:
     """A column as text, "" for an empty cell."""
     require_known("no column", column, table.columns)
     values = table[column].astype(object)
-    return np.asarray(values.where(values.notna(), "").astype(str).to_numpy(dtype=object))
+    return values.where(values.notna(), "").astype(str).to_numpy(dtype=object)
 
 
 def _checked(groups: ArrayLike, strata: ArrayLike) -> tuple[NDArray[np.str_], NDArray[np.str_] | Positions]:

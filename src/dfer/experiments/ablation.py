@@ -14,16 +14,19 @@ import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
+from dfer.comparison.cells import Comparison, Cost, compare
 from dfer.datasets import Manifest
 from dfer.errors import DferError, listed
 from dfer.experiments.attributes import groups_of
 from dfer.experiments.runs import fold_name, saved_predictions, train_folds, trained_folds, training_constants
 from dfer.models import name_model
+from dfer.reports import write_comparison
 from dfer.training.config import Recipe, load_recipe
 from dfer.training.progress import Progress
 from dfer.training.record import read_summary
@@ -124,7 +127,7 @@ def train_grid(runs: Mapping[str, list[list[Job]]], manifest: Manifest, progress
     return [job for job in elsewhere if not job.finished]
 
 
-def compare_grid(runs: Mapping[str, list[list[Job]]], manifest: Manifest, out: Path) -> dict[str, Any]:
+def compare_grid(runs: Mapping[str, list[list[Job]]], manifest: Manifest, out: Path) -> Comparison:
     """Read every run's test parts, and write compare.json and compare.html.
 
     Args:
@@ -133,16 +136,13 @@ def compare_grid(runs: Mapping[str, list[list[Job]]], manifest: Manifest, out: P
         out: the folder of the page.
 
     Returns:
-        The comparison, see `dfer.comparison.compare`; each cell with "cost": seconds of training and weights of a run.
+        The comparison, each cell with its cost.
     """
     with FileLock(out / CLAIM):  # who trained the last run together with us reads the same test parts
         return _compared(runs, manifest, out)
 
 
-def _compared(runs: Mapping[str, list[list[Job]]], manifest: Manifest, out: Path) -> dict[str, Any]:
-    from dfer.comparison import compare
-    from dfer.reports import write_comparison
-
+def _compared(runs: Mapping[str, list[list[Job]]], manifest: Manifest, out: Path) -> Comparison:
     cells = {
         name: [saved_predictions(part[0].folder, manifest, [job.fold for job in part]) for part in seeds]
         for name, seeds in runs.items()
@@ -152,20 +152,17 @@ def _compared(runs: Mapping[str, list[list[Job]]], manifest: Manifest, out: Path
     comparison = compare(
         cells, groups=groups if any(groups.values()) else None, constants=training_constants(manifest, folds)
     )
-    for cell, seeds in zip(comparison["cells"], runs.values(), strict=True):
-        cell["cost"] = _cost([job for part in seeds for job in part])
+    costs = [_cost([job for part in seeds for job in part]) for seeds in runs.values()]
+    judged = [replace(cell, cost=cost) for cell, cost in zip(comparison.cells, costs, strict=True)]
+    comparison = replace(comparison, cells=judged)
     write_comparison(comparison, out)
     return comparison
 
 
-def _cost(jobs: Sequence[Job]) -> dict[str, Any]:
+def _cost(jobs: Sequence[Job]) -> Cost:
     """What all runs of a cell took together."""
     summaries = [read_summary(job.folder / fold_name(job.fold)) for job in jobs]
-    return {
-        "runs": len(jobs),
-        "seconds": round(sum(summary.seconds for summary in summaries), 1),
-        "parameters": summaries[0].parameters,
-    }
+    return Cost(len(jobs), round(sum(summary.seconds for summary in summaries), 1), summaries[0].parameters)
 
 
 def _axis(text: str) -> tuple[str, list[str]]:

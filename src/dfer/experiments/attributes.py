@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from dfer.comparison.subgroups import LENGTH, by_groups
+from dfer.comparison.subgroups import LENGTH, Subgroups, by_groups
 from dfer.datasets import Manifest
 from dfer.errors import require_known
 from dfer.metrics import Predictions
@@ -24,7 +23,7 @@ def groups_of(manifest: Manifest) -> dict[str, str]:
 
 def scores_by_group(
     manifest: Manifest, names: Sequence[str], predictions: Mapping[str, Predictions]
-) -> dict[str, list[dict[str, Any]]]:
+) -> dict[str, list[Subgroups]]:
     """Scores of each run by clip length, where lengths are known and differ, and by the named columns.
 
     Returns:

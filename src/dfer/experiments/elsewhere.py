@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from dfer.experiments.attributes import groups_of
 from dfer.labels import EmotionSet, map_columns
 from dfer.metrics import Predictions
 from dfer.models import Card, load_checkpoint
+from dfer.reports.contents import DataSet, Report
 from dfer.reports.given import report_on
 from dfer.training.clips import ClipDataset
 from dfer.training.predict import predict_probs
@@ -42,16 +42,13 @@ class Shared:
     only_data: tuple[str, ...]
 
 
-def evaluate_elsewhere(models: Mapping[str, Path], data: Path, out: Path) -> dict[str, Any]:
+def evaluate_elsewhere(models: Mapping[str, Path], data: Path, out: Path) -> Report:
     """Predict all clips of a data set, score what is comparable, and write the report and a table a model.
 
     Args:
         models: name -> folder of a checkpoint.
         data: the manifest; none of its clips may have been trained on.
         out: folder of `report.json`, `report.html` and `NAME.csv`, the predictions of each model.
-
-    Returns:
-        The report, see `dfer.reports.report`.
 
     Raises:
         DferError: fewer than two emotions in common, models that share different ones with the data, no clip left, an
@@ -75,10 +72,7 @@ def evaluate_elsewhere(models: Mapping[str, Path], data: Path, out: Path) -> dic
     left_out = dict(manifest.left_out)
     if len(rows) < len(manifest):
         left_out["of other emotions, or without votes and label"] = len(manifest) - len(rows)
-    described = {
-        "source": manifest.source, "emotions": list(common), "clips": len(rows),
-        "left_out": left_out,
-    }  # fmt: skip
+    described = DataSet(manifest.source, len(rows), left_out, list(common))
     return report_on(predictions, out, data=described, protocol=_protocol(shared, models), groups=groups_of(manifest))
 
 

@@ -8,10 +8,10 @@ It is written when the run is evaluated, so that runs of any age get it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from dfer.comparison.posthoc import Fold, posthoc
+from dfer.comparison.remedies import Fold, Posthoc, Unfitted, posthoc
 from dfer.datasets import Manifest
 from dfer.errors import DferError
 from dfer.experiments.attributes import groups_of
@@ -25,7 +25,7 @@ VALIDATION = "validation.csv"
 
 def mended(
     folders: Sequence[Path], manifest: Manifest, folds: Sequence[int | None], test: Predictions
-) -> dict[str, Any]:
+) -> Posthoc | Unfitted:
     """What scaling, logit adjustment and a reject rule, fitted on the validation parts, do to the test parts.
 
     Args:
@@ -35,25 +35,24 @@ def mended(
         test: what the run says of the test parts of these folds.
 
     Returns:
-        As `dfer.comparison.posthoc`, and "balanced": whether the training balanced the emotions already, so that
-        nothing is adjusted; or {"why_not": a sentence} where there is nothing to fit on.
+        The scores of the test parts after each remedy, or why there is nothing to fit on.
     """
     recipes = [load_recipe(folder / "recipe.toml") for folder in folders]
     parts = []
     for folder, recipe, fold in zip(folders, recipes, folds, strict=True):
         chosen = choose_clips(recipe, manifest, fold)
         if not len(chosen.validation):
-            return {"why_not": "no clip was held out of training for validation (data.validation = 0)"}
+            return Unfitted("no clip was held out of training for validation (data.validation = 0)")
         try:
             validation = saved_validation(folder, manifest, fold, chosen.validation)
         except DferError as error:  # the test predictions may be all that is left of a run
-            return {"why_not": f"the validation part could not be predicted: {error}"}
+            return Unfitted(f"the validation part could not be predicted: {error}")
         tested = test.select(test.fold == (fold or 0))
         parts.append(Fold(validation, tested, None if _balanced(recipe) else chosen.prior))
     try:
-        return posthoc(parts, groups=groups_of(manifest)) | {"balanced": any(map(_balanced, recipes))}
+        return replace(posthoc(parts, groups=groups_of(manifest)), balanced=any(map(_balanced, recipes)))
     except DferError as error:
-        return {"why_not": str(error)}
+        return Unfitted(str(error))
 
 
 def saved_validation(folder: Path, manifest: Manifest, fold: int | None, rows: Rows) -> Predictions:

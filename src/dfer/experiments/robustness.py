@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,7 @@ from dfer.datasets import Manifest
 from dfer.experiments.attributes import groups_of
 from dfer.experiments.runs import fold_name, manifest_of, saved_predictions, tested_folds, training_constants
 from dfer.metrics import Predictions, concatenate
+from dfer.reports.robustness_page import Robustness, robustness, write_robustness
 from dfer.training.predict import predict_fold
 from dfer.video.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 
@@ -27,7 +27,7 @@ from dfer.video.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 def corrupted_runs(
     runs: Mapping[str, Path], out: Path, *, manifest: Manifest | None = None, folds: Sequence[int | None] | None = None,
     names: Sequence[str] = tuple(CORRUPTIONS), progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> Robustness:  # fmt: skip
     """Predict the test parts of runs under corruptions, and write `robustness.json` and `robustness.html`.
 
     Args:
@@ -38,14 +38,9 @@ def corrupted_runs(
         names: keys of `dfer.video.corruptions.CORRUPTIONS`.
         progress: called with (tables predicted, of how many).
 
-    Returns:
-        See `dfer.reports.robustness`.
-
     Raises:
         DferError: as `evaluate_runs`.
     """
-    from dfer.reports.robustness import robustness, write_robustness
-
     manifest = manifest or Manifest.read(manifest_of(list(runs.values())))
     chosen = tested_folds(runs, folds)
     clean = {name: saved_predictions(folder, manifest, chosen) for name, folder in runs.items()}

@@ -11,22 +11,24 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dfer.comparison.constant import CONSTANT, Constant, constants_of, write_constant
+from dfer.comparison.support import evidence
 from dfer.datasets import Manifest
 from dfer.documents import checked, read_json
 from dfer.errors import DferError, listed
 from dfer.experiments.attributes import groups_of, require_columns, scores_by_group
 from dfer.experiments.held_out import mended
 from dfer.files import sole_owner, write_text
-from dfer.metrics import Predictions, cell, concatenate, gallery
+from dfer.metrics import Predictions, concatenate, gallery, score
+from dfer.reports.contents import Cell, Curve, DataSet, Report, Training
+from dfer.reports.report import build_report, write_report
 from dfer.training.choosing import choose_clips
 from dfer.training.config import Recipe, load_recipe
 from dfer.training.fit import fit
@@ -100,7 +102,7 @@ def evaluate_runs(
     folds: Sequence[int | None] | None = None,
     note: str = "",
     by: Sequence[str] = (),
-) -> dict[str, Any]:
+) -> Report:
     """Read each run's test parts, score them and write `report.json` and `report.html`.
 
     A test part that was predicted before is not read again: the saved predictions are what every figure comes from.
@@ -115,17 +117,10 @@ def evaluate_runs(
         by: columns of the manifest, such as "age": the scores are given for each group of clips, too. The clips'
             lengths are looked at in any case.
 
-    Returns:
-        The report, see `dfer.reports.report`.
-
     Raises:
         DferError: a run without a trained model, runs on different data or with different folds, folds that are not
             there, a column that the manifest lacks, a report that cannot be written.
     """
-    # training does not wait for what draws the page
-    from dfer.comparison.evidence import evidence
-    from dfer.reports.report import build_report, write_report
-
     manifest = manifest or Manifest.read(manifest_of(list(runs.values())))
     require_columns(manifest, by)
     chosen_folds = tested_folds(runs, folds)
@@ -135,17 +130,25 @@ def evaluate_runs(
         {name: [part] for name, part in predictions.items()}, groups=groups_of(manifest),
         constants=training_constants(manifest, chosen_folds),
     )  # fmt: skip
-    cells = [
-        _cell(name, folder, predictions[name])
-        | {"posthoc": _mended(folder, manifest, chosen_folds, predictions[name]), "subgroups": by_group[name]}
-        | told["cells"][name]
-        for name, folder in runs.items()
-    ]
+    cells = []
+    for name, folder in runs.items():
+        folders = [folder / fold_name(fold) for fold in chosen_folds]
+        labels, mix, training, curves = _trained(folders)
+        posthoc = mended(folders, manifest, chosen_folds, predictions[name])
+        cells.append(
+            Cell(
+                **vars(score(predictions[name])), **vars(told.cells[name]), name=name, run=folder.name, labels=labels,
+                mix=mix, curves=curves, training=training, posthoc=posthoc, subgroups=by_group[name],
+            )
+        )  # fmt: skip
     chosen = gallery(predictions, count=GALLERY_CLIPS)
-    notes = " ".join(filter(None, [note, _estimated_note(cells)]))
-    described = _describe(manifest) | ({"note": notes} if notes else {})
-    report = build_report(cells, data=described, protocol=_protocol(cells, runs), gallery=chosen, evidence=told)
-    write_report(report, out, thumbnails=_thumbnails(manifest, [clip["id"] for clip in chosen]))
+    trained = {cell.name: cell.training for cell in cells if cell.training}
+    notes = " ".join(filter(None, [note, _estimated_note(trained)]))
+    described = DataSet(manifest.source, len(manifest), manifest.left_out, list(manifest.emotions), notes)
+    report = build_report(
+        cells, data=described, protocol=_protocol(trained, chosen_folds), gallery=chosen, evidence=told
+    )
+    write_report(report, out, thumbnails=_thumbnails(manifest, [clip.id for clip in chosen]))
     return report
 
 
@@ -235,49 +238,30 @@ def _require_same_data(folder: Path, manifest: Manifest, fold: int | None) -> No
         )
 
 
-def _cell(name: str, folder: Path, predictions: Predictions) -> dict[str, Any]:
-    folds = [fold for fold in trained_folds(folder) if (fold or 0) in set(predictions.fold.tolist())]
-    recipe = load_recipe(folder / fold_name(folds[0]) / "recipe.toml")
-    logs = [folder / fold_name(fold) for fold in folds]
-    curves = [
-        {"fold": fold or 0, "epochs": [asdict(epoch) for epoch in read_log(log)]}
-        for fold, log in zip(folds, logs, strict=True)
-    ]
-    training = [read_summary(log) for log in logs]
-    first = training[0]
-    return cell(
-        name,
-        predictions,
-        labels="hard" if recipe.labels.rule in ("hard", "smooth") else "soft",
-        mix="midas" if recipe.midas else "none",
-        run=folder.name,
-        curves=curves,
-        training={
-            "epochs": first.epochs, "clips": first.clips, "estimated": first.estimated,
-            "left_out": first.left_out, "validation": first.validation, "frames": recipe.input.frames,
-            "seconds": round(sum(part.seconds for part in training), 1), "parameters": first.parameters,
-            "model": first.model, "seed": recipe.seed, "selection": recipe.selection,
-        },
+def _trained(folders: Sequence[Path]) -> tuple[str, str, Training, list[Curve]]:
+    """How a run was trained in the folders of its folds: labels, mixing, what it took, and the logs."""
+    recipe = load_recipe(folders[0] / "recipe.toml")
+    done = [read_summary(folder) for folder in folders]
+    first = done[0]
+    training = Training(
+        epochs=first.epochs, clips=first.clips, estimated=first.estimated, left_out=first.left_out,
+        validation=first.validation, frames=recipe.input.frames, seconds=round(sum(part.seconds for part in done), 1),
+        parameters=first.parameters, model=first.model, seed=recipe.seed, selection=recipe.selection,
     )  # fmt: skip
+    curves = [
+        Curve(part.fold or 0, [asdict(epoch) for epoch in read_log(folder)])
+        for part, folder in zip(done, folders, strict=True)
+    ]
+    labels = "hard" if recipe.labels.rule in ("hard", "smooth") else "soft"
+    return labels, "midas" if recipe.midas else "none", training, curves
 
 
-def _mended(folder: Path, manifest: Manifest, folds: Sequence[int | None], test: Predictions) -> dict[str, Any]:
-    return mended([folder / fold_name(fold) for fold in folds], manifest, folds, test)
-
-
-def _describe(manifest: Manifest) -> dict[str, Any]:
-    return {
-        "source": manifest.source, "emotions": list(manifest.emotions), "clips": len(manifest),
-        "left_out": manifest.left_out,
-    }  # fmt: skip
-
-
-def _estimated_note(cells: list[dict[str, Any]]) -> str:
+def _estimated_note(trained: Mapping[str, Training]) -> str:
     """What a reader must know when models made the targets; nothing if people did."""
     told = [
-        f"{cell['name']} ({cell['training']['estimated']} of {cell['training']['clips']} training clips)"
-        for cell in cells
-        if cell["training"]["estimated"]
+        f"{name} ({training.estimated} of {training.clips} training clips)"
+        for name, training in trained.items()
+        if training.estimated
     ]
     if not told:
         return ""
@@ -287,19 +271,17 @@ def _estimated_note(cells: list[dict[str, Any]]) -> str:
     )
 
 
-def _protocol(cells: list[dict[str, Any]], runs: Mapping[str, Path]) -> list[str]:
+def _protocol(trained: Mapping[str, Training], folds: Sequence[int | None]) -> list[str]:
     """The protocol in words, from what the runs recorded."""
-    folds = [part["fold"] for part in cells[0]["folds"]]
-    tested = "the split's test part" if folds == [0] else f"the test part of fold {listed(folds, limit=10)}"
-    training = [cell["training"] for cell in cells]
-    held = _each(training, "validation")
-    kept = {"last": "the last epoch's weights"}
-    words = _each([{"kept": kept.get(part["selection"], f"the best {part['selection']}")} for part in training], "kept")
+    tested = "the split's test part" if folds == [None] else f"the test part of fold {listed(folds, limit=10)}"
+    runs, kept = trained.values(), {"last": "the last epoch's weights"}
+    held = _each(run.validation for run in runs)
+    words = _each(kept.get(run.selection, f"the best {run.selection}") for run in runs)
     return [
         f"Trained on the clips outside {tested}; tested on {tested}, which was read once, after training.",
         f"Held out of training for validation: {held} clips, the source's own part where it has one, else cut by "
         f"person or film where that is known. Kept: {words}. No choice was made on the test part.",
-        f"At test, {_each(training, 'frames')} frames of each clip were taken uniformly, without randomness; "
+        f"At test, {_each(run.frames for run in runs)} frames of each clip were taken uniformly, without randomness; "
         "their indices are saved with the predictions.",
         "WAR and UAR are taken from one set of weights and over the clips that have a single label; distances to the "
         "votes over all test clips that have votes.",
@@ -307,14 +289,14 @@ def _protocol(cells: list[dict[str, Any]], runs: Mapping[str, Path]) -> list[str
             ["Numbers are pooled over folds; mean and standard deviation over folds stand beside them."]
             * (len(folds) > 1)
         ),
-        *filter(None, [_estimated_note(cells)]),
-        f"Seed {_each(training, 'seed')}, one run a cell, {len(runs)} in all.",
+        *filter(None, [_estimated_note(trained)]),
+        f"Seed {_each(run.seed for run in runs)}, one run a cell, {len(runs)} in all.",
     ]
 
 
-def _each(rows: list[dict[str, Any]], key: str) -> str:
-    """What the rows say under a key: once, if they agree."""
-    return listed(dict.fromkeys(row[key] for row in rows), limit=12)
+def _each(values: Iterable[object]) -> str:
+    """The values; once, if they agree."""
+    return listed(dict.fromkeys(values), limit=12)
 
 
 def _thumbnails(manifest: Manifest, ids: list[str]) -> dict[str, list[npt.NDArray[np.uint8]]]:

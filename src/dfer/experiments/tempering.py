@@ -8,10 +8,11 @@ Reference: Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural net
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dfer.comparison.posthoc import logits_of, towards
+from dfer.comparison.remedies import logits_of, towards
 from dfer.errors import DferError, listed
 from dfer.metrics import Predictions, apply_temperature, fit_temperature
 from dfer.metrics.protocol import measure
@@ -28,13 +29,13 @@ class Tempering:
     Attributes:
         temperature: above 1 where the model was too sure.
         clips: how many it was fitted on.
-        before, after: {score of `SCORES`: value}, NaN where it is not defined.
+        before, after: {score of `SCORES`: value}, None where it is not defined.
     """
 
     temperature: float
     clips: int
-    before: dict[str, float]
-    after: dict[str, float]
+    before: Mapping[str, float | None]
+    after: Mapping[str, float | None]
 
 
 def fit(validation: Predictions) -> Tempering:
@@ -45,9 +46,7 @@ def fit(validation: Predictions) -> Tempering:
     """
     logits, wanted = towards(validation)
     temperature = fit_temperature(logits, wanted)
-    before, after = (
-        {key: measure(part, SCORES)[key] for key in SCORES} for part in (validation, tempered(validation, temperature))
-    )
+    before, after = (measure(part, SCORES).values for part in (validation, tempered(validation, temperature)))
     return Tempering(temperature, len(logits), before, after)
 
 

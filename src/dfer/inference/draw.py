@@ -25,10 +25,10 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 from dfer.errors import printable
 from dfer.files import replacing
 from dfer.inference.bands import clock, pieces
-from dfer.inference.colours import colours
 from dfer.inference.segments import Segment
 from dfer.inference.thumbnails import Thumbnail, choose_peaks, thumbnails
 from dfer.inference.timeline import Person, Timeline
+from dfer.pages import bright_colours
 
 Floats = npt.NDArray[np.float64]
 
@@ -158,7 +158,7 @@ def _columns(named: list[str]) -> int:
 
 def _legend(figure: Figure, timeline: Timeline, named: list[str], columns: int) -> None:
     """Which colour is what."""
-    shade = colours(timeline.emotions.emotions)
+    shade = bright_colours(timeline.emotions.emotions)
     if named:
         figure.legend(
             handles=[Patch(color=shade[emotion], label=emotion) for emotion in named],
@@ -169,7 +169,7 @@ def _legend(figure: Figure, timeline: Timeline, named: list[str], columns: int) 
 
 def _bands(axes: Any, person: Person, timeline: Timeline) -> None:
     order = sorted(range(len(timeline.emotions)), key=lambda k: timeline.emotions[k] != "neutral")
-    shade = colours(timeline.emotions.emotions)
+    shade = bright_colours(timeline.emotions.emotions)
     axes.set_facecolor("#f4f5f6")
     for times, probs in pieces(person, timeline.duration_s):
         axes.stackplot(
@@ -219,7 +219,7 @@ def _time_axis(axes: Any, duration_s: float, *, last: bool) -> None:
 def _faces(figure: Figure, axes: Any, faces: list[Thumbnail], timeline: Timeline) -> None:
     """Thumbnails above the bands, as near to their time as they find room, each with a line to it."""
     place = axes.get_position()
-    height, shade = figure.get_figheight(), colours(timeline.emotions.emotions)
+    height, shade = figure.get_figheight(), bright_colours(timeline.emotions.emotions)
     width = FACE / WIDTH
     wanted = [place.x0 + place.width * face.segment.apex_s / (timeline.duration_s or 1) for face in faces]
     lefts = spread([middle - width / 2 for middle in wanted], width * 1.08, place.x0, place.x1 - width)

@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from dfer.errors import DferError
 from dfer.files import replacing
-from dfer.inference.colours import colours, rgb
 from dfer.inference.lettering import Colour, mask, tint
 from dfer.inference.timeline import Person, Timeline
+from dfer.pages import bright_colours
 from dfer.video.detection import shrunk
 from dfer.video.stream import Span, TimedFrame, stream
 from dfer.video.writing import Timed, write_video
@@ -161,11 +161,21 @@ def _row_at(person: Person, time_s: float) -> tuple[Floats, Floats] | None:
     return None if np.isnan(mixed).any() else (mixed[:4], mixed[4:])
 
 
+def rgb(colour: str) -> tuple[int, int, int]:
+    """Red, green and blue, 0..255, of #rrggbb.
+
+    >>> rgb("#c08a00")
+    (192, 138, 0)
+    """
+    red, green, blue = bytes.fromhex(colour[1:])
+    return red, green, blue
+
+
 def draw_faces(picture: Frames, faces: list[Shown], timeline: Timeline) -> None:
     """Draw into a picture (H, W, 3) uint8: boxes, names, and bars where there is room for them."""
     emotions = timeline.emotions.emotions
     unit = _unit(picture, len(emotions))
-    shade = [rgb(colour) for colour in colours(emotions).values()]
+    shade = [rgb(colour) for colour in bright_colours(emotions).values()]
     known = {person.id: person.name or str(person.id) for person in timeline.people}
     several = len(known) > 1 or any(person.name for person in timeline.people)
     taken = [face.box for face in faces]

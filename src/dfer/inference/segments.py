@@ -102,7 +102,7 @@ def overall(times: Floats, probs: Floats, weights: Floats, *, end_s: float) -> F
         return np.full(probs.shape[1], np.nan)
     if not shares[seen].any():  # a single picture
         shares = weights
-    return np.asarray(np.average(probs[seen], axis=0, weights=shares[seen]))
+    return np.average(probs[seen], axis=0, weights=shares[seen])
 
 
 def _pieces(times: Floats, ends: Floats, seen: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.int64]]:

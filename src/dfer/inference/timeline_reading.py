@@ -248,7 +248,7 @@ def _arrow_table(rows: Any, width: int) -> Floats | None:
 def _arrow_bits(flags: Any, where: str) -> npt.NDArray[np.uint8]:
     coded = flags.fill_null("").dictionary_encode()
     known = np.array([_bits(name, where) for name in coded.dictionary.to_pylist()], dtype=np.uint8)
-    return np.asarray(known[coded.indices.to_numpy()] if len(known) else np.zeros(0, np.uint8))
+    return known[coded.indices.to_numpy()] if len(known) else np.zeros(0, np.uint8)
 
 
 def _from_parquet(path: Path) -> Timeline:

@@ -49,7 +49,7 @@ def margin(rows: ArrayLike) -> Floats:
     """The largest share less the second largest, (N,) from 0, a tie, to 1."""
     ordered = np.sort(_shares(rows), axis=1)
     second = ordered[:, -2] if ordered.shape[1] > 1 else 0.0
-    return np.asarray(ordered[:, -1] - second)
+    return ordered[:, -1] - second
 
 
 def agreement(rows: ArrayLike) -> Floats:

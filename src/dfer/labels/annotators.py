@@ -208,4 +208,4 @@ def _share_right(answers: Answers, probs: Floats) -> Floats:
     """(R,) the share of each rater's answers that are right, by probs (N, K)."""
     right = probs[answers.clip, answers.emotion]
     counts = np.bincount(answers.rater, minlength=len(answers.raters))
-    return np.asarray(np.bincount(answers.rater, right, len(answers.raters)) / counts)
+    return np.bincount(answers.rater, right, len(answers.raters)) / counts

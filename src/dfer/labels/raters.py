@@ -48,7 +48,7 @@ class Agreement(NamedTuple):
     def kappa(self) -> Floats:
         """Agreement beyond chance over what there could be, as Cohen's kappa: 1 always, 0 as chance has it."""
         room = np.where(self.chance < 1, 1 - self.chance, np.nan)
-        return np.asarray((self.observed - self.chance) / room)
+        return (self.observed - self.chance) / room
 
 
 def agreement_with_others(answers: Answers) -> Agreement:

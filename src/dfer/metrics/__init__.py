@@ -32,18 +32,19 @@ from dfer.metrics.functional import (
     war,
 )
 from dfer.metrics.predictions import Predictions, concatenate
-from dfer.metrics.protocol import cell, gallery, score
+from dfer.metrics.protocol import Scores, Summary, gallery, measure, score
 from dfer.metrics.selective import aurc, fit_threshold, risk_at, risk_coverage
 
 __all__ = [
     "Predictions",
+    "Scores",
+    "Summary",
     "VectorScaling",
     "annotators_ceiling",
     "apply_temperature",
     "aurc",
     "brier",
     "canberra",
-    "cell",
     "chebyshev",
     "clark",
     "classwise_ece",
@@ -61,6 +62,7 @@ __all__ = [
     "intersection",
     "js_divergence",
     "kl_divergence",
+    "measure",
     "no_majority_auroc",
     "recall",
     "reliability",

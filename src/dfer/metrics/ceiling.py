@@ -24,6 +24,9 @@ References:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr, gammaln
@@ -43,9 +46,43 @@ MOST_VOTES = 10**9
 """Of one clip: the largest panel that can be drawn from."""
 
 
-def annotators_ceiling(
-    votes: ArrayLike, labelled: ArrayLike | None = None, *, seed: int = 0
-) -> dict[str, dict[str, float]]:
+@dataclass(frozen=True)
+class Panel:
+    """How well a part of the voters does what a model is asked to do; None where no clip can be parted.
+
+    Attributes:
+        n: clips behind `war` and `uar`, which are 0 to 1.
+        n_votes: clips behind the others.
+        cross_entropy, kl: nats.
+        brier: 0 to 2.
+    """
+
+    n: int
+    war: float | None
+    uar: float | None
+    n_votes: int
+    cross_entropy: float | None
+    kl: float | None
+    brier: float | None
+
+
+class Splits(NamedTuple):
+    """Means over the splits of each panel into voters that predict and the others, who judge.
+
+    Attributes:
+        said: (n, K) the chance that the judges' one most voted emotion is this one.
+        met: (n, K) the chance that it is, too, the predicting voters' answer.
+        surprise: (n,) cross-entropy.
+        square: (n,) Σ p² - 2 Σ p y.
+    """
+
+    said: Floats
+    met: Floats
+    surprise: Floats
+    square: Floats
+
+
+def annotators_ceiling(votes: ArrayLike, labelled: ArrayLike | None = None, *, seed: int = 0) -> dict[str, Panel]:
     """The annotators' scores, to be read beside a model's on the same clips.
 
     Args:
@@ -54,14 +91,12 @@ def annotators_ceiling(
         seed: of the draws for clips with very many voters.
 
     Returns:
-        "one_out" and "halves", each with `n` (clips behind WAR and UAR), `n_votes` (behind the rest), `war`, `uar`,
-        `cross_entropy`, `kl`, `brier`; NaN where no clip can be parted.
+        "one_out" and "halves", the two ways to part a panel.
 
     Raises:
         DferError: shapes that differ, or votes that are negative, infinite or partly NaN.
 
-    >>> scores = annotators_ceiling([[2, 1]])["one_out"]
-    >>> round(scores["war"], 3)  # the two that agree are judged by a tie: only the third is, and is wrong
+    >>> annotators_ceiling([[2, 1]])["one_out"].war  # a tie judges the two that agree; the third one is wrong
     0.0
     """
     counts = np.asarray(votes, dtype=np.float64)
@@ -78,58 +113,42 @@ def annotators_ceiling(
     others = _judged(panels, total - 1, generator)
     halves = _judged(panels, total // 2, generator)
     return {
-        "one_out": _recalls(single) | _distances(others, panels),
-        "halves": _recalls({key: part[mask] for key, part in halves.items()}) | _distances(halves, panels),
+        "one_out": _panel(single, others, panels),
+        "halves": _panel(Splits(*(part[mask] for part in halves)), halves, panels),
     }
 
 
-def _recalls(parts: dict[str, Floats]) -> dict[str, float]:
-    """WAR and UAR from the clips' (n, K) chances that the judges say an emotion, and that the answer is that one."""
-    said, met = parts["said"].sum(axis=0), parts["met"].sum(axis=0)
-    shown = said > 0
-    return {
-        "n": int((parts["said"].sum(axis=1) > 0).sum()),
-        "war": float(met.sum() / said.sum()) if shown.any() else np.nan,
-        "uar": float((met[shown] / said[shown]).mean()) if shown.any() else np.nan,
-    }
-
-
-def _distances(parts: dict[str, Floats], panels: Counts) -> dict[str, float]:
-    """Cross-entropy, KL and Brier score as if the whole panel had judged."""
-    if not len(panels):
-        return {"n_votes": 0, "cross_entropy": np.nan, "kl": np.nan, "brier": np.nan}
+def _panel(judged: Splits, compared: Splits, panels: Counts) -> Panel:
+    """WAR and UAR of the labelled clips `judged`; the distances of all, as if the whole panel had judged."""
+    said, met = judged.said.sum(axis=0), judged.met.sum(axis=0)
+    shown, told = said > 0, len(panels) > 0
     shares = panels / panels.sum(axis=1, keepdims=True)
-    surprise = float(parts["surprise"].mean())
-    return {
-        "n_votes": len(panels),
-        "cross_entropy": surprise,
-        "kl": surprise - float(entr(shares).sum(axis=1).mean()),
-        "brier": float((parts["square"] + np.square(shares).sum(axis=1)).mean()),
-    }
+    surprise = float(compared.surprise.mean()) if told else 0.0
+    return Panel(
+        n=int((judged.said.sum(axis=1) > 0).sum()),
+        war=float(met.sum() / said.sum()) if shown.any() else None,
+        uar=float((met[shown] / said[shown]).mean()) if shown.any() else None,
+        n_votes=len(panels),
+        cross_entropy=surprise if told else None,
+        kl=surprise - float(entr(shares).sum(axis=1).mean()) if told else None,
+        brier=float((compared.square + np.square(shares).sum(axis=1)).mean()) if told else None,
+    )
 
 
-def _judged(panels: Counts, size: Counts, generator: np.random.Generator) -> dict[str, Floats]:
-    """Means over the splits of each panel into `size` voters that predict and the others, who judge.
-
-    Returns:
-        `said` (n, K): the chance that the judges' one most voted emotion is this one; `met` (n, K): and that it is
-        the answer; `surprise` (n,): cross-entropy; `square` (n,): Σ p² - 2 Σ p y.
-    """
+def _judged(panels: Counts, size: Counts, generator: np.random.Generator) -> Splits:
+    """Means over the splits of each panel into `size` voters that predict and the others."""
     # the order of the emotions does not matter to a panel, and of ten voters there are but 42 kinds then
     order = np.argsort(-panels, axis=1, kind="stable")
     kinds, kind = np.unique(
         np.column_stack([size, np.take_along_axis(panels, order, axis=1)]), axis=0, return_inverse=True
     )
-    means = [_over_splits(row[1:], int(row[0]), generator) for row in kinds]
-    result: dict[str, Floats] = {}
-    for position, key in enumerate(("said", "met", "surprise", "square")):
-        values = np.array([mean[position] for mean in means])
-        result[key] = values[kind.ravel()] if len(means) else np.zeros(panels.shape[: 2 - position // 2])
-    for key in ("said", "met"):
-        sorted_back = np.empty_like(result[key])
-        np.put_along_axis(sorted_back, order, result[key], axis=1)
-        result[key] = sorted_back
-    return result
+    if not len(kinds):
+        return Splits(np.zeros(panels.shape), np.zeros(panels.shape), np.zeros(0), np.zeros(0))
+    means = zip(*(_over_splits(row[1:], int(row[0]), generator) for row in kinds), strict=True)
+    said, met, surprise, square = (np.array(values)[kind.ravel()] for values in means)
+    back = np.argsort(order, axis=1)
+    said, met = (np.take_along_axis(table, back, axis=1) for table in (said, met))
+    return Splits(said, met, surprise, square)
 
 
 def _over_splits(panel: Counts, size: int, generator: np.random.Generator) -> tuple[Floats, Floats, float, float]:

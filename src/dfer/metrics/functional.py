@@ -66,7 +66,7 @@ def recall(probs: ArrayLike, labels: ArrayLike) -> Floats:
     """The share of each emotion's clips that are right, (K,); NaN for an emotion without a clip."""
     counts = confusion(probs, labels)
     clips = counts.sum(axis=1)
-    return np.asarray(counts.diagonal() / np.where(clips > 0, clips, np.nan))
+    return counts.diagonal() / np.where(clips > 0, clips, np.nan)
 
 
 def confusion(probs: ArrayLike, labels: ArrayLike) -> NDArray[np.int64]:
@@ -278,7 +278,7 @@ def _relative_gaps(probs: ArrayLike, shares: ArrayLike) -> Floats:
     """|y - p| / (y + p), (N, K); 0/0 is 0."""
     rows, wanted = _distributions(probs, shares)
     both = rows + wanted
-    return np.asarray(np.abs(rows - wanted) / np.where(both > 0, both, 1.0))
+    return np.abs(rows - wanted) / np.where(both > 0, both, 1.0)
 
 
 def _numbers(values: ArrayLike, what: str) -> Floats:

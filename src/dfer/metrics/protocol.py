@@ -6,14 +6,14 @@ correlation, AUROC of "no majority", ECE against votes) are over the clips with 
 are the targets. Numbers are pooled over folds; the folds' own numbers, their mean and standard deviation (n - 1) stand
 beside them, None where a fold lacks one. Strata are those of `dfer.labels.STRATA`, by the agreement of the votes.
 
-Everything here is ready for JSON: what is undefined is None, never NaN.
+What is undefined is None in these results, never NaN.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from dfer.errors import DferError, listed
 from dfer.labels import STRATA, entropy, strata
 from dfer.metrics import functional as metrics
-from dfer.metrics.calibration import classwise_ece, ece, reliability, vote_ece, vote_reliability
-from dfer.metrics.ceiling import annotators_ceiling
+from dfer.metrics.calibration import Bin, classwise_ece, ece, reliability, vote_ece, vote_reliability
+from dfer.metrics.ceiling import Panel, annotators_ceiling
 from dfer.metrics.predictions import Predictions
 from dfer.metrics.selective import aurc, risk_at, risk_coverage
 
@@ -74,61 +74,141 @@ AGAINST_VOTES: dict[str, Function] = {
     "vote_ece": vote_ece,
 }
 """Of (n_votes, K) predictions and shares of votes."""
+AGAINST_COUNTS: dict[str, Function] = {"dirichlet_multinomial": _mean_of(metrics.dirichlet_multinomial)}
+"""Of (n_votes, K) predictions and counts of votes."""
 
 
-def score(predictions: Predictions, *, people: bool = True) -> dict[str, Any]:
-    """All numbers of one cell of the report.
+@dataclass(frozen=True)
+class Scores:
+    """How some clips were judged: a whole test part, or a fold, stratum or group of it.
+
+    Attributes:
+        n: clips with a single label, which the scores against labels are over.
+        n_votes: clips with votes, which the scores against votes are over.
+        values: the scores that were asked for, by key; `dfer.metrics.scores.BY_KEY` says what each means, its unit or
+            range and which direction is better. `scores["war"]` is short for `scores.values["war"]`.
+        absent: emotions without a labelled clip, which UAR leaves out.
+    """
+
+    n: int
+    n_votes: int
+    values: Mapping[str, float | None]
+    absent: list[str]
+
+    def __getitem__(self, key: str) -> float | None:
+        return self.values[key]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON, where the scores stand among the other fields."""
+        told = dict(vars(self))
+        return {**told.pop("values"), **told}
+
+
+@dataclass(frozen=True)
+class FoldScores(Scores):
+    """Of the test part of one fold; 0 stands for that of a split."""
+
+    fold: int
+
+
+@dataclass(frozen=True)
+class StratumScores(Scores):
+    """Of the clips whose voters agree from `low` to below `high`, 0 to 1: a stratum of `dfer.labels.STRATA`."""
+
+    name: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """The share of the clips that are answered, the surest, and of the wrong answers among these; 0 to 1."""
+
+    coverage: float
+    risk: float
+
+
+@dataclass(frozen=True)
+class Summary(Scores):
+    """All numbers of a run's predictions, pooled over folds.
+
+    Attributes:
+        recall: {emotion: share of its clips that are right, 0 to 1}.
+        kl_by_label: {emotion: mean KL of the clips with this label, nats}.
+        confusion: (K, K) counts; the row is the label, the column the prediction.
+        reliability, vote_reliability: bins of confidence, against labels and against votes.
+        risk_coverage: up to `COVERAGES` points, the last one with all clips.
+        ceiling: the annotators' own scores, see `annotators_ceiling`; None where they were not asked for.
+        strata, folds: the scores of each.
+        mean, sd: over folds, of the scores `AVERAGED`; `sd` is None with one fold.
+    """
+
+    recall: dict[str, float | None]
+    kl_by_label: dict[str, float | None]
+    confusion: list[list[int]]
+    reliability: list[Bin]
+    vote_reliability: list[Bin]
+    risk_coverage: list[Coverage]
+    ceiling: dict[str, Panel] | None
+    strata: list[StratumScores]
+    folds: list[FoldScores]
+    mean: dict[str, float | None] | None
+    sd: dict[str, float | None] | None
+
+
+@dataclass(frozen=True)
+class GalleryClip:
+    """A clip that people disagree on.
+
+    Attributes:
+        id: of the clip.
+        votes: {emotion: count}.
+        entropy: of the votes, 0 to 1.
+        probs: {name of the run: K probabilities}.
+    """
+
+    id: str
+    votes: dict[str, float]
+    entropy: float
+    probs: dict[str, list[float]]
+
+
+def score(predictions: Predictions, *, people: bool = True) -> Summary:
+    """All numbers of a run.
 
     Args:
         predictions: of all its folds.
-        people: whether the annotators' own scores are wanted, too ("ceiling").
-
-    Returns:
-        `n`, `n_votes`, the scores of `AGAINST_LABELS` and `AGAINST_VOTES`, `dirichlet_multinomial` (of counts),
-        `recall` {emotion: number}, `kl_by_label` {emotion: mean KL of the clips with this label}, `absent` (emotions
-        without a labelled clip, left out of UAR), `confusion` (rows are true), `reliability` and `vote_reliability`
-        (bins), `risk_coverage` (points), `ceiling` (the annotators' own scores), `strata`, `folds`, `mean` and `sd`
-        (over folds; `sd` is None with one fold).
+        people: whether the annotators' own scores are wanted, too (`ceiling`).
     """
+    labelled, voted = predictions.labelled, predictions.voted
+    probs, labels = predictions.probs[labelled], predictions.labels[labelled]
     folds = [
-        {"fold": fold, **measure(predictions.select(predictions.fold == fold))}
+        FoldScores(**vars(measure(predictions.select(predictions.fold == fold))), fold=fold)
         for fold in np.unique(predictions.fold).tolist()
     ]
     table = np.array([[fold[key] for key in AVERAGED] for fold in folds], dtype=np.float64)
-    mean = dict(zip(AVERAGED, table.mean(axis=0), strict=True)) if folds else None
-    sd = dict(zip(AVERAGED, table.std(axis=0, ddof=1), strict=True)) if len(folds) > 1 else None
     of_strata = strata(predictions.votes)
-    parts = [
-        {**stratum._asdict(), **measure(predictions.select(of_strata == position))}
-        for position, stratum in enumerate(STRATA)
-    ]
-    whole = measure(predictions, [*AGAINST_LABELS, *AGAINST_VOTES]) | _tables(predictions)
-    if people:
-        whole["ceiling"] = annotators_ceiling(predictions.votes, predictions.labelled)
-    result: dict[str, Any] = jsonable({**whole, "strata": parts, "folds": folds, "mean": mean, "sd": sd})
-    return result
+    by_label = [measure(predictions.select(predictions.labels == k), ["kl"])["kl"] for k in range(probs.shape[1])]
+    return Summary(
+        **vars(measure(predictions, [*AGAINST_LABELS, *AGAINST_VOTES, *AGAINST_COUNTS])),
+        recall=dict(zip(predictions.emotions, _known(metrics.recall(probs, labels)), strict=True)),
+        kl_by_label=dict(zip(predictions.emotions, by_label, strict=True)),
+        confusion=metrics.confusion(probs, labels).tolist(),
+        reliability=reliability(probs, labels),
+        vote_reliability=vote_reliability(predictions.probs[voted], predictions.shares[voted]),
+        risk_coverage=_curve(probs, labels),
+        ceiling=annotators_ceiling(predictions.votes, labelled) if people else None,
+        strata=[
+            StratumScores(**vars(measure(predictions.select(of_strata == k))), **stratum._asdict())
+            for k, stratum in enumerate(STRATA)
+        ],
+        folds=folds,
+        mean=dict(zip(AVERAGED, _known(table.mean(axis=0)), strict=True)) if folds else None,
+        sd=dict(zip(AVERAGED, _known(table.std(axis=0, ddof=1)), strict=True)) if len(folds) > 1 else None,
+    )
 
 
-def cell(
-    name: str, predictions: Predictions, *, labels: str, mix: str, run: str,
-    curves: Sequence[Mapping[str, Any]], training: Mapping[str, Any],
-) -> dict[str, Any]:  # fmt: skip
-    """One cell of the report: what was done, and the scores of its predictions.
-
-    Args:
-        name: what the cell is called, such as "soft labels + MIDAS".
-        predictions: of all its folds.
-        labels: "hard" or "soft".
-        mix: "midas" or "none".
-        run: name of the run's folder.
-        curves: one a fold, {"fold", "epochs": [lines of metrics.jsonl]}.
-        training: epochs, clips, seconds, left_out, parameters, model.
-    """
-    described: dict[str, Any] = jsonable({"name": name, "labels": labels, "mix": mix, "run": run})
-    return described | score(predictions) | {"curves": jsonable(curves), "training": jsonable(training)}
-
-
-def gallery(predictions: Mapping[str, Predictions], *, count: int = 12) -> list[dict[str, Any]]:
+def gallery(predictions: Mapping[str, Predictions], *, count: int = 12) -> list[GalleryClip]:
     """The clips that people disagree on most, with what each cell says of them.
 
     Args:
@@ -136,8 +216,7 @@ def gallery(predictions: Mapping[str, Predictions], *, count: int = 12) -> list[
         count: at most so many.
 
     Returns:
-        {"id", "votes" {emotion: count}, "entropy" (0 to 1), "probs" {cell: K numbers}} for each, the highest
-        entropy of the votes first, equals by id.
+        The highest entropy of the votes first, equals by id.
 
     Raises:
         DferError: cells with different emotions.
@@ -156,67 +235,44 @@ def gallery(predictions: Mapping[str, Predictions], *, count: int = 12) -> list[
     shown = [row for row in np.flatnonzero(first.voted) if all(first.ids[row] in part for part in rows.values())]
     shown.sort(key=lambda row: (-doubt[row], first.ids[row]))
     return [
-        {
-            "id": first.ids[row],
-            "votes": dict(zip(first.emotions, first.votes[row].tolist(), strict=True)),
-            "entropy": float(doubt[row]),
-            "probs": {name: part[first.ids[row]].tolist() for name, part in rows.items()},
-        }
+        GalleryClip(
+            id=first.ids[row],
+            votes=dict(zip(first.emotions, first.votes[row].tolist(), strict=True)),
+            entropy=float(doubt[row]),
+            probs={name: part[first.ids[row]].tolist() for name, part in rows.items()},
+        )
         for row in shown[:count]
     ]
 
 
-def jsonable(value: Any) -> Any:
-    """Dicts, lists, numbers and texts that JSON knows, from numpy's; NaN and infinity become None."""
-    if isinstance(value, Mapping):
-        return {str(key): jsonable(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        return jsonable(value.tolist())
-    if isinstance(value, list | tuple):
-        return [jsonable(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def measure(predictions: Predictions, keys: Sequence[str] = AVERAGED) -> dict[str, Any]:
-    """Some scores of some clips, NaN where undefined.
+def measure(predictions: Predictions, keys: Sequence[str] = AVERAGED) -> Scores:
+    """Some scores of some clips.
 
     Args:
         predictions: of a whole test part, a fold, a stratum, a group.
-        keys: of `AGAINST_LABELS` and `AGAINST_VOTES`.
-
-    Returns:
-        `n` (labelled clips), `n_votes` (those with votes), the scores by key, `absent` (emotions without a labelled
-        clip).
+        keys: of `AGAINST_LABELS`, `AGAINST_VOTES` and `AGAINST_COUNTS`.
     """
     labelled, voted = predictions.labelled, predictions.voted
     judged = (predictions.probs[labelled], predictions.labels[labelled])
-    compared = (predictions.probs[voted], predictions.shares[voted])
-    numbers = {
-        key: AGAINST_LABELS[key](*judged) if key in AGAINST_LABELS else AGAINST_VOTES[key](*compared) for key in keys
-    }
+    probs = predictions.probs[voted]
+    ways = (
+        (AGAINST_LABELS, *judged),
+        (AGAINST_VOTES, probs, predictions.shares[voted]),
+        (AGAINST_COUNTS, probs, predictions.votes[voted]),
+    )
+    values = [functions[key](rows, others) for key in keys for functions, rows, others in ways if key in functions]
     recalls = metrics.recall(*judged)
     absent = [emotion for emotion, value in zip(predictions.emotions, recalls, strict=True) if math.isnan(value)]
-    return {"n": int(labelled.sum()), "n_votes": int(voted.sum()), **numbers, "absent": absent}
+    return Scores(int(labelled.sum()), int(voted.sum()), dict(zip(keys, _known(values), strict=True)), absent)
 
 
-def _tables(predictions: Predictions) -> dict[str, Any]:
-    """What is not one number."""
-    labelled, voted = predictions.labelled, predictions.voted
-    judged = (predictions.probs[labelled], predictions.labels[labelled])
-    compared = (predictions.probs[voted], predictions.shares[voted])
-    counts = (predictions.probs[voted], predictions.votes[voted])
-    coverage, risk = risk_coverage(judged[0].max(axis=1), judged[0].argmax(axis=1) != judged[1])
+def _curve(probs: Floats, labels: NDArray[np.int64]) -> list[Coverage]:
+    """The risk-coverage curve at `COVERAGES` points."""
+    coverage, risk = risk_coverage(probs.max(axis=1), probs.argmax(axis=1) != labels)
     kept = np.unique(np.ceil(np.arange(1, COVERAGES + 1) * len(risk) / COVERAGES).astype(np.int64) - 1)
-    by_label = {
-        emotion: measure(predictions.select(predictions.labels == place), ["kl"])["kl"]
-        for place, emotion in enumerate(predictions.emotions)
-    }
-    return {
-        "recall": dict(zip(predictions.emotions, metrics.recall(*judged).tolist(), strict=True)),
-        "kl_by_label": by_label,
-        "confusion": metrics.confusion(*judged),
-        "dirichlet_multinomial": _mean_of(metrics.dirichlet_multinomial)(*counts),
-        "reliability": [asdict(part) for part in reliability(*judged)],
-        "vote_reliability": [asdict(part) for part in vote_reliability(*compared)],
-        "risk_coverage": [{"coverage": coverage[k], "risk": risk[k]} for k in kept] if len(risk) else [],
-    }
+    return [Coverage(float(coverage[k]), float(risk[k])) for k in kept] if len(risk) else []
+
+
+def _known(values: Iterable[float]) -> list[float | None]:
+    """The numbers, None for NaN."""
+    return [None if math.isnan(value) else float(value) for value in values]

@@ -1,11 +1,12 @@
 """The scores that pages and tables show: how each is called, printed and read.
 
-Conventions: a number is compared as it is printed, so that what looks equal is called equal; an undefined one (None) is
-printed as "–".
+Conventions: a number is compared as it is printed, so that what looks equal is called equal; an undefined one (None or
+NaN) is printed as "–".
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from dfer.pages import SPACE, UNDEFINED
@@ -47,15 +48,15 @@ class Score:
 
     def printed(self, value: float | None) -> float | None:
         """The number as far as it is printed, so that what looks equal is equal."""
-        if value is None:
+        if value is None or math.isnan(value):
             return None
         return round(100 * value if self.percent else value, self.digits) + 0.0  # no -0.0
 
     def difference(self, value: float | None, other: float | None) -> str:
         """`value` less `other`, with its sign."""
-        if value is None or other is None:
+        printed = None if value is None or other is None else self.printed(value - other)
+        if printed is None:
             return UNDEFINED
-        printed = self.printed(value - other)
         return f"{printed:{'+' if printed else ''}.{self.digits}f}".replace("-", "−")
 
 
@@ -109,5 +110,5 @@ METHODS = {
     "prior": "logit adjustment",
     "prior_chosen": "logit adjustment, τ chosen",
 }
-"""What is done after training, see `dfer.comparison.posthoc`."""
+"""What is done after training, see `dfer.comparison.remedies`."""
 IN_GRID = tuple(BY_KEY[key] for key in ("war", "uar", "kl", "ece"))

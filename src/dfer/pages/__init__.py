@@ -9,8 +9,10 @@ and where its marks lie.
 from __future__ import annotations
 
 import base64
+import itertools
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -19,7 +21,9 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from dfer.documents import json_text
 from dfer.errors import DferError, listed, printable
+from dfer.files import replacing
 from dfer.version import __version__
 
 Frame = NDArray[np.uint8]
@@ -35,11 +39,14 @@ STRIP_HEIGHT = 96
 STRIP_QUALITY = 82
 """Of the JPEG, 0 to 100."""
 
-EMOTION_COLOURS = (
-    "happy", "sad", "neutral", "angry", "surprise", "disgust", "fear",
-    "contempt", "anxiety", "helplessness", "disappointment",
-)  # fmt: skip
-"""Emotions with a colour of their own in the style sheet, e0 to e10; others take what is left, in order."""
+EMOTION_COLOURS = {
+    "happy": ("#c08a00", "#e0b040"), "sad": ("#2f6db3", "#6aa5e8"), "neutral": ("#7b838b", "#9aa2aa"),
+    "angry": ("#c8322b", "#ee6a60"), "surprise": ("#e0701f", "#f59a55"), "disgust": ("#3f8a3a", "#70bd6a"),
+    "fear": ("#8e4ba8", "#c08ad8"), "contempt": ("#85851f", "#bcbc55"), "anxiety": ("#1590a0", "#4fc0cf"),
+    "helplessness": ("#9a2d5e", "#dd7aa5"), "disappointment": ("#6a62d0", "#a49df5"),
+}  # fmt: skip
+"""Emotions with a colour of their own, on bright and on dark pages: e0 to e10 in the style sheet, in this order.
+Other emotions take what is left."""
 
 
 def render(package: str, template: str, *, kind: str, title: str, source: str = "", **values: Any) -> str:
@@ -57,6 +64,24 @@ def render(package: str, template: str, *, kind: str, title: str, source: str = 
     return page.render(kind=kind, title=title, source=source, version=__version__, **values)
 
 
+def write_page(out: Path, name: str, numbers: Any, page: str) -> None:
+    """Write NAME.json and NAME.html; a broken-off write leaves what was there before.
+
+    Args:
+        out: folder, made if need be.
+        name: of both files, without a suffix.
+        numbers: a result, for `dfer.documents.json_text`.
+        page: of `render`.
+
+    Raises:
+        DferError: the folder cannot be written.
+    """
+    with replacing(out / f"{name}.json") as json_file, replacing(out / f"{name}.html") as html_file:
+        for file, text in ((json_file, json_text(numbers)), (html_file, page)):
+            # a name that is not valid Unicode (of a file, say) becomes an escape, which JSON reads back
+            file.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
 @cache
 def _environment(package: str) -> Environment:
     environment = Environment(
@@ -67,6 +92,7 @@ def _environment(package: str) -> Environment:
         trim_blocks=True,
     )
     environment.filters |= {"known": known, "duration": duration}
+    environment.globals["emotion_colours"] = list(EMOTION_COLOURS.values())
     return environment
 
 
@@ -98,12 +124,25 @@ def duration(seconds: float | None) -> str:
 
 def emotion_colours(emotions: Sequence[str]) -> dict[str, str]:
     """A class of the style sheet for each emotion, the same in every page where the emotion is a known one."""
-    rest = [number for number, name in enumerate(EMOTION_COLOURS) if name not in emotions]
-    unknown = [emotion for emotion in emotions if emotion not in EMOTION_COLOURS]
-    chosen = {emotion: EMOTION_COLOURS.index(emotion) for emotion in emotions if emotion in EMOTION_COLOURS}
-    for position, emotion in enumerate(unknown):
-        chosen[emotion] = rest[position % len(rest)] if rest else position % len(EMOTION_COLOURS)
-    return {emotion: f"e{chosen[emotion]}" for emotion in emotions}
+    return {emotion: f"e{place}" for emotion, place in _colour_places(emotions).items()}
+
+
+def bright_colours(emotions: Sequence[str]) -> dict[str, str]:
+    """The colour of each emotion on bright pages, #rrggbb, for plots and overlays.
+
+    >>> bright_colours(["happy", "sad"])
+    {'happy': '#c08a00', 'sad': '#2f6db3'}
+    """
+    pairs = list(EMOTION_COLOURS.values())
+    return {emotion: pairs[place][0] for emotion, place in _colour_places(emotions).items()}
+
+
+def _colour_places(emotions: Sequence[str]) -> dict[str, int]:
+    """Which of `EMOTION_COLOURS` each emotion has."""
+    own = {name: place for place, name in enumerate(EMOTION_COLOURS)}
+    left = [place for name, place in own.items() if name not in emotions] or list(own.values())
+    others = itertools.cycle(left)
+    return {emotion: own[emotion] if emotion in own else next(others) for emotion in emotions}
 
 
 def filmstrip(name: str, frames: Sequence[Frame]) -> dict[str, Any]:

@@ -12,8 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dfer.comparison.cells import ComparedCell
+from dfer.metrics.calibration import Bin
 from dfer.metrics.scores import BY_KEY, Score
-from dfer.reports.verdict import Cell, grid, interval, mixing, span
+from dfer.reports.contents import Cell
+from dfer.reports.verdict import grid, interval, mixing, span
 
 COLOURS = 6
 """Series colours of the style sheet, c0 to c5."""
@@ -100,7 +103,7 @@ def marks(cells: Sequence[Cell]) -> list[Mark]:
     if table is None:
         return own_marks(len(cells))
     return [
-        Mark(table.rows.index(f"{cell['labels']} labels"), filled=table.columns.index(mixing(cell["mix"])) == 1)
+        Mark(table.rows.index(f"{cell.labels} labels"), filled=table.columns.index(mixing(cell.mix)) == 1)
         for cell in cells
     ]
 
@@ -117,20 +120,20 @@ def recall_rows(cells: Sequence[Cell], emotions: Sequence[str]) -> list[dict[str
     """An emotion's clips and, for each run that has some, its recall and 95 % interval in percent."""
     rows = []
     for place, emotion in enumerate(emotions):
-        clips = [sum(cell["confusion"][place]) for cell in cells]
-        ends = [interval(cell["confusion"][place][place], count) for cell, count in zip(cells, clips, strict=True)]
-        rows.append(_shares(emotion, span(clips), cells, [cell["recall"][emotion] for cell in cells], ends))
+        clips = [sum(cell.confusion[place]) for cell in cells]
+        ends = [interval(cell.confusion[place][place], count) for cell, count in zip(cells, clips, strict=True)]
+        rows.append(_shares(emotion, span(clips), cells, [cell.recall[emotion] for cell in cells], ends))
     return rows
 
 
 def group_rows(cells: Sequence[Cell], place: int) -> list[dict[str, Any]]:
     """A group's clips and, for each run, its WAR and 95 % interval in percent, of the attribute at `place`."""
     rows = []
-    for groups in zip(*(cell["subgroups"][place]["groups"] for cell in cells), strict=True):
-        people = [group["persons"] for group in groups if group["persons"] is not None]
-        clips = span([group["n"] for group in groups]) + (f" ({span(people)})" if people else "")
-        wars, ends = ([group[key] for group in groups] for key in ("war", "interval"))
-        rows.append(_shares(groups[0]["name"], clips, cells, wars, ends))
+    for groups in zip(*((cell.subgroups or [])[place].groups for cell in cells), strict=True):
+        people = [group.persons for group in groups if group.persons is not None]
+        clips = span([group.n for group in groups]) + (f" ({span(people)})" if people else "")
+        wars, ends = [group["war"] for group in groups], [group.interval for group in groups]
+        rows.append(_shares(groups[0].name, clips, cells, wars, ends))
     return rows
 
 
@@ -141,7 +144,7 @@ def _shares(
     """A row of a chart of shares: a dot for each run that has one, with its interval where that is known."""
     dots = [
         {
-            "name": cell["name"], "mark": mark, "x": round(100 * value, 1), "y": PITCH * (line + 1),
+            "name": cell.name, "mark": mark, "x": round(100 * value, 1), "y": PITCH * (line + 1),
             "low": round(100 * (between or [value])[0], 1), "high": round(100 * (between or [value])[-1], 1),
         }
         for line, (cell, mark, value, between) in enumerate(zip(cells, marks(cells), values, ends, strict=True))
@@ -150,30 +153,27 @@ def _shares(
     return {"name": name, "clips": clips, "dots": dots, "height": PITCH * (len(cells) + 1)}
 
 
-def reliability_diagram(cell: Cell, key: str = "reliability") -> dict[str, Any]:
-    """Points (confidence, accuracy) with their distance to the diagonal, and a bar of clips for each bin.
-
-    `key` "vote_reliability": the share of voters who agree, in the place of accuracy.
-    """
+def reliability_diagram(bins: Sequence[Bin]) -> dict[str, Any]:
+    """Points (confidence, accuracy) with their distance to the diagonal, and a bar of clips for each bin."""
     floor = HEIGHT - BOTTOM - BARS - 10
     x, y = Axis(0, 1, LEFT, WIDTH - RIGHT), Axis(0, 1, floor, TOP)
-    filled = [part for part in cell[key] if part["count"]]
-    most = max((part["count"] for part in filled), default=1)
+    filled = [part for part in bins if part.count]
+    most = max((part.count for part in filled), default=1)
     height = Axis(0, most, 0, BARS)
     return {
         "floor": floor, "base": HEIGHT - BOTTOM, "ticks": [(x.at(k / 4), y.at(k / 4), f"{25 * k}") for k in range(5)],
         "most": most,
         "points": [
             {
-                "x": x.at(part["confidence"]), "y": y.at(part["accuracy"]), "diagonal": y.at(part["confidence"]),
-                "said": f"confidence {part['confidence']:.0%}, accuracy {part['accuracy']:.0%}, {part['count']} clips",
+                "x": x.at(part.confidence), "y": y.at(part.accuracy), "diagonal": y.at(part.confidence),
+                "said": f"confidence {part.confidence:.0%}, accuracy {part.accuracy:.0%}, {part.count} clips",
             }
             for part in filled
         ],
         "bars": [
             {
-                "x": x.at(part["low"]) + 0.5, "width": round(x.at(part["high"]) - x.at(part["low"]) - 1, 1),
-                "height": max(height.at(part["count"]), 1),
+                "x": x.at(part.low) + 0.5, "width": round(x.at(part.high) - x.at(part.low) - 1, 1),
+                "height": max(height.at(part.count), 1),
             }
             for part in filled
         ],
@@ -183,13 +183,16 @@ def reliability_diagram(cell: Cell, key: str = "reliability") -> dict[str, Any]:
 def strata_panels(cells: Sequence[Cell]) -> list[Panel]:
     """WAR and KL by how far the voters agree; none where no clip has votes."""
     panels = []
-    for key, clips, title in (("war", "n", "WAR, %"), ("kl", "n_votes", "KL to the votes, nats")):
+    for key, title in (("war", "WAR, %"), ("kl", "KL to the votes, nats")):
         series: list[Series] = [
-            (cell["name"], mark, [(place, part[key]) for place, part in enumerate(cell["strata"])])
+            (cell.name, mark, [(place, part[key]) for place, part in enumerate(cell.strata)])
             for cell, mark in zip(cells, marks(cells), strict=True)
         ]
-        counts = [span([cell["strata"][place][clips] for cell in cells]) for place in range(len(cells[0]["strata"]))]
-        names = [[part["name"], f"n = {n}"] for part, n in zip(cells[0]["strata"], counts, strict=True)]
+        counts = [
+            span([part.n if key == "war" else part.n_votes for part in parts])
+            for parts in zip(*(cell.strata for cell in cells), strict=True)
+        ]
+        names = [[part.name, f"n = {n}"] for part, n in zip(cells[0].strata, counts, strict=True)]
         panels.append(_panel(title, series, percent=BY_KEY[key].percent, names=names))
     # clips belong to a stratum by their votes: without any, no panel has a number
     return [panel for panel in panels if panel]
@@ -200,33 +203,40 @@ def curve_panels(cells: Sequence[Cell]) -> list[Panel]:
     panels = []
     for key, title in CURVES.items():
         series: list[Series] = [
-            (cell["name"], mark, [(line["epoch"], line.get(key)) for line in curve["epochs"]])
+            (cell.name, mark, [(line["epoch"] or 0, line.get(key)) for line in curve.epochs])
             for cell, mark in zip(cells, marks(cells), strict=True)
-            for curve in cell["curves"]
+            for curve in cell.curves
         ]
         panels.append(_panel(title, series, percent=title.endswith("%")))
     return [panel for panel in panels if panel]
 
 
-def risk_panels(cells: Sequence[Cell], drawn: Sequence[Mark]) -> list[Panel]:
+def risk_panels(cells: Sequence[Cell | ComparedCell], drawn: Sequence[Mark]) -> list[Panel]:
     """The share of wrong answers among the surest clips, a line a run; none where no clip has a label."""
     series: list[Series] = [
-        (cell["name"], mark, [(round(100 * point["coverage"]), point["risk"]) for point in cell["risk_coverage"]])
+        (cell.name, mark, [(round(100 * point.coverage), point.risk) for point in cell.risk_coverage])
         for cell, mark in zip(cells, drawn, strict=True)
     ]
     panel = _panel("wrong among the surest, %", series, percent=True, x_title="surest clips, %")
     return [panel] if panel else []
 
 
-def severity_panels(result: Mapping[str, Any], score: Score) -> list[Panel]:
-    """A score over severities, a panel a corruption and a line a run; none where the score is undefined."""
-    runs = result["runs"]
-    names = [["clean"], *([str(severity)] for severity in result["severities"])]
+def severity_panels(
+    curves: Mapping[str, Mapping[str, Sequence[float | None]]], severities: Sequence[int], score: Score
+) -> list[Panel]:
+    """A score over severities, a panel a corruption and a line a run; none where the score is undefined.
+
+    Args:
+        curves: {corruption: {name of the run: its score on clean pictures and at each severity}}.
+        severities: of the corruptions.
+        score: which one it is.
+    """
+    names = [["clean"], *([str(severity)] for severity in severities)]
     panels = []
-    for corruption in result["corruptions"]:
+    for corruption, runs in curves.items():
         series: list[Series] = [
-            (run["name"], mark, list(enumerate([run["clean"][score.key], *run["curves"][corruption][score.key]])))
-            for run, mark in zip(runs, own_marks(len(runs)), strict=True)
+            (name, mark, list(enumerate(values)))
+            for (name, values), mark in zip(runs.items(), own_marks(len(runs)), strict=True)
         ]
         panels.append(_panel(corruption.replace("_", " "), series, percent=score.percent, names=names))
     return [panel for panel in panels if panel]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from dfer.comparison.constant import Constant
-from dfer.comparison.evidence import evidence
+from dfer.comparison.support import evidence
 from dfer.metrics.predictions import Predictions
-from dfer.metrics.protocol import cell, gallery
+from dfer.metrics.protocol import gallery, score
+from dfer.reports.contents import Cell, DataSet, Report
 from dfer.reports.report import build_report, write_report
 
 PROTOCOL = (
@@ -19,28 +19,25 @@ PROTOCOL = (
 
 
 def report_on(
-    predictions: Mapping[str, Predictions], out: Path, *, data: Mapping[str, Any], protocol: tuple[str, ...] = PROTOCOL,
+    predictions: Mapping[str, Predictions], out: Path, *, data: DataSet, protocol: tuple[str, ...] = PROTOCOL,
     groups: Mapping[str, str] | None = None, constants: Mapping[int, Constant] | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> Report:  # fmt: skip
     """Score predictions, and write `report.json` and `report.html`.
 
     Args:
         predictions: name of the run -> its predictions; all of the same emotions, in the same order.
         out: folder of the report.
-        data: of the data set, as `build_report` takes it.
+        data: the data set.
         protocol: how the numbers came about, in sentences.
         groups: clip -> person or film; they are the units of the tests.
         constants: of each fold's training part; None takes the clips' own.
-
-    Returns:
-        The report, see `dfer.reports.report`.
 
     Raises:
         DferError: other emotions, or a folder that cannot be written.
     """
     told = evidence({name: [part] for name, part in predictions.items()}, groups=groups, constants=constants)
     cells = [
-        cell(name, part, labels="", mix="", run=name, curves=[], training={}) | told["cells"][name]
+        Cell(**vars(score(part)), **vars(told.cells[name]), name=name, labels="", mix="", run=name)
         for name, part in predictions.items()
     ]
     report = build_report(cells, data=data, protocol=protocol, gallery=gallery(predictions), evidence=told)

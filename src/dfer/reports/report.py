@@ -6,73 +6,59 @@ marks lie is computed in `figures`, and how it looks is in `templates` and `dfer
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dfer.comparison.posthoc import MENDED
+from dfer.comparison.remedies import MENDED, Posthoc
 from dfer.comparison.subgroups import FEWEST_CLIPS, FEWEST_PERSONS, LENGTH
+from dfer.comparison.support import Evidence
 from dfer.errors import DferError, listed
-from dfer.files import replacing
 from dfer.metrics import scores
-from dfer.metrics.protocol import AVERAGED, jsonable
-from dfer.pages import Frame, emotion_colours, filmstrip, render
+from dfer.metrics.ceiling import Panel
+from dfer.metrics.protocol import AVERAGED, GalleryClip
+from dfer.pages import Frame, emotion_colours, filmstrip, render, write_page
 from dfer.reports import figures, findings, verdict
-from dfer.version import __version__
-
-FORMAT = "dfer.report/1"
+from dfer.reports.contents import Cell, DataSet, Report
 
 
 def build_report(
-    cells: Sequence[Mapping[str, Any]],
+    cells: Sequence[Cell],
     *,
-    data: Mapping[str, Any],
+    data: DataSet,
     protocol: Sequence[str],
-    gallery: Sequence[Mapping[str, Any]],
-    evidence: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Everything that the page shows, ready for JSON: what is undefined is None, never NaN.
+    gallery: Sequence[GalleryClip],
+    evidence: Evidence | None = None,
+) -> Report:
+    """Everything that the page shows.
 
     Args:
-        cells: one a run, as `dfer.metrics.cell` gives them.
-        data: of the data set: "source", "clips", "left_out" {reason: count}, and, if the reader must know something
-            before the numbers (that the faces are drawn, say), "note".
+        cells: one a run.
+        data: the data set.
         protocol: how the numbers came about, in sentences.
         gallery: clips, as `dfer.metrics.gallery` gives them.
-        evidence: which differences the clips support, as `dfer.comparison.evidence` gives it; without it nothing is
-            called the best.
-
-    Returns:
-        "format", "version", "protocol", "data", "emotions" (in order), "cells", "gallery", "standings", "constants",
-        "groups".
+        evidence: which differences the clips support; without it nothing is called the best.
 
     Raises:
         DferError: no cells, a name twice, or cells with different emotions.
     """
     if not cells:
         raise DferError("expected at least one cell to report on, got none")
-    names = [str(cell["name"]) for cell in cells]
+    names = [cell.name for cell in cells]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DferError(f"expected cells with different names, got more than one called {listed(twice)}")
-    emotions = list(cells[0]["recall"])
-    other = [cell["name"] for cell in cells if list(cell["recall"]) != emotions]
+    emotions = list(cells[0].recall)
+    other = [cell.name for cell in cells if list(cell.recall) != emotions]
     if other:
         raise DferError(
             f"expected cells with the emotions {listed(emotions, 12)}, in this order; not so: {listed(other)}"
         )
-    report: dict[str, Any] = jsonable(
-        {
-            "format": FORMAT, "version": __version__, "protocol": protocol, "data": data, "emotions": emotions,
-            "cells": cells, "gallery": gallery,
-            **{key: (evidence or {}).get(key) for key in ("standings", "constants", "groups")},
-        }
-    )  # fmt: skip
-    return report
+    found = (evidence.standings, evidence.constants, evidence.groups) if evidence else ()
+    return Report(protocol, data, emotions, list(cells), gallery, *found)
 
 
-def write_report(report: Mapping[str, Any], out: Path, thumbnails: Mapping[str, Sequence[Frame]]) -> None:
+def write_report(report: Report, out: Path, thumbnails: Mapping[str, Sequence[Frame]]) -> None:
     """Write `report.json` and `report.html`; a broken-off write leaves what was there before.
 
     Args:
@@ -83,35 +69,29 @@ def write_report(report: Mapping[str, Any], out: Path, thumbnails: Mapping[str, 
     Raises:
         DferError: the folder cannot be written, or frames that are no pictures.
     """
-    numbers = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    page = render_page(report, thumbnails)
-    with replacing(out / "report.json") as json_file, replacing(out / "report.html") as html_file:
-        for file, text in ((json_file, numbers), (html_file, page)):
-            # a name that is not valid Unicode (of a file, say) becomes an escape, which JSON reads back
-            file.write_text(text, encoding="utf-8", errors="backslashreplace")
+    write_page(out, "report", report, render_page(report, thumbnails))
 
 
-def render_page(report: Mapping[str, Any], thumbnails: Mapping[str, Sequence[Frame]]) -> str:
+def render_page(report: Report, thumbnails: Mapping[str, Sequence[Frame]]) -> str:
     """The page as HTML; arguments and errors as `write_report`."""
-    cells, emotions = report["cells"], report["emotions"]
-    shown = {clip["id"] for clip in report["gallery"]}
+    shown = {clip.id for clip in report.gallery}
     strips = {name: filmstrip(name, frames) for name, frames in thumbnails.items() if name in shown and len(frames)}
-    numbers = {key: report[key] for key in ("protocol", "data", "emotions", "cells", "gallery")}
-    values = numbers | _words(report) | _drawings(cells, emotions) | {"strips": strips}
-    source = report["data"].get("source") or ""
-    title = verdict.title(report)
+    values = _words(report) | _drawings(report.cells, report.emotions) | {"strips": strips}
+    values |= {key: getattr(report, key) for key in ("protocol", "data", "emotions", "cells", "gallery")}
+    title, source = verdict.title(report.cells), report.data.source
     return render("dfer.reports", "report.html.jinja", kind="report", title=title, source=source, **values)
 
 
-def _words(report: Mapping[str, Any]) -> dict[str, Any]:
+def _words(report: Report) -> dict[str, Any]:
     """What the page says beside the report's own numbers."""
-    cells = report["cells"]
+    cells, by_attribute = report.cells, report.cells[0].subgroups or []
+    remedies = [(cell.name, cell.posthoc) for cell in cells if isinstance(cell.posthoc, Posthoc)]
     return {
-        "leads": verdict.leads(cells, report.get("standings")),
-        "untold": verdict.untold(cells, report.get("standings")),
+        "leads": verdict.leads(cells, report.standings),
+        "untold": verdict.untold(cells, report.standings),
         "warnings": findings.warnings(cells),
-        "constants": report.get("constants") or [],
-        "caveats": verdict.caveats(cells, report.get("groups")),
+        "constants": report.constants or [],
+        "caveats": verdict.caveats(cells, report.groups),
         "absences": verdict.absences(cells),
         "grid": verdict.grid(cells),
         "scores": scores.SCORES,
@@ -122,60 +102,59 @@ def _words(report: Mapping[str, Any]) -> dict[str, Any]:
         "ceilings": scores.CEILINGS,
         "ceiling": _ceiling(cells),
         "averaged": [scores.BY_KEY[key] for key in AVERAGED],
-        "best": {score.key: verdict.leading(report.get("standings"), score) for score in scores.SCORES},
+        "best": {score.key: verdict.leading(report.standings, score) for score in scores.SCORES},
         "intervals": [verdict.war_interval(cell) for cell in cells],
-        "spans": {key: verdict.span([cell[key] for cell in cells]) for key in ("n", "n_votes")},
+        "spans": {
+            "n": verdict.span([cell.n for cell in cells]), "n_votes": verdict.span([cell.n_votes for cell in cells]),
+        },
         "methods": scores.METHODS,
         "mended": [scores.BY_KEY[key] for key in MENDED],
-        "remedies": [_remedies(cell) for cell in cells if "rows" in cell.get("posthoc", {})],
+        "remedies": [(name, found, _best_remedies(found)) for name, found in remedies],
+        "rejects": any(found.reject for _, found in remedies),
+        "setting": verdict.setting,
         "unmended": verdict.unmended(cells),
-        "attributes": [verdict.attribute_name(part["attribute"]) for part in cells[0].get("subgroups", [])],
-        "of_people": any(part["attribute"] != LENGTH for part in cells[0].get("subgroups", [])),
-        "of_persons": any(
-            group["persons"] is not None for part in cells[0].get("subgroups", []) for group in part["groups"]
-        ),
+        "attributes": [verdict.attribute_name(part.attribute) for part in by_attribute],
+        "of_people": any(part.attribute != LENGTH for part in by_attribute),
+        "of_persons": any(group.persons is not None for part in by_attribute for group in part.groups),
         "fewest": {"clips": FEWEST_CLIPS, "persons": FEWEST_PERSONS},
         "gaps": verdict.gaps(cells),
         "of_gaps": verdict.of_gaps(cells),
         "findings": findings,
         "folds": _folds(cells),
-        "trained": any(cell["training"] for cell in cells),
-        "many_folds": any(len(cell["folds"]) > 1 for cell in cells),
-    }
+        "trained": any(cell.training for cell in cells),
+        "many_folds": any(len(cell.folds) > 1 for cell in cells),
+    }  # fmt: skip
 
 
-def _drawings(cells: Sequence[Mapping[str, Any]], emotions: Sequence[str]) -> dict[str, Any]:
+def _drawings(cells: Sequence[Cell], emotions: Sequence[str]) -> dict[str, Any]:
     """Where the marks of the charts lie."""
     return {
         "marks": figures.marks(cells),
         "colours": emotion_colours(emotions),
         "recall": figures.recall_rows(cells, emotions),
-        "diagrams": [figures.reliability_diagram(cell) for cell in cells],
-        "vote_diagrams": [figures.reliability_diagram(cell, "vote_reliability") for cell in cells],
+        "diagrams": [figures.reliability_diagram(cell.reliability) for cell in cells],
+        "vote_diagrams": [figures.reliability_diagram(cell.vote_reliability) for cell in cells],
         "risk": figures.risk_panels(cells, figures.marks(cells)),
-        "groups": [figures.group_rows(cells, place) for place, _ in enumerate(cells[0].get("subgroups", []))],
+        "groups": [figures.group_rows(cells, place) for place, _ in enumerate(cells[0].subgroups or [])],
         "strata_panels": figures.strata_panels(cells),
         "curves": figures.curve_panels(cells),
     }
 
 
-def _remedies(cell: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's scores before and after what was fitted on its validation part, the best of each marked."""
-    found = cell["posthoc"]
-    rows = [row | {"setting": verdict.setting(row)} for row in found["rows"]]
-    best = {key: verdict.leading(found.get("standings"), scores.BY_KEY[key]) for key in MENDED}
-    return {"name": cell["name"], "clips": found["clips"], "rows": rows, "best": best, "reject": found["reject"]}
+def _best_remedies(found: Posthoc) -> dict[str, list[str]]:
+    """The methods that lead in each score."""
+    return {key: verdict.leading(found.standings, scores.BY_KEY[key]) for key in MENDED}
 
 
-def _ceiling(cells: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+def _ceiling(cells: Sequence[Cell]) -> Mapping[str, Panel] | None:
     """The annotators' scores, where all cells were judged by the same votes."""
-    first: Mapping[str, Any] = cells[0]["ceiling"]
-    return first if all(cell["ceiling"] == first for cell in cells) else None
+    first = cells[0].ceiling
+    return first if all(cell.ceiling == first for cell in cells) else None
 
 
-def _folds(cells: Sequence[Mapping[str, Any]]) -> str:
+def _folds(cells: Sequence[Cell]) -> str:
     """Which parts were tested; fold 0 stands for the test part of a split."""
-    folds = sorted({part["fold"] for cell in cells for part in cell["folds"]})
+    folds = sorted({part.fold for cell in cells for part in cell.folds})
     if folds in ([], [0]):
         return "the split's test part"
     return f"the test part of fold{'s' * (len(folds) > 1)} {listed(folds, 12)}"

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from dfer.comparison.halves import wilson
-from dfer.comparison.paired import TESTED, supported
-from dfer.comparison.subgroups import LENGTH
+from dfer.comparison.paired import TESTED, Rival, Standing, supported
+from dfer.comparison.remedies import Posthoc, Unfitted
+from dfer.comparison.sign_flips import wilson
+from dfer.comparison.subgroups import LENGTH, Gap
 from dfer.errors import listed
 from dfer.metrics.scores import BY_KEY, IN_GRID, Score
 from dfer.pages import SPACE, UNDEFINED
+from dfer.reports.contents import Cell
 
-Cell = Mapping[str, Any]
-Standings = Mapping[str, Mapping[str, Any]]
+Standings = Mapping[str, Standing]
 
 WORDS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve")
 PLAIN = "none"
@@ -59,9 +59,9 @@ def joined(parts: Sequence[str]) -> str:
 def leading(standings: Standings | None, score: Score) -> list[str]:
     """The first in a score, and those that no test tells from it; none where that is all of them."""
     standing = (standings or {}).get(score.key)
-    if standing is None or not any(supported(test) for test in standing["tests"]):
+    if standing is None or not any(supported(test) for test in standing.tests):
         return []
-    return [standing["first"], *(test["name"] for test in standing["tests"] if not supported(test))]
+    return [standing.first, *(test.name for test in standing.tests if not supported(test))]
 
 
 def interval(right: int, clips: int) -> tuple[float, float] | None:
@@ -77,7 +77,7 @@ def interval(right: int, clips: int) -> tuple[float, float] | None:
 
 def right(cell: Cell) -> int:
     """How many labelled clips the cell got right."""
-    return sum(row[position] for position, row in enumerate(cell["confusion"]))
+    return sum(row[position] for position, row in enumerate(cell.confusion))
 
 
 def war_interval(cell: Cell) -> str:
@@ -88,17 +88,15 @@ def war_interval(cell: Cell) -> str:
 
 def war_ends(cell: Cell) -> Sequence[float] | None:
     """The interval of WAR, 0 to 1: over groups where they are known, else of as many clips."""
-    if "intervals" in cell:
-        known: Sequence[float] | None = cell["intervals"]["war"]
-        return known
-    return interval(right(cell), cell["n"])
+    if cell.intervals is not None:
+        return cell.intervals["war"]
+    return interval(right(cell), cell.n)
 
 
-def title(report: Mapping[str, Any]) -> str:
+def title(cells: Sequence[Cell]) -> str:
     """How many runs on how many clips."""
-    cells = report["cells"]
     count = WORDS[len(cells)] if len(cells) < len(WORDS) else str(len(cells))
-    clips = span([cell["n"] or cell["n_votes"] for cell in cells])
+    clips = span([cell.n or cell.n_votes for cell in cells])
     return f"{count} run{'s' * (len(cells) != 1)}, judged on {clips} test clip{'s' * (clips != '1')}"
 
 
@@ -107,15 +105,15 @@ def leads(cells: Sequence[Cell], standings: Standings | None) -> list[Lead]:
     if len(cells) == 1:
         known = [score for score in IN_GRID if cells[0][score.key] is not None]
         scores = [f"{score.name} {score.text(cells[0][score.key])}{score.unit}" for score in known]
-        return [Lead([cells[0]["name"]], "has", scores)] if scores else []
+        return [Lead([cells[0].name], "has", scores)] if scores else []
     found: dict[tuple[str, ...], list[str]] = {}
     for score in IN_GRID:
         if first := leading(standings, score):
-            ahead = [cell for cell in cells if cell["name"] in first]
+            ahead = [cell for cell in cells if cell.name in first]
             values = [score.text(cell[score.key]) + score.unit for cell in ahead]
-            alone = f"the {_most(score)} ({values[0]}; {_next(score, (standings or {})[score.key]['tests'])})"
+            alone = f"the {_most(score)} ({values[0]}; {_next(score, (standings or {})[score.key].tests)})"
             several = f"{score.name} ({listed(values, 12)})"
-            found.setdefault(tuple(cell["name"] for cell in ahead), []).append(alone if len(first) == 1 else several)
+            found.setdefault(tuple(cell.name for cell in ahead), []).append(alone if len(first) == 1 else several)
     return [
         Lead(list(names), "has" if len(names) == 1 else "are ahead of the others, and not told apart, in", what)
         for names, what in sorted(found.items(), key=lambda lead: len(lead[0]))  # those that are told apart first
@@ -145,20 +143,20 @@ def caveats(cells: Sequence[Cell], groups: int | None = None) -> list[str]:
 
 def absences(cells: Sequence[Cell]) -> list[str]:
     """Which emotions no labelled test clip shows, for all runs at once where they agree."""
-    one_for_all = len({tuple(cell["absent"]) for cell in cells}) == 1
+    one_for_all = len({tuple(cell.absent) for cell in cells}) == 1
     said = [
-        ("" if one_for_all else f"{cell['name']}: ", f"o labelled test clip shows {', '.join(cell['absent'])}")
+        ("" if one_for_all else f"{cell.name}: ", f"o labelled test clip shows {', '.join(cell.absent)}")
         for cell in cells[: 1 if one_for_all else None]
-        if cell["absent"]
+        if cell.absent
     ]
     return [f"{who}{'n' if who else 'N'}{what}; UAR is the mean of the other emotions." for who, what in said]
 
 
 def grid(cells: Sequence[Cell]) -> Grid | None:
     """The cells as the 2×2 of {hard, soft} × {plain, mixed}; None when they are no such four."""
-    labels = sorted({cell["labels"] for cell in cells})
-    mixes = sorted({cell["mix"] for cell in cells}, key=lambda mix: (mix != PLAIN, mix))
-    placed = {(cell["labels"], cell["mix"]): cell for cell in cells}
+    labels = sorted({cell.labels for cell in cells})
+    mixes = sorted({cell.mix for cell in cells}, key=lambda mix: (mix != PLAIN, mix))
+    placed = {(cell.labels, cell.mix): cell for cell in cells}
     if len(cells) != 4 or len(placed) != 4 or (len(labels), len(mixes)) != (2, 2):
         return None
     rows, columns = [f"{label} labels" for label in labels], [mixing(mix) for mix in mixes]
@@ -187,14 +185,15 @@ def unmended(cells: Sequence[Cell]) -> list[str]:
     """Why nothing, or not everything, was fitted after training, and for which runs; each reason once."""
     reasons: dict[str, list[str]] = {}
     for cell in cells:
-        found = cell.get("posthoc") or {}
-        if why := found.get("why_not"):
-            reasons.setdefault(f"nothing was fitted after training: {why}", []).append(cell["name"])
-        for why in found.get("refused", []):
-            reasons.setdefault(f"not fitted: {why}", []).append(cell["name"])
-        if found.get("balanced"):
+        if isinstance(cell.posthoc, Unfitted):
+            reasons.setdefault(f"nothing was fitted after training: {cell.posthoc.why_not}", []).append(cell.name)
+        if not isinstance(cell.posthoc, Posthoc):
+            continue
+        for why in cell.posthoc.refused:
+            reasons.setdefault(f"not fitted: {why}", []).append(cell.name)
+        if cell.posthoc.balanced:
             why = "no logit adjustment: the loss, its weights or the sampler balanced the emotions already"
-            reasons.setdefault(why, []).append(cell["name"])
+            reasons.setdefault(why, []).append(cell.name)
     everywhere = [why for why, names in reasons.items() if len(names) == len(cells)]
     return [
         f"{why[0].upper()}{why[1:]}." if why in everywhere else f"{listed(names, 12)}: {why}."
@@ -202,16 +201,16 @@ def unmended(cells: Sequence[Cell]) -> list[str]:
     ]
 
 
-def setting(row: Mapping[str, Any]) -> str:
+def setting(method: str, values: Sequence[float]) -> str:
     """What a remedy was set to, over the folds: "T = 1.21–1.40".
 
-    >>> setting({"method": "prior", "setting": [1.0, 1.0]})
+    >>> setting("prior", [1.0, 1.0])
     'τ = 1.00'
     """
-    if not row["setting"]:
+    if not values:
         return ""
-    ends = dict.fromkeys(f"{value:.2f}" for value in (min(row["setting"]), max(row["setting"])))
-    return f"{'T' if row['method'].startswith('temperature') else 'τ'} = {'–'.join(ends)}"
+    ends = dict.fromkeys(f"{value:.2f}" for value in (min(values), max(values)))
+    return f"{'T' if method.startswith('temperature') else 'τ'} = {'–'.join(ends)}"
 
 
 def attribute_name(attribute: str) -> str:
@@ -219,13 +218,13 @@ def attribute_name(attribute: str) -> str:
     return "clip length, frames" if attribute == LENGTH else attribute
 
 
-def gaps(cells: Sequence[Cell]) -> list[tuple[str, str, Mapping[str, Any]]]:
+def gaps(cells: Sequence[Cell]) -> list[tuple[str, str, Gap]]:
     """The largest gap of each attribute and run, where groups could be compared: run, attribute, gap."""
     return [
-        (cell["name"], attribute_name(part["attribute"]), part["gap"])
+        (cell.name, attribute_name(part.attribute), part.gap)
         for cell in cells
-        for part in cell.get("subgroups", [])
-        if part["gap"]
+        for part in cell.subgroups or []
+        if part.gap
     ]
 
 
@@ -233,7 +232,7 @@ def of_gaps(cells: Sequence[Cell]) -> str:
     """What the gaps support, in a sentence."""
     found, score = gaps(cells), BY_KEY["war"]
     certain = [
-        f"{name} by {attribute} (“{gap['high']}” {score.text(gap['difference'])} points above “{gap['low']}”)"
+        f"{name} by {attribute} (“{gap.high}” {score.text(gap.difference)} points above “{gap.low}”)"
         for name, attribute, gap in found
         if supported(gap)
     ]
@@ -251,34 +250,37 @@ def _most(score: Score) -> str:
     return f"{extreme} {'KL to the votes' if score.key == 'kl' else score.name}"
 
 
-def _next(score: Score, tests: Sequence[Mapping[str, Any]]) -> str:
+def _next(score: Score, tests: Sequence[Rival]) -> str:
     """How far the nearest of the others is, and the interval of that."""
-    nearest = min(tests, key=lambda test: abs(test["difference"]))
-    sizes = sorted(abs(value) for value in nearest["interval"] or ())
+    difference, between = min(
+        ((test.difference, test.interval) for test in tests if test.difference is not None),
+        key=lambda test: abs(test[0]),
+    )
+    sizes = sorted(abs(value) for value in between or ())
     ends = f", 95{SPACE}% interval {score.text(sizes[0])} to {score.text(sizes[1])}" if sizes else ""
     points = " points" if score.percent else ""
-    side = "lower" if nearest["difference"] < 0 else "higher"
-    return f"the next is {score.text(abs(nearest['difference']))}{points} {side}{ends}"
+    side = "lower" if difference < 0 else "higher"
+    return f"the next is {score.text(abs(difference))}{points} {side}{ends}"
 
 
 def _chance(cells: Sequence[Cell], groups: int | None) -> str:
     """What the number of test clips alone leaves open."""
     score = BY_KEY["war"]
-    known = [cell for cell in cells if cell["war"] is not None]
+    known = [(war, cell) for cell in cells if (war := cell["war"]) is not None]
     if not known:
         return "No test clip has a single label: there is no accuracy, only distances to the votes."
-    top = max(known, key=lambda cell: cell["war"])
+    _, top = max(known, key=lambda pair: pair[0])
     ends = war_ends(top)
     assert ends is not None  # a WAR comes from clips
     people = "" if groups is None else f" of {groups:,} group{'s' * (groups != 1)} (persons, films)"
     return (
-        f"With {top['n']:,} clips{people}, a WAR of {score.text(top['war'])}{score.unit} has a 95{SPACE}% interval of "
+        f"With {top.n:,} clips{people}, a WAR of {score.text(top['war'])}{score.unit} has a 95{SPACE}% interval of "
         f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f}{SPACE}%."
     )
 
 
 def _seeds(cells: Sequence[Cell]) -> str:
-    seeds = sorted({str(cell["training"]["seed"]) for cell in cells if cell["training"].get("seed") is not None})
+    seeds = sorted({str(cell.training.seed) for cell in cells if cell.training})
     if len(cells) == 1 or not seeds:
         return "How far another seed would move the scores was not measured."
     if len(seeds) == 1:
@@ -287,14 +289,12 @@ def _seeds(cells: Sequence[Cell]) -> str:
 
 
 def _clips(cells: Sequence[Cell]) -> str:
-    if len({(cell["n"], cell["n_votes"]) for cell in cells}) == 1:
+    if len({(cell.n, cell.n_votes) for cell in cells}) == 1:
         return ""
     return "The runs were not scored on the same clips; their scores do not compare one to one."
 
 
 def _votes(cells: Sequence[Cell]) -> str:
     return (
-        ""
-        if any(cell["n_votes"] for cell in cells)
-        else "No test clip has votes: distances to the votes are undefined."
+        "" if any(cell.n_votes for cell in cells) else "No test clip has votes: distances to the votes are undefined."
     )

@@ -85,7 +85,7 @@ def clip_shares(targets: npt.ArrayLike) -> Floats:
     def curvature(theta: Floats) -> Floats:
         shares = weighted(theta)
         centred = table - shares @ table
-        return np.asarray(centred.T @ (shares[:, None] * centred) + PRICE * np.eye(len(theta)))
+        return centred.T @ (shares[:, None] * centred) + PRICE * np.eye(len(theta))
 
     start = np.zeros(table.shape[1])
     options = {"gtol": 1e-9, "maxiter": 1000, "max_trust_radius": 1e9}

@@ -36,8 +36,7 @@ def js(logits: Tensor, targets: Tensor) -> Tensor:
     log_middle = torch.logaddexp(log_probs, targets.log()) - math.log(2)
     from_targets = F.kl_div(log_middle, targets, reduction="none")
     from_probs = F.kl_div(log_middle, log_probs, reduction="none", log_target=True)
-    divergences: Tensor = (from_targets + from_probs).sum(dim=1) / 2
-    return divergences
+    return (from_targets + from_probs).sum(dim=1) / 2
 
 
 def focal(logits: Tensor, targets: Tensor, *, gamma: float = 2.0, weight: Tensor | None = None) -> Tensor:
@@ -79,8 +78,7 @@ def dirichlet_multinomial(logits: Tensor, targets: Tensor, *, ballots: Tensor) -
     counts, total = targets * ballots[:, None], concentration.sum(dim=1)
     coefficient = torch.lgamma(ballots + 1) - torch.lgamma(counts + 1).sum(dim=1)
     evidence = torch.lgamma(total) - torch.lgamma(total + ballots)
-    losses: Tensor = -(coefficient + evidence + (_log_rising(concentration, counts)).sum(dim=1))
-    return losses
+    return -(coefficient + evidence + (_log_rising(concentration, counts)).sum(dim=1))
 
 
 def _log_rising(start: Tensor, by: Tensor) -> Tensor:

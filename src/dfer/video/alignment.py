@@ -37,12 +37,12 @@ def similarity(points: Points, targets: Points) -> Points:
 
 def moved(matrix: Points, points: Points) -> Points:
     """(n, 2) points after a (2, 3) matrix."""
-    return np.asarray(points @ matrix[:, :2].T + matrix[:, 2])
+    return points @ matrix[:, :2].T + matrix[:, 2]
 
 
 def landmarks_in(box: Points) -> Points:
     """Where the five landmarks of an upright face lie on average in a box (x, y, width, height)."""
-    return np.asarray(box[:2] + TEMPLATE_IN_BOX * box[2:])
+    return box[:2] + TEMPLATE_IN_BOX * box[2:]
 
 
 def align(frame: Frames, landmarks: Points, size: int, *, template: Points = TEMPLATE) -> Frames:

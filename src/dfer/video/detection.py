@@ -141,7 +141,7 @@ def one_face(boxes: list[Points], others: list[Points], *, most: float = OVERLAP
     """
     shared, areas, other_areas = _shared(boxes, others)
     together = areas[:, None] + other_areas - shared
-    return np.asarray((shared > most * together) | (shared > INSIDE * np.minimum(areas[:, None], other_areas)))
+    return (shared > most * together) | (shared > INSIDE * np.minimum(areas[:, None], other_areas))
 
 
 def covered(boxes: list[Points]) -> Points:
@@ -158,7 +158,7 @@ def overlaps(boxes: list[Points], others: list[Points]) -> Points:
     [[0.333]]
     """
     shared, areas, other_areas = _shared(boxes, others)
-    return np.asarray(shared / (areas[:, None] + other_areas - shared))
+    return shared / (areas[:, None] + other_areas - shared)
 
 
 def _shared(boxes: list[Points], others: list[Points]) -> tuple[Points, Points, Points]:

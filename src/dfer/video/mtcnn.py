@@ -205,7 +205,7 @@ def _within(boxes: Boxes, others: Boxes) -> npt.NDArray[np.float64]:
 def _moved(boxes: Boxes, offsets: Output | Boxes) -> Boxes:
     """Every edge moved by its offset, a share of the box's width or height."""
     sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
-    return np.asarray(boxes + offsets * sides)
+    return boxes + offsets * sides
 
 
 def _squares(boxes: Boxes) -> Boxes:

@@ -25,7 +25,7 @@ class Sighting:
     @property
     def middle(self) -> Points:
         """(2,) of the box."""
-        return np.asarray(self.box[:2] + self.box[2:] / 2)
+        return self.box[:2] + self.box[2:] / 2
 
 
 @dataclass(eq=False)
@@ -80,7 +80,7 @@ class Person:
     @property
     def middle(self) -> Points:
         """(2,) of the box."""
-        return np.asarray(self.box[:2] + self.box[2:] / 2)
+        return self.box[:2] + self.box[2:] / 2
 
 
 def sighting(frame: Frames, face: Face) -> Sighting:

@@ -132,7 +132,7 @@ def _pq(signal: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """cd/m2 of a PQ signal 0..1 (ITU-R BT.2100, table 4)."""
     m1, m2, c1, c2, c3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
     root = signal ** (1 / m2)
-    return np.asarray(10_000 * (np.maximum(root - c1, 0) / (c2 - c3 * root)) ** (1 / m1))
+    return 10_000 * (np.maximum(root - c1, 0) / (c2 - c3 * root)) ** (1 / m1)
 
 
 def _hlg(signal: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -140,7 +140,7 @@ def _hlg(signal: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     a = 0.17883277
     b, c = 1 - 4 * a, 0.5 - a * np.log(4 * a)
     scene = np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - c) / a) + b) / 12)
-    return np.asarray(PEAK * scene**1.2)
+    return PEAK * scene**1.2
 
 
 @lru_cache(maxsize=1)

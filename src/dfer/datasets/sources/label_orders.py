@@ -113,8 +113,7 @@ def _by_paths(numbers: pd.Series[int], told: pd.Series[str]) -> pd.Series[str]:
         (who for who, order in ORDERS.items() for base in (0, 1) if _fits(meaning, order, base)), "no known order"
     )
     logger.warning("the numbers of the labels mean, by the paths, %s (%s)", _spelt(meaning), who)
-    names: pd.Series[str] = numbers.map(meaning)
-    return names
+    return numbers.map(meaning)
 
 
 def _check_against_paths(names: pd.Series[str], told: pd.Series[str], rows: pd.DataFrame) -> None:

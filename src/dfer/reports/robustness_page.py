@@ -10,27 +10,25 @@ whose runs are its answers to each corruption and severity, a corruption is a ce
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dfer.comparison.constant import Constant
-from dfer.comparison.evidence import evidence, known_groups
-from dfer.comparison.paired import standings
+from dfer.comparison.constant import Constant, ConstantScores
+from dfer.comparison.paired import Standing, standings
+from dfer.comparison.significance import mean_and_deviation
+from dfer.comparison.support import Support, evidence, known_groups
 from dfer.errors import DferError, listed
-from dfer.files import replacing
-from dfer.metrics import functional as metrics
 from dfer.metrics.predictions import Predictions
-from dfer.metrics.protocol import jsonable
-from dfer.metrics.scores import BY_KEY
-from dfer.pages import render
+from dfer.metrics.protocol import measure
+from dfer.metrics.scores import BY_KEY, Score
+from dfer.pages import render, write_page
 from dfer.reports import findings
-from dfer.reports.figures import own_marks, severity_panels
+from dfer.reports.figures import Panel, own_marks, severity_panels
 from dfer.reports.verdict import leading
 from dfer.version import __version__
 
@@ -42,24 +40,65 @@ Corrupted = Mapping[tuple[str, int], Predictions]
 """(corruption, severity) -> what a run says of the corrupted clips."""
 
 
+@dataclass(frozen=True)
+class SpoiltRun(Support):
+    """A run under corruptions; `intervals` are those of `mean`.
+
+    Attributes:
+        name: of the run.
+        clean: {score of `SCORED`: its value without corruption}.
+        curves: {corruption: {score: a value a severity}}.
+        mean: {score: mean over all corruptions and severities}.
+        kept: the mean WAR over the clean one.
+        corruption_error: the mean corruption error, relative to the first run.
+    """
+
+    name: str
+    clean: Mapping[str, float | None]
+    curves: dict[str, dict[str, list[float | None]]]
+    mean: dict[str, float | None]
+    kept: float | None
+    corruption_error: float | None
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """The scores of runs under corruptions.
+
+    Attributes:
+        clips: of the test part.
+        severities, corruptions: what was done to the pictures.
+        runs: one each.
+        costs: which corruption costs "most" and which "least", {score: standing} each; None with one corruption.
+        standings: which run's mean is first; None with one run.
+        constants: what constant answers score.
+        groups: how many persons or films the tests took for units; None: clips.
+        format, version: of the file.
+    """
+
+    clips: int
+    severities: list[int]
+    corruptions: list[str]
+    runs: list[SpoiltRun]
+    costs: dict[str, dict[str, Standing]] | None
+    standings: dict[str, Standing] | None
+    constants: list[ConstantScores]
+    groups: int | None
+    format: str = FORMAT
+    version: str = __version__
+
+
 def robustness(
     clean: Mapping[str, Predictions], corrupted: Mapping[str, Corrupted], *,
     groups: Mapping[str, str] | None = None, constants: Mapping[int, Constant] | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    """The scores of runs under corruptions, ready for JSON: what is undefined is None.
+) -> Robustness:  # fmt: skip
+    """The scores of runs under corruptions.
 
     Args:
         clean: name of the run -> its predictions of the clips as they are.
         corrupted: name of the run -> its predictions under each corruption and severity, the same for all runs.
         groups: clip -> person or film, "" unknown; they are the units of the tests.
         constants: of each fold's training part; None takes the test part's own.
-
-    Returns:
-        "format", "version", "clips", "severities", "corruptions"; "runs": each "name", "clean" {score: value},
-        "curves" {corruption: {score: [a value a severity]}}, "mean" {score: over all corruptions and severities},
-        "kept" the mean WAR over the clean one, "corruption_error" relative to the first run; "intervals" (of "mean")
-        and "beyond_constant", see `dfer.comparison.evidence`; "standings" of the runs' means; "constants"; "costs":
-        "most" and "least" standings of the corruptions in WAR, None with one; "groups".
 
     Raises:
         DferError: runs on different clips or corruptions.
@@ -78,78 +117,74 @@ def robustness(
     told = evidence(
         {run: list(parts.values()) for run, parts in corrupted.items()}, groups=groups, constants=constants, keys=SCORED
     )
-    errors = {run: _errors(corrupted[run], names, severities) for run in clean}
+    scores = {run: {key: measure(part, SCORED) for key, part in corrupted[run].items()} for run in clean}
+    curves = {
+        run: {name: {key: [of_run[name, severity][key] for severity in severities] for key in SCORED} for name in names}
+        for run, of_run in scores.items()
+    }
+    errors = {run: _errors(curves[run]) for run in clean}
     runs = []
     for run, predictions in clean.items():
-        of_each = {key: _scores(part) for key, part in corrupted[run].items()}
-        scores = _scores(predictions)
-        mean = {key: float(np.mean([part[key] for part in of_each.values()])) for key in SCORED}
+        own = measure(predictions, SCORED).values
+        mean = {key: mean_and_deviation([part[key] for part in scores[run].values()])[0] for key in SCORED}
         runs.append(
-            {
-                "name": run,
-                "clean": scores,
-                "curves": {
-                    name: {key: [of_each[name, severity][key] for severity in severities] for key in SCORED}
-                    for name in names
-                },
-                "mean": mean,
-                "kept": mean["war"] / scores["war"] if scores["war"] else math.nan,
-                "corruption_error": _relative(errors[run], errors[first]),
-                **told["cells"][run],
-            }
-        )
-    result: dict[str, Any] = jsonable(
-        {
-            "format": FORMAT, "version": __version__, "clips": len(clean[first]), "severities": severities,
-            "corruptions": names, "runs": runs, "costs": _costs(corrupted, names, known_groups(first_ids, groups)),
-            **{key: told[key] for key in ("standings", "constants", "groups")},
-        }
+            SpoiltRun(
+                **vars(told.cells[run]), name=run, clean=own, curves=curves[run], mean=mean,
+                kept=mean["war"] / own["war"] if mean["war"] is not None and own["war"] else None,
+                corruption_error=_relative(errors[run], errors[first]),
+            )
+        )  # fmt: skip
+    return Robustness(
+        clips=len(clean[first]), severities=severities, corruptions=names, runs=runs,
+        costs=_costs(corrupted, names, known_groups(first_ids, groups)),
+        standings=told.standings, constants=told.constants, groups=told.groups,
     )  # fmt: skip
-    return result
 
 
-def write_robustness(result: Mapping[str, Any], out: Path) -> None:
+def write_robustness(result: Robustness, out: Path) -> None:
     """Write `robustness.json` and `robustness.html`.
 
     Raises:
         DferError: the folder cannot be written.
     """
-    numbers = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    page = render_robustness(result)
-    with replacing(out / "robustness.json") as json_file, replacing(out / "robustness.html") as html_file:
-        json_file.write_text(numbers, encoding="utf-8", errors="backslashreplace")
-        html_file.write_text(page, encoding="utf-8", errors="backslashreplace")
+    write_page(out, "robustness", result, render_robustness(result))
 
 
-def render_robustness(result: Mapping[str, Any]) -> str:
+def render_robustness(result: Robustness) -> str:
     """The page as HTML."""
-    runs = result["runs"]
-    kinds = len(result["corruptions"])
+    runs = result.runs
+    kinds = len(result.corruptions)
     title = f"{len(runs)} run{'s' * (len(runs) != 1)} under {kinds} kind{'s' * (kinds != 1)} of bad pictures"
     return render(
         "dfer.reports", "robustness.html.jinja", kind="robustness", title=title, result=result, runs=runs,
         marks=own_marks(len(runs)), scores=[BY_KEY[key] for key in SCORED], conclusion=conclusion(result),
-        findings=findings,
-        panels={key: severity_panels(result, BY_KEY[key]) for key in ("war", "kl")},
+        findings=findings, panels={key: _panels(result, BY_KEY[key]) for key in ("war", "kl")},
     )  # fmt: skip
 
 
-def conclusion(result: Mapping[str, Any]) -> str:
+def _panels(result: Robustness, score: Score) -> list[Panel]:
+    curves = {
+        name: {run.name: [run.clean[score.key], *run.curves[name][score.key]] for run in result.runs}
+        for name in result.corruptions
+    }
+    return severity_panels(curves, result.severities, score)
+
+
+def conclusion(result: Robustness) -> str:
     """Which corruption costs most, which run holds best, as far as clips tell; who is no better than a constant."""
-    runs = result["runs"]
-    if runs[0]["clean"]["war"] is None:
+    runs = result.runs
+    if runs[0].clean["war"] is None:
         said = ["No test clip has a single label: there is no accuracy to lose, only distances to the votes."]
     else:
         said = [_cost_said(result), *([_best_said(result)] if len(runs) > 1 else [])]
     return " ".join([*said, *(f"Under corruption, {sentence}" for sentence in findings.warnings(runs))])
 
 
-def _cost_said(result: Mapping[str, Any]) -> str:
-    runs, score, costs = result["runs"], BY_KEY["war"], result.get("costs") or {}
-    lost = {
-        name: score.text(float(np.mean([run["clean"]["war"] - np.mean(run["curves"][name]["war"]) for run in runs])))
-        for name in result["corruptions"]
-    }
+def _cost_said(result: Robustness) -> str:
+    runs, score, costs = result.runs, BY_KEY["war"], result.costs or {}
+    clean = np.array([run.clean["war"] for run in runs], dtype=np.float64)
+    wars = {name: np.array([run.curves[name]["war"] for run in runs], dtype=np.float64) for name in result.corruptions}
+    lost = {name: score.text(float((clean - values.mean(axis=1)).mean())) for name, values in wars.items()}
     if len(lost) == 1:
         ((name, points),) = lost.items()
         return f"{name.replace('_', ' ').capitalize()} costs {points} points of WAR on average."
@@ -169,10 +204,10 @@ def _cost_said(result: Mapping[str, Any]) -> str:
     return f"{sentence[0].upper()}{sentence[1:]}."
 
 
-def _best_said(result: Mapping[str, Any]) -> str:
+def _best_said(result: Robustness) -> str:
     score = BY_KEY["war"]
-    ends = listed([f"{run['name']} {score.text(run['mean']['war'])} %" for run in result["runs"]], 12)
-    first = leading(result.get("standings"), score)
+    ends = listed([f"{run.name} {score.text(run.mean['war'])} %" for run in result.runs], 12)
+    first = leading(result.standings, score)
     if not first:
         verdict = "these clips do not tell the runs apart"
     elif len(first) == 1:
@@ -184,7 +219,7 @@ def _best_said(result: Mapping[str, Any]) -> str:
 
 def _costs(
     corrupted: Mapping[str, Corrupted], names: list[str], groups: NDArray[np.object_] | None
-) -> dict[str, Any] | None:
+) -> dict[str, dict[str, Standing]] | None:
     """Which corruption has the lowest and which the highest WAR, over all runs and severities."""
     if len(names) < 2:
         return None
@@ -204,22 +239,11 @@ def _in_order(run: Predictions, ids: NDArray[np.object_]) -> Predictions:
     return run.select(np.array([places[clip] for clip in ids], dtype=np.int64))
 
 
-def _scores(predictions: Predictions) -> dict[str, float]:
-    labelled, voted = predictions.labelled, predictions.voted
-    judged = predictions.probs[labelled], predictions.labels[labelled]
-    distances = metrics.kl_divergence(predictions.probs[voted], predictions.shares[voted])
-    return {
-        "war": metrics.war(*judged) if labelled.any() else math.nan,
-        "uar": metrics.uar(*judged) if labelled.any() else math.nan,
-        "kl": float(distances.mean()) if voted.any() else math.nan,
-    }
+def _errors(curves: Mapping[str, Mapping[str, Sequence[float | None]]]) -> dict[str, float]:
+    """The summed error (1 - WAR) of each corruption; NaN without labels."""
+    return {name: sum(math.nan if war is None else 1 - war for war in scores["war"]) for name, scores in curves.items()}
 
 
-def _errors(parts: Corrupted, names: list[str], severities: list[int]) -> dict[str, float]:
-    """The summed error (1 - WAR) of each corruption."""
-    return {name: sum(1 - _scores(parts[name, severity])["war"] for severity in severities) for name in names}
-
-
-def _relative(own: Mapping[str, float], first: Mapping[str, float]) -> float:
-    ratios = [own[name] / first[name] if first[name] else math.nan for name in own]
-    return float(np.mean(ratios))
+def _relative(own: Mapping[str, float], first: Mapping[str, float]) -> float | None:
+    """The mean of the corruptions' errors over those of the first run; None where one is not defined."""
+    return mean_and_deviation([own[name] / first[name] if first[name] else None for name in own])[0]

@@ -20,20 +20,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 
-from dfer.comparison.evidence import known_groups
-from dfer.comparison.paired import standings
+from dfer.comparison.paired import Standing, standings
+from dfer.comparison.support import known_groups
 from dfer.errors import DferError, listed
 from dfer.labels import one_hot
 from dfer.metrics.calibration import apply_temperature, fit_temperature, fit_vector_scaling, require_clips
 from dfer.metrics.functional import EPSILON, uar
 from dfer.metrics.predictions import Predictions, concatenate
-from dfer.metrics.protocol import measure
+from dfer.metrics.protocol import Coverage, Scores, measure
 from dfer.metrics.selective import fit_threshold
 
 Floats = NDArray[np.float64]
@@ -67,6 +67,64 @@ class Fold:
     validation: Predictions
     test: Predictions
     prior: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Remedied(Scores):
+    """The test scores `MENDED` after a remedy.
+
+    Attributes:
+        method: "none", "temperature", "temperature_labels", "vector", "prior" or "prior_chosen".
+        setting: of each fold the temperature or τ; empty for the other methods.
+    """
+
+    method: str
+    setting: list[float]
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """What becomes of the clips if only the surest are answered.
+
+    Attributes:
+        risk: the share of wrong answers that validation clips may have, 0 to 1.
+        thresholds: of each fold the lowest confidence that is answered; None: nothing is.
+        validation, test: the share of labelled clips that are answered, and of wrong answers among them; NaN where
+            there are none.
+    """
+
+    risk: float
+    thresholds: list[float | None]
+    validation: Coverage
+    test: Coverage
+
+
+@dataclass(frozen=True)
+class Posthoc:
+    """What remedies after training do to a run.
+
+    Attributes:
+        clips: of validation, all folds together.
+        rows: the test scores after each remedy, the first as trained.
+        standings: {score: which remedy is first}; None where nothing could be fitted.
+        reject: one rule for each of `RISKS`; none with too few validation clips.
+        refused: sentences on what so few validation clips cannot fit.
+        balanced: whether training balanced the emotions already, so that nothing was adjusted.
+    """
+
+    clips: int
+    rows: list[Remedied]
+    standings: dict[str, Standing] | None
+    reject: list[Rejection]
+    refused: list[str]
+    balanced: bool = False
+
+
+@dataclass(frozen=True)
+class Unfitted:
+    """Why nothing was fitted after training, in a sentence."""
+
+    why_not: str
 
 
 def adjust(probs: ArrayLike, prior: ArrayLike, tau: float = 1.0) -> Floats:
@@ -106,19 +164,12 @@ def best_tau(probs: Floats, labels: NDArray[np.int64], prior: Floats) -> float:
     return float(TAUS[int(np.argmax(np.round(reached, 12)))])
 
 
-def posthoc(folds: Sequence[Fold], *, groups: Mapping[str, str] | None = None) -> dict[str, Any]:
+def posthoc(folds: Sequence[Fold], *, groups: Mapping[str, str] | None = None) -> Posthoc:
     """The scores of the test parts before and after each remedy.
 
     Args:
         folds: of one run, at least one.
         groups: clip -> person or film, for the tests between remedies.
-
-    Returns:
-        "clips" (of validation, all folds together), "rows": of each remedy "method" ("none", "temperature",
-        "temperature_labels", "vector", "prior", "prior_chosen"), "setting" (one number a fold: the temperature or τ;
-        none of the others) and the scores `MENDED`; "standings": which remedy is first in what, see
-        `dfer.comparison.paired.standings`; "reject": see `_rejected`; "refused": sentences on what too few validation
-        clips cannot fit.
 
     Raises:
         DferError: a fold whose validation clips nobody judged, or no test clip.
@@ -136,17 +187,14 @@ def posthoc(folds: Sequence[Fold], *, groups: Mapping[str, str] | None = None) -
         for method, (_, remedies) in fitted.items()
     }
     rows = [
-        {"method": method, "setting": list(fitted[method][0]), **measure(test, MENDED)}
+        Remedied(**vars(measure(test, MENDED)), method=method, setting=list(fitted[method][0]))
         for method, test in tests.items()
     ]
     rules, refused_rules = _tried(lambda: _rules(folds))
     runs = {method: [test] for method, test in tests.items()}
     drawn = known_groups(concatenate([fold.test for fold in folds]).ids, groups)
-    return {
-        "clips": sum(len(fold.validation) for fold in folds), "rows": rows,
-        "standings": standings(runs, groups=drawn) if len(runs) > 1 else None,
-        "reject": rules or [], "refused": refused + refused_rules,
-    }  # fmt: skip
+    ranked = standings(runs, groups=drawn) if len(runs) > 1 else None
+    return Posthoc(sum(len(fold.validation) for fold in folds), rows, ranked, rules or [], refused + refused_rules)
 
 
 def _fitted(folds: Sequence[Fold]) -> tuple[Fitted, list[str]]:
@@ -190,7 +238,7 @@ def _adjusted(priors: Sequence[Floats], taus: Sequence[float]) -> tuple[Sequence
     return taus, list(map(_adjustment, priors, taus))
 
 
-def _rules(folds: Sequence[Fold]) -> list[dict[str, Any]]:
+def _rules(folds: Sequence[Fold]) -> list[Rejection]:
     """The reject rules; none where a fold has no labelled validation clip."""
     least = min(int(fold.validation.labelled.sum()) for fold in folds)
     if least:
@@ -198,29 +246,19 @@ def _rules(folds: Sequence[Fold]) -> list[dict[str, Any]]:
     return [_rejected(folds, risk) for risk in RISKS] if least else []
 
 
-def _rejected(folds: Sequence[Fold], risk: float) -> dict[str, Any]:
-    """What becomes of test clips if the surest are answered, as few as keep validation's wrong ones at `risk`.
-
-    Returns:
-        "risk" (wanted at most), "thresholds" (of each fold, infinite: nothing is answered), "validation" and "test":
-        "coverage" (share of labelled clips that are answered) and "risk" (share of wrong answers among them).
-    """
+def _rejected(folds: Sequence[Fold], risk: float) -> Rejection:
+    """What becomes of test clips if the surest are answered, as few as keep validation's wrong ones at `risk`."""
     validation = [_sure_and_wrong(fold.validation) for fold in folds]
     thresholds = [fit_threshold(sure, wrong, risk=risk) for sure, wrong in validation]
     test = [_sure_and_wrong(fold.test) for fold in folds]
-    return {
-        "risk": risk, "thresholds": thresholds, "validation": _answered(validation, thresholds),
-        "test": _answered(test, thresholds),
-    }  # fmt: skip
+    known = [least if np.isfinite(least) else None for least in thresholds]
+    return Rejection(risk, known, _answered(validation, thresholds), _answered(test, thresholds))
 
 
-def _answered(parts: Sequence[tuple[Floats, Floats]], thresholds: Sequence[float]) -> dict[str, float]:
+def _answered(parts: Sequence[tuple[Floats, Floats]], thresholds: Sequence[float]) -> Coverage:
     kept = [wrong[sure >= least] for (sure, wrong), least in zip(parts, thresholds, strict=True)]
     answered, clips = np.concatenate(kept), sum(len(sure) for sure, _ in parts)
-    return {
-        "coverage": len(answered) / clips if clips else np.nan,
-        "risk": float(answered.mean()) if len(answered) else np.nan,
-    }
+    return Coverage(len(answered) / clips if clips else np.nan, float(answered.mean()) if len(answered) else np.nan)
 
 
 def _sure_and_wrong(predictions: Predictions) -> tuple[Floats, Floats]:
@@ -238,7 +276,7 @@ def _alike(fold: Fold) -> Fold:
 
 def _said(validation: Predictions) -> NDArray[np.bool_]:
     """Which clips (N,) people said something of."""
-    return np.asarray(validation.voted | validation.labelled)
+    return validation.voted | validation.labelled
 
 
 def towards(validation: Predictions) -> tuple[Floats, Floats]:

@@ -213,7 +213,7 @@ def _drawn_halves(table: Floats, generator: np.random.Generator, draws: int) -> 
 
 
 def _divided(sums: Floats, weights: Floats) -> Floats:
-    return np.asarray(sums / np.where(weights > SAME, weights, np.nan))
+    return sums / np.where(weights > SAME, weights, np.nan)
 
 
 def _middle(means: Floats, refused: int, margin: float) -> Interval | None:

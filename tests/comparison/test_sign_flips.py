@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from dfer.comparison import halves as module
-from dfer.comparison.halves import Halves, halves, share_interval, sign_test, units_of, wilson
+from dfer.comparison.sign_flips import Halves, halves, share_interval, sign_test, units_of, wilson
 from dfer.errors import DferError
 
 
