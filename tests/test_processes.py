@@ -116,6 +116,35 @@ def test_a_name_in_a_warning_of_a_worker_is_shown(capfd: pytest.CaptureFixture[s
     assert capfd.readouterr().err == "a␛[31m␊error: forged has no sound\n"
 
 
+SWALLOWS = """
+import os, signal, sys, time
+from dfer.processes import ENDING, end_when_asked
+
+class Finalised:
+    def __del__(self):
+        os.kill(os.getpid(), int(sys.argv[1]))
+        for _ in range(1000):
+            pass
+
+for number in ENDING:
+    signal.signal(number, end_when_asked)
+try:
+    Finalised()
+    time.sleep(60)
+    print("went on")
+finally:
+    print("tidied up")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_process_that_is_asked_to_end_within_a_finaliser_ends(number: signal.Signals) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SWALLOWS, str(int(number))], capture_output=True, text=True, timeout=50
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, "tidied up\n", "")
+
+
 STARTS = """
 import sys, time
 from pathlib import Path

@@ -12,7 +12,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing.process import BaseProcess
+from types import FrameType
 from typing import Any, ParamSpec, TypeVar
 
 from dfer.errors import DferError, OneLine
@@ -23,6 +25,8 @@ DIED = (
 )
 GRACE_S = 5.0
 """In which a worker that is asked to end must have ended, before it is killed."""
+AGAIN_S = 0.05
+"""After which a process is asked again to end, where a finaliser swallowed the first time."""
 _busy = threading.Event()
 """Whether this process, a worker, is in a call."""
 Given = ParamSpec("Given")
@@ -70,6 +74,26 @@ def end_when_asked(number: int, _frame: object) -> None:
     """
     for other in ENDING:
         signal.signal(other, signal.SIG_IGN)
+    sys.unraisablehook = partial(_ask_again, number)
+    sys.exit(128 + number)
+
+
+def _ask_again(number: int, error: Any) -> None:
+    """Python goes on where a finaliser (`__del__`, say) was running, which swallows errors: an alarm asks again."""
+    if not issubclass(error.exc_type, SystemExit):
+        sys.__unraisablehook__(error)
+        return
+    signal.signal(signal.SIGALRM, partial(_end_after_all, number))
+    signal.setitimer(signal.ITIMER_REAL, AGAIN_S, AGAIN_S)
+
+
+def _end_after_all(number: int, _alarm: int, frame: FrameType | None) -> None:
+    """A handler of that alarm; it waits for the next one where the first came too early."""
+    while frame is not None:
+        if frame.f_code is _ask_again.__code__:
+            return
+        frame = frame.f_back
+    signal.setitimer(signal.ITIMER_REAL, 0)
     sys.exit(128 + number)
 
 

@@ -91,7 +91,7 @@ class Verb:
 
 
 VERBS: dict[str, Verb] = {
-    "synth": Verb(["synth", "dfew", "--clips", "60", "--size", "48"], ["dfew"]),
+    "synth": Verb(["synth", "dfew", "--clips", "42", "--size", "32"], ["dfew"]),
     "synth many": Verb(["synth", "dfew", "--clips", "800", "--size", "32"], ["dfew"]),
     "prepare --pack": Verb(
         ["prepare", "dfew", "dfew", "-o", "clips.csv", "--pack", "24"], ["clips.csv", "clips"], ["synth"]

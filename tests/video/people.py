@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import cv2
 import numpy as np
 
 from dfer.video.detection import Face, Frames
@@ -47,10 +48,10 @@ class ColourDetector:
     def __call__(self, frame: Frames) -> list[Face]:
         self.calls += 1
         faces = []
-        for channel in range(3):
-            others = np.delete(frame, channel, axis=2).max(axis=2).astype(int)
-            mask = frame[..., channel] - others > 100
-            if mask.sum() < SIDE**2 / 2:
+        channels = cv2.split(frame)
+        for own, first, second in (channels, (*channels[1:], channels[0]), (channels[2], *channels[:2])):
+            mask = cv2.subtract(own, cv2.max(first, second)) > 100
+            if np.count_nonzero(mask) < SIDE**2 / 2:
                 continue
             rows, columns = np.nonzero(mask.any(axis=1))[0], np.nonzero(mask.any(axis=0))[0]
             corner = np.array([columns[0], rows[0]]) + self.generator.normal(0, 1, 2) * self.tremble

@@ -167,7 +167,7 @@ def test_the_stream_is_the_one_that_players_choose(
     from dfer.video import decoding
 
     path = two_tracks(tmp_path / "a.mkv", ("", ""), sizes)
-    flags = dict(enumerate(int(av.stream.Disposition[name]) for name in dispositions))
+    flags = dict(enumerate(av.stream.Disposition[name] for name in dispositions))
     real = decoding.chosen_stream
 
     class Marked:  # Matroska does not store all of them
