@@ -29,7 +29,7 @@ CROWD = 64
 """A folder with more folders in it than this holds clips, not parts of a data set, and is not searched further."""
 
 
-class Clip(NamedTuple):
+class ClipOnDisk(NamedTuple):
     """A clip on disk: its path relative to what was searched, its kind ("" = none), and its frames (NaN = unknown)."""
 
     path: str
@@ -37,7 +37,7 @@ class Clip(NamedTuple):
     frames: float
 
 
-NOWHERE = Clip("", "", np.nan)
+NOWHERE = ClipOnDisk("", "", np.nan)
 
 
 class Disk:
@@ -47,7 +47,7 @@ class Disk:
         self.root = root
         self._folders: dict[str, dict[str, list[str]]] = {}
 
-    def find(self, name: str) -> Clip | None:
+    def find(self, name: str) -> ClipOnDisk | None:
         """The clip with exactly these parts below the folder, None if there is none.
 
         Raises:
@@ -75,7 +75,7 @@ class Disk:
         cuts = Counter(cut for row in parts for cut in range(len(row)) if self._holds(row[cut:]))
         best = min(cuts, key=lambda cut: (-cuts[cut], cut), default=0)
         found = [self.find("/".join(row[best:])) if row[best:] else None for row in parts]
-        return pd.DataFrame([clip or NOWHERE for clip in found], columns=list(Clip._fields))
+        return pd.DataFrame([clip or NOWHERE for clip in found], columns=list(ClipOnDisk._fields))
 
     def names(self, folder: str) -> dict[str, list[str]]:
         """What lies in a folder below the root: `clip_key` -> names; nothing where there is no such folder."""
@@ -92,11 +92,11 @@ class Disk:
     def _holds(self, parts: Sequence[str]) -> bool:
         return clip_key(parts[-1]) in self.names("/".join(parts[:-1]))
 
-    def _clip(self, path: str) -> Clip:
+    def _clip(self, path: str) -> ClipOnDisk:
         whole = self.root / path
         if whole.is_dir():
-            return Clip(path, "frames", count_frames(whole))
-        return Clip(path, kind_of(whole), np.nan)
+            return ClipOnDisk(path, "frames", count_frames(whole))
+        return ClipOnDisk(path, kind_of(whole), np.nan)
 
 
 def keep_found(rows: pd.DataFrame, folder: Path, advice: str) -> tuple[pd.DataFrame, dict[str, int]]:
