@@ -21,7 +21,7 @@ import pandas as pd
 
 from dfer.errors import DferError, listed
 from dfer.video.folders import KINDS, kind_of
-from dfer.video.frames import IMAGE_SUFFIXES
+from dfer.video.frames import images_in
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class Disk:
     def _clip(self, path: str) -> ClipOnDisk:
         whole = self.root / path
         if whole.is_dir():
-            return ClipOnDisk(path, "frames", count_frames(whole))
+            return ClipOnDisk(path, "frames", len(images_in(whole)))
         return ClipOnDisk(path, kind_of(whole), np.nan)
 
 
@@ -141,12 +141,6 @@ def clip_key(name: str) -> str:
     """
     stem = clip_id(name)
     return (stem.lstrip("0") or "0") if stem.isdecimal() else stem
-
-
-def count_frames(folder: Path | str) -> int:
-    """How many images a folder holds."""
-    with os.scandir(folder) as entries:
-        return sum(entry.name.lower().endswith(IMAGE_SUFFIXES) and entry.name[0] != "." for entry in entries)
 
 
 def _parts(name: str) -> list[str]:
