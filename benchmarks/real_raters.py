@@ -27,7 +27,7 @@ from scipy.stats import spearmanr
 from dfer.labels import DFEW, soft_labels
 from dfer.labels.annotators import MODELS, consensus
 from dfer.labels.answers import Answers
-from dfer.labels.raters import agreement_with_others
+from dfer.labels.reliability import agreement_with_others
 
 OWN = {
     "ang": "angry",

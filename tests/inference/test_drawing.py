@@ -15,7 +15,7 @@ from dfer import DferError
 from dfer.inference import Segment, Timeline, overlay
 from dfer.inference.draw import clock, pieces, plot, write_plot
 from dfer.inference.lettering import mask, write
-from dfer.inference.overlay import Rectangle, Shown, draw_faces, faces_at, rgb
+from dfer.inference.overlay import DrawnFace, Rectangle, draw_faces, faces_at, rgb
 from dfer.inference.page import film_of, to_page
 from dfer.inference.thumbnails import choose_peaks, thumbnails
 from dfer.labels import EmotionSet
@@ -218,7 +218,7 @@ def test_every_face_has_words_and_bars_within_the_picture(
     people = tuple(toy_person(id_) for id_ in range(len(boxes)))
     timeline = Timeline("a.mp4", 0.4, EmotionSet("some", names), people)
     faces = [
-        Shown(id_, Rectangle(*(round(value * scale) for value in box)), np.eye(emotions)[-1])
+        DrawnFace(id_, Rectangle(*(round(value * scale) for value in box)), np.eye(emotions)[-1])
         for id_, box in enumerate(boxes)
     ]
     drawn: list[Rectangle] = []

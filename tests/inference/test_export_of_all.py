@@ -25,6 +25,7 @@ FIVE = EmotionSet("five", ("a", "b", "c", "d", "e"))
 PLAIN = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32, "image_size": 32}
 CASES: dict[str, tuple[str, dict[str, Any], int, int]] = {
     "former_dfer": ("former_dfer", {"width": 4}, 3, 48),
+    "frame_encoder": ("frame_encoder", {"temporal": "gru", "hidden": 8}, 2, 32),
     "frame_gru": ("frame_gru", {"widths": [4, 8], "hidden": 6}, 3, 24),
     "frame_transformer": ("frame_transformer", {"width": 4}, 3, 32),
     "frame_vit": ("frame_vit", {"features": 16, "depth": 2, "heads": 2, "layers": 1}, 2, 32),

@@ -14,7 +14,7 @@ from dfer.video.alignment import landmarks_in
 from dfer.video.detection import Face, Frames, Points, distinct, overlaps
 from dfer.video.flow import colours
 from dfer.video.matching import NEVER, cheapest_pairs, memory_cost
-from dfer.video.people import Person, Sighting
+from dfer.video.people import Sighting, Track
 from dfer.video.tracking import FORGET_S, HOLD_S, MOST_GONE, Tracker
 
 from .people import ColourDetector, colour_looks, picture
@@ -161,7 +161,7 @@ def test_only_so_many_who_left_are_remembered() -> None:
     tracker = Tracker(ColourDetector(), embed=colour_looks)
     for k in range(MOST_GONE + 20):
         one = Sighting(np.array([0.0, 0, 9, 9]), np.zeros((5, 2)), 1.0, np.ones(1))
-        tracker.gone.append(Person.of(one, 0.0, confirmed=True))
+        tracker.gone.append(Track.of(one, 0.0, confirmed=True))
         tracker._forget(k / FPS)
     assert len(tracker.gone) == MOST_GONE
 
@@ -229,7 +229,7 @@ def test_a_face_that_flow_still_sees_but_the_detector_does_not_is_held_for_a_mom
 
 def test_two_detections_of_one_followed_face_are_two_people_never_one_twice() -> None:
     tracker = Tracker(Script([face(0.99)], [face(0.99), face(0.98, x=200)]), embed=colour_looks)
-    shown: list[Person] = []
+    shown: list[Track] = []
     for k in range(10):
         shown = tracker.step(picture({"red": HERE, "blue": (200, 60)}), k / FPS)
     assert [one.id for one in shown] == [0, 1]

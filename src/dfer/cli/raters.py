@@ -92,7 +92,7 @@ def raters(
     if manifest is not None and out is not None:
         _write(agreed, manifest, out)
     if page is not None:
-        from dfer.doctor.raters import write_raters_page
+        from dfer.doctor.raters_page import write_raters_page
 
         write_raters_page(page, agreed, source=answers.name)
         say(f"page: {page}")
@@ -110,7 +110,7 @@ def _options(texts: list[str], **given: str) -> dict[str, str]:
 def _show(agreed: Consensus) -> None:
     """The raters, worst first, and what was not read."""
     from dfer.labels.annotators import MODELS
-    from dfer.labels.raters import FEWEST, judged, worst_first
+    from dfer.labels.reliability import FEWEST, judged, worst_first
 
     ordered = worst_first(agreed.raters)
     told = f", the {SHOWN} worst" if len(ordered) > SHOWN else ""

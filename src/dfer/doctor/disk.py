@@ -22,7 +22,7 @@ from dfer.datasets import Manifest
 from dfer.datasets.sources.named_clips import POINTER
 from dfer.errors import DferError
 from dfer.video.decoding import is_picture, is_video
-from dfer.video.frames import IMAGE_SUFFIXES, natural_key, open_clip
+from dfer.video.frames import IMAGE_SUFFIXES, images_in, natural_key, open_clip
 
 Progress = Callable[[int, int], None]
 ENDS = 64
@@ -85,12 +85,7 @@ def look(path: Path, kind: str) -> OnDisk:
 
 def frame_names(folder: Path) -> list[tuple[str, int]]:
     """Name and size in bytes of a folder's frames, in the order of time."""
-    with os.scandir(folder) as scan:
-        frames = [
-            (entry.name, entry.stat().st_size)
-            for entry in scan
-            if entry.name.lower().endswith(IMAGE_SUFFIXES) and entry.name[0] != "."
-        ]
+    frames = [(entry.name, entry.stat().st_size) for entry in images_in(folder)]
     return sorted(sorted(frames), key=lambda frame: natural_key(frame[0]))
 
 

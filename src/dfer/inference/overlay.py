@@ -74,7 +74,7 @@ class Rectangle:
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class DrawnFace:
     """A face as it is drawn: the person's number, the box in the picture, probs (K,)."""
 
     id: int
@@ -135,7 +135,7 @@ def _span(timeline: Timeline) -> Span:
     return Span(start_s=max(0.0, start_s - 0.001), end_s=max(timeline.duration_s, start_s + 0.001))
 
 
-def faces_at(timeline: Timeline, time_s: float, scale: float) -> Iterator[Shown]:
+def faces_at(timeline: Timeline, time_s: float, scale: float) -> Iterator[DrawnFace]:
     """Everybody who is seen at a time, seconds; boxes are scaled to the picture."""
     for person in timeline.people:
         row = _row_at(person, time_s)
@@ -143,7 +143,7 @@ def faces_at(timeline: Timeline, time_s: float, scale: float) -> Iterator[Shown]
             box, probs = row
             left, top, width, height = (box * scale).tolist()
             corners = Rectangle(round(left), round(top), round(left + width), round(top + height))
-            yield Shown(person.id, corners, probs)
+            yield DrawnFace(person.id, corners, probs)
 
 
 def _row_at(person: Person, time_s: float) -> tuple[Floats, Floats] | None:
@@ -171,7 +171,7 @@ def rgb(colour: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def draw_faces(picture: Frames, faces: list[Shown], timeline: Timeline) -> None:
+def draw_faces(picture: Frames, faces: list[DrawnFace], timeline: Timeline) -> None:
     """Draw into a picture (H, W, 3) uint8: boxes, names, and bars where there is room for them."""
     emotions = timeline.emotions.emotions
     unit = _unit(picture, len(emotions))

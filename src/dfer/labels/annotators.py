@@ -35,7 +35,7 @@ from dfer.errors import DferError, listed, require_known
 from dfer.labels.answers import Answers
 from dfer.labels.dirichlet import learn_mixture, most_voted
 from dfer.labels.emotions import EmotionSet
-from dfer.labels.raters import agreement_with_others, confusion_tables, rater_table
+from dfer.labels.reliability import agreement_with_others, confusion_tables, rater_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +70,7 @@ class Consensus:
         emotions: the K emotions.
         clips: N names, as in the answers.
         probs: (N, K), rows sum to one; 0 for an emotion that nobody answered, but in "distribution".
-        raters: a row a rater, see `dfer.labels.raters.rater_table`.
+        raters: a row a rater, see `dfer.labels.reliability.rater_table`.
         confusions: (R, K, K) clips of each emotion, by the model, to which a rater gave each answer.
         seed: of a model that draws, else None.
         left_out: reason -> how many answers were not read.

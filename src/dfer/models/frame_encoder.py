@@ -117,6 +117,6 @@ class FrameEncoder(nn.Module):
         require_clips(clips, self.in_channels)
         frames = frames_of(clips)
         features = self.encoder(frames.expand(-1, 3, -1, -1) if self.in_channels == 1 else frames)
-        rows = features.view(len(clips), clips.shape[2], -1)
+        rows = features.view(clips.shape[0], clips.shape[2], -1)
         logits: Tensor = self.head(self.dropout(self.temporal(rows)))
         return logits

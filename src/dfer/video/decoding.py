@@ -45,7 +45,7 @@ SLACK_S = 0.1
 """What a file says of its length, and the times of its frames, are rounded to less than this, seconds."""
 
 
-class Shown:
+class DecodedFrame:
     """A frame, and when it is shown; its pixels are made when they are asked for.
 
     Attributes:
@@ -102,7 +102,7 @@ def length_s(path: Path) -> float | None:
 
 
 class Film:
-    """The frames of a video, one at a time: an iterable of `Shown`.
+    """The frames of a video, one at a time: an iterable of `DecodedFrame`.
 
     Args:
         path: the file.
@@ -118,11 +118,11 @@ class Film:
         self.path, self.start_s, self.tolerant, self.fps = path, start_s, tolerant, fps
         self.end_s = math.inf
 
-    def __iter__(self) -> Iterator[Shown]:
+    def __iter__(self) -> Iterator[DecodedFrame]:
         check_file(self.path)
         return self._painted() if is_animated(self.path) else self._decoded()
 
-    def _decoded(self) -> Iterator[Shown]:
+    def _decoded(self) -> Iterator[DecodedFrame]:
         count = 0
 
         def told() -> str:
@@ -135,12 +135,12 @@ class Film:
             self.end_s = track.end()
             track.tell(count)
 
-    def _painted(self) -> Iterator[Shown]:
+    def _painted(self) -> Iterator[DecodedFrame]:
         end_s = 0.0
         try:
             for frame in animated(self.path):
                 height, width = frame.pixels.shape[:2]
-                yield Shown(frame.time_s, (width, height), partial(np.asarray, frame.pixels))
+                yield DecodedFrame(frame.time_s, (width, height), partial(np.asarray, frame.pixels))
                 end_s = frame.end_s
         except DferError as error:
             if not self.tolerant or not end_s:
@@ -185,7 +185,7 @@ class _Track:
     def close(self) -> None:
         self.container.close()
 
-    def frames(self, *, tolerant: bool) -> Iterator[Shown]:
+    def frames(self, *, tolerant: bool) -> Iterator[DecodedFrame]:
         """The frames in the order in which they are shown."""
         display: Display | None = None
         first = (0, 0)
@@ -197,7 +197,7 @@ class _Track:
             if display is None:
                 display, first = Display(picture, self.stream.sample_aspect_ratio), size
             self.resized |= size != first
-            yield Shown(time_s, size, partial(self._pixels, display, picture))
+            yield DecodedFrame(time_s, size, partial(self._pixels, display, picture))
 
     def _pixels(self, display: Display, picture: Any) -> Frames:
         with decoding(self.path, lambda: f"the frame at {picture.time or 0:g} s has no colours that are known"):

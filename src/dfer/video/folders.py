@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dfer.video.decoding import is_picture, is_video
-from dfer.video.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_key
+from dfer.video.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES, images_in, natural_key
 from dfer.video.listing import find_list
 from dfer.video.playlists import pieces
 
@@ -41,7 +41,7 @@ class Found(NamedTuple):
 def kind_of(path: Path) -> str:
     """The kind of clip that a path is, "" for none; a file need not exist to have one, it may be in an archive."""
     if path.is_dir():
-        return "frames" if any(image.suffix.lower() in IMAGE_SUFFIXES for image in path.glob("[!.]*")) else ""
+        return "frames" if images_in(path) else ""
     suffix = path.suffix.lower()
     kind = KINDS.get(suffix, "")
     if not path.is_file() or (kind and kind != "image" and suffix not in DOUBTFUL):

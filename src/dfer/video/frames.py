@@ -75,6 +75,12 @@ def open_clip(path: Path, kind: str, *, fps: float | None = None) -> Clip:
     raise DferError(f"{path}: expected the kind video, frames, image or array, got {kind!r}")
 
 
+def images_in(folder: Path | str) -> list[os.DirEntry[str]]:
+    """The images in a folder, the frames of a clip, in no order; hidden files are none."""
+    with os.scandir(folder) as scan:
+        return [entry for entry in scan if entry.name.lower().endswith(IMAGE_SUFFIXES) and entry.name[0] != "."]
+
+
 def natural_key(name: str) -> list[tuple[int, int, str]]:
     """Sorts 2.jpg before 10.jpg."""
     parts = re.findall(r"\d+|\D+", name)
@@ -107,11 +113,7 @@ class FolderClip:
             raise DferError(
                 f"{self.path}: expected a folder of frames, found {'a file' if self.path.exists() else 'nothing'}"
             )
-        names = [
-            entry.name
-            for entry in self.path.iterdir()
-            if entry.suffix.lower() in IMAGE_SUFFIXES and entry.name[0] != "."
-        ]
+        names = [entry.name for entry in images_in(self.path)]
         if not names:
             raise DferError(f"{self.path}: the folder holds no frame")
         return tuple(self.path / name for name in sorted(sorted(names), key=natural_key))

@@ -8,10 +8,10 @@ import numpy as np
 
 from dfer.video.detection import Points, overlaps
 from dfer.video.identity import OTHER, SAME
-from dfer.video.people import Person, Sighting
+from dfer.video.people import Sighting, Track
 from dfer.video.quality import pose
 
-Costs = Callable[[list[Person], list[Sighting]], Points]
+Costs = Callable[[list[Track], list[Sighting]], Points]
 """People and sightings -> what it costs, (n, m), that the one is the other."""
 
 FAR_OFF = 0.25
@@ -29,7 +29,7 @@ NEVER = 1e3
 
 
 def assign(
-    people: list[Person], sightings: list[Sighting], costs: Costs, time_s: float, *, smoothly: bool = False
+    people: list[Track], sightings: list[Sighting], costs: Costs, time_s: float, *, smoothly: bool = False
 ) -> list[Sighting]:
     """Give people the sightings that cost least in all; returns the sightings that are nobody's."""
     found = pairs(people, sightings, costs)
@@ -39,7 +39,7 @@ def assign(
     return [one for index, one in enumerate(sightings) if index not in taken]
 
 
-def pairs(people: list[Person], sightings: list[Sighting], costs: Costs) -> list[tuple[int, Person]]:
+def pairs(people: list[Track], sightings: list[Sighting], costs: Costs) -> list[tuple[int, Track]]:
     """Which sighting, by its position, is whose."""
     if not people or not sightings:
         return []
@@ -58,7 +58,7 @@ def cheapest_pairs(table: Points) -> list[tuple[int, int]]:
     return list(zip(rows.tolist(), columns.tolist(), strict=True))
 
 
-def update(person: Person, one: Sighting, time_s: float, *, smoothly: bool = False) -> None:
+def update(person: Track, one: Sighting, time_s: float, *, smoothly: bool = False) -> None:
     """A person was seen: go there, by steps if the way is short."""
     behind = (one.landmarks - person.landmarks, one.box - person.box)
     far = np.abs(behind[0]).mean() > FAR_OFF * np.sqrt(one.box[2] * one.box[3])
@@ -70,7 +70,7 @@ def update(person: Person, one: Sighting, time_s: float, *, smoothly: bool = Fal
     person.detected = person.confirmed = person.certain = True
 
 
-def overlap_costs(people: list[Person], sightings: list[Sighting]) -> Points:
+def overlap_costs(people: list[Track], sightings: list[Sighting]) -> Points:
     """Of people who were followed to near the places of sightings."""
     shared = overlaps([person.box for person in people], [one.box for one in sightings])
     table = np.full(shared.shape, NEVER)
@@ -80,18 +80,18 @@ def overlap_costs(people: list[Person], sightings: list[Sighting]) -> Points:
     return table
 
 
-def face_costs(people: list[Person], sightings: list[Sighting]) -> Points:
+def face_costs(people: list[Track], sightings: list[Sighting]) -> Points:
     """Of people who were here before, by the face alone."""
     table = np.array([[person.gallery.distance(one.look) for one in sightings] for person in people])
     return np.where(table < SAME, table, NEVER)
 
 
-def memory_costs(people: list[Person], sightings: list[Sighting]) -> Points:
+def memory_costs(people: list[Track], sightings: list[Sighting]) -> Points:
     """Of people who were here some seconds ago."""
     return np.array([[memory_cost(person, one) for one in sightings] for person in people])
 
 
-def memory_cost(person: Person, one: Sighting) -> float:
+def memory_cost(person: Track, one: Sighting) -> float:
     """Of someone who was here some seconds ago: by the face if it is clear, else by place and colours."""
     apart = person.gallery.distance(one.look)
     if apart < SAME:
@@ -101,6 +101,6 @@ def memory_cost(person: Person, one: Sighting) -> float:
     return NEVER if likeness < ALIKE or differ(person, one) else 2 - likeness
 
 
-def differ(person: Person, one: Sighting) -> bool:
+def differ(person: Track, one: Sighting) -> bool:
     """Whether a face is surely not a person's; False where it cannot be told, or is turned away."""
     return person.gallery.distance(one.look) > OTHER and abs(pose(one.landmarks)[0]) < TURNED

@@ -29,7 +29,7 @@ class Sighting:
 
 
 @dataclass(eq=False)
-class Person:
+class Track:
     """Someone who is followed; places are pixels of the frame.
 
     Attributes:
@@ -69,7 +69,7 @@ class Person:
     sighting: Sighting | None = None
 
     @classmethod
-    def of(cls, one: Sighting, time_s: float, *, confirmed: bool) -> Person:
+    def of(cls, one: Sighting, time_s: float, *, confirmed: bool) -> Track:
         """Someone new."""
         person = cls(one.box, one.landmarks, one.score, one.colours, time_s, time_s, confirmed, sighting=one)
         if one.look is not None:

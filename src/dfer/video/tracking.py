@@ -16,7 +16,7 @@ from dfer.video.alignment import moved
 from dfer.video.detection import Detector, Face, Frames, QuickDetector, covered, distinct, one_face
 from dfer.video.identity import OTHER, SAME, Embed, Embedder, Look
 from dfer.video.matching import OVERLAP, assign, differ, face_costs, memory_costs, overlap_costs, pairs, update
-from dfer.video.people import Person, Sighting, sighting
+from dfer.video.people import Sighting, Track, sighting
 
 DETECT_EVERY_S = 0.2
 """Faces are detected this often, and in every frame where flow is unsure, someone is new or was just lost."""
@@ -60,15 +60,15 @@ class Tracker:
 
     def __init__(self, detector: Detector, *, embed: Embed | None = None, people: int | None = None) -> None:
         self.detector, self.embed, self.people = detector, embed or Embedder(), people
-        self.followed: list[Person] = []
-        self.lost: list[Person] = []
-        self.gone: list[Person] = []
+        self.followed: list[Track] = []
+        self.lost: list[Track] = []
+        self.gone: list[Track] = []
         self.cut, self.renamed = False, dict[int, int]()
         self._count = 0
         self._former: flow.Grey | None = None
         self._time_s = self._detected_s = self._searched_s = -np.inf
 
-    def step(self, frame: Frames, time_s: float) -> list[Person]:
+    def step(self, frame: Frames, time_s: float) -> list[Track]:
         """Those whose faces are seen in the next frame (H, W, 3) uint8 RGB, `time_s` seconds; in the order of ids."""
         grey = flow.Grey(frame)
         self.renamed = {}
@@ -99,7 +99,7 @@ class Tracker:
         self.lost = [person for person in self.lost if person not in away]
         self.gone = (self.gone + away)[-MOST_GONE:]
 
-    def _number(self, shown: list[Person]) -> None:
+    def _number(self, shown: list[Track]) -> None:
         """Numbers are given when someone is first shown, from left to right."""
         for person in sorted((person for person in shown if person.id < 0), key=lambda person: person.middle[0]):
             person.id = self._count
@@ -118,7 +118,7 @@ class Tracker:
                 person.landmarks = moved(motion, person.landmarks) + part * person.behind[0]
                 person.box = flow.moved_box(motion, person.box) + part * person.behind[1]
 
-    def _look(self, frame: Frames, time_s: float) -> tuple[list[Face], list[Person]] | None:
+    def _look(self, frame: Frames, time_s: float) -> tuple[list[Face], list[Track]] | None:
         """The faces found in a frame, and who was looked for; None where nobody needs to be."""
         missed = [person for person in self.lost if time_s - person.seen_s < HOLD_S]
         unsure = [one for one in self.followed if not one.certain or not one.confirmed or one.doubts]
@@ -140,7 +140,7 @@ class Tracker:
         near = quick.near(frame, [person.box for person in self.followed + missed])
         return distinct(near + quick.others(frame, near, thorough=thorough)), self.followed
 
-    def _in_place(self, grey: flow.Grey) -> list[Person]:
+    def _in_place(self, grey: flow.Grey) -> list[Track]:
         """Those of the followed who are known by where they are, whatever their faces look like now.
 
         Flow loses a face that turns or is covered. Only where much has changed it may be another one in its place; but
@@ -154,7 +154,13 @@ class Tracker:
         return self.followed
 
     def _recognise(
-        self, frame: Frames, time_s: float, *, faces: list[Face], sought: list[Person], settled: list[Person]
+        self,
+        frame: Frames,
+        time_s: float,
+        *,
+        faces: list[Face],
+        sought: list[Track],
+        settled: list[Track],
     ) -> None:
         """Tell who is who, who is lost, and who is new.
 
@@ -192,14 +198,14 @@ class Tracker:
         for one, look in zip(whole, looks, strict=True):
             one.look = look
 
-    def _holds(self, person: Person, sought: list[Person], seen: list[Person], time_s: float) -> bool:
+    def _holds(self, person: Track, sought: list[Track], seen: list[Track], time_s: float) -> bool:
         """Whether someone who was not detected stays where flow says."""
         if person not in sought:
             return True
         recent = person.confirmed and person.certain and time_s - person.seen_s < HOLD_S
         return recent and not one_face([person.box], [other.box for other in seen], most=OVERLAP).any()
 
-    def _watch_for_cut(self, away: list[Person], free: list[Sighting]) -> None:
+    def _watch_for_cut(self, away: list[Track], free: list[Sighting]) -> None:
         """Where flow lost everybody and someone else is in a place, there was a cut that the pictures did not tell."""
         followed = [person for person in self.followed if not person.certain]
         if followed and len(followed) == len(self.followed) and not any(person.detected for person in followed):
@@ -220,7 +226,7 @@ class Tracker:
                 update(person, one, time_s)
             else:
                 confirmed = one.score >= SURE_SCORE or self._former is None
-                person = Person.of(one, time_s, confirmed=confirmed)
+                person = Track.of(one, time_s, confirmed=confirmed)
             self.followed.append(person)
 
     def _look_again(self, frame: Frames, sightings: list[Sighting], time_s: float) -> None:
@@ -242,7 +248,7 @@ class Tracker:
                 person.gallery.add(look)
                 self._remember(person, look)
 
-    def _replace(self, person: Person, time_s: float) -> None:
+    def _replace(self, person: Track, time_s: float) -> None:
         """Someone else's face has been taken for a person's: it is its own person's from now on."""
         self.followed.remove(person)
         if person.id >= 0:
@@ -251,7 +257,7 @@ class Tracker:
         if person.sighting is not None:
             self._admit([person.sighting], time_s)
 
-    def _remember(self, person: Person, look: Look) -> None:
+    def _remember(self, person: Track, look: Look) -> None:
         """Someone who was taken for new may turn out to be someone who was there before, and gets that number."""
         before = [one for one in self.gone + self.lost if one.seen_s < person.first_s and one.gallery.looks]
         nearest = min(before, key=lambda one: one.gallery.distance(look), default=None)

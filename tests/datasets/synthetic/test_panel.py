@@ -14,15 +14,15 @@ from scipy import stats
 
 from dfer.datasets.synthetic.expressions import PATTERNS, UNITS, Performance, activations, perform
 from dfer.datasets.synthetic.head import Pose
-from dfer.datasets.synthetic.raters import FADE, RATERS, long_run, panel, vote
 from dfer.datasets.synthetic.scripts import FLAWS, FOLDS, NEIGHBOURS, SHARES, Role, Script, cast, write_script
-from dfer.datasets.synthetic.write import Clip, prepare_clip
+from dfer.datasets.synthetic.simulated_raters import FADE, RATERS, long_run, panel, vote
+from dfer.datasets.synthetic.write import Take, prepare_clip
 from dfer.labels import DFEW
 
 
 class Prepared(NamedTuple):
     role: Role
-    clip: Clip
+    clip: Take
 
     @property
     def agreement(self) -> float:
@@ -88,7 +88,7 @@ def _many() -> list[Prepared]:
     nothing = np.zeros(0)
     roles = cast(400, 1)
     return [
-        Prepared(role, Clip(write_script(role, rng), still({}), np.zeros(7, np.int64), nothing, rng)) for role in roles
+        Prepared(role, Take(write_script(role, rng), still({}), np.zeros(7, np.int64), nothing, rng)) for role in roles
     ]
 
 

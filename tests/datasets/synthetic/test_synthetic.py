@@ -21,7 +21,7 @@ import pytest
 from dfer import DferError
 from dfer.datasets import Manifest, read_source
 from dfer.datasets.synthetic import portrait, synthesise
-from dfer.datasets.synthetic.write import Clip, prepare_clip
+from dfer.datasets.synthetic.write import Take, prepare_clip
 
 CLIPS, SIZE = 37, 32
 EMOTIONS = ["happy", "sad", "neutral", "angry", "surprise", "disgust", "fear"]
@@ -322,7 +322,7 @@ def test_an_impossible_portrait_is_refused(emotion: str, options: dict[str, floa
 def test_a_clip_is_prepared_alike_however_many_were_prepared_before_it() -> None:
     from dfer.datasets.synthetic.scripts import Role
 
-    def parts(clip: Clip) -> tuple[object, ...]:
+    def parts(clip: Take) -> tuple[object, ...]:
         return clip.script, clip.played.units.tobytes(), tuple(clip.played.poses), clip.votes.tobytes()
 
     role = Role(number=12, identity=3, fold=4, emotion="sad", clear=False)

@@ -28,6 +28,7 @@ from dfer.datasets.sources.named_clips import NamedClips, find_named_clips, is_p
 from dfer.datasets.sources.sheets import read_table
 from dfer.errors import DferError, listed, refuse
 from dfer.labels import CREMA_D, hard_labels
+from dfer.video.folders import walk
 
 logger = logging.getLogger(__name__)
 
@@ -103,8 +104,7 @@ def read(
 
 def _vote_table(root: Path) -> Path | None:
     """The vote table, at most two folders down."""
-    found = (path for depth in ("", "*/", "*/*/") for path in sorted(root.glob(f"{depth}{VOTE_TABLE}")))
-    return next(found, None)
+    return next((folder / VOTE_TABLE for folder, _, files in walk(root, depth=2) if VOTE_TABLE in files), None)
 
 
 def _votes(path: Path, modality: str) -> pd.DataFrame:

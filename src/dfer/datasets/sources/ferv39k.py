@@ -25,7 +25,7 @@ from dfer.datasets.published import PUBLISHED
 from dfer.datasets.sources.label_orders import name_labels
 from dfer.datasets.sources.list_files import ListFile, find_lists, part_words, read_list
 from dfer.datasets.sources.list_parts import settle_parts
-from dfer.datasets.sources.on_disk import CROWD, NOWHERE, Clip, Disk, clip_id, clip_key, keep_found
+from dfer.datasets.sources.on_disk import CROWD, NOWHERE, ClipOnDisk, Disk, clip_id, clip_key, keep_found
 from dfer.errors import DferError, listed, not_known
 from dfer.labels import FERV39K
 from dfer.video.folders import walk
@@ -151,7 +151,7 @@ def _locate(ids: list[str], folders: list[Path], root: Path) -> tuple[pd.DataFra
     unlisted = [name for key, (_, name) in there.items() if key not in listed_keys]
     if unlisted:
         logger.warning("left out %d clips on disk that the lists do not name: %s", len(unlisted), listed(unlisted))
-    return pd.DataFrame(rows, columns=list(Clip._fields)), {
+    return pd.DataFrame(rows, columns=list(ClipOnDisk._fields)), {
         "clip on disk that the lists do not name": len(unlisted),
         "second copy of a clip": copies,
     }
@@ -171,7 +171,7 @@ def _key(name: str) -> str:
     return f"{folder}/{clip_key(last)}"
 
 
-def _place(disk: Disk, name: str, root: Path) -> Clip:
+def _place(disk: Disk, name: str, root: Path) -> ClipOnDisk:
     """A clip on disk, relative to the root."""
     clip = disk.find(name) or NOWHERE
     return clip._replace(path=(disk.root / clip.path).relative_to(root).as_posix())

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dfer.datasets.sources.on_disk import count_frames
 from dfer.errors import DferError, listed
 from dfer.video.folders import KINDS
+from dfer.video.frames import images_in
 
 
 def clip_numbers(names: pd.Series[Any], path: Path) -> pd.Index[Any]:
@@ -63,6 +63,6 @@ def _numbered(root: Path, place: Path) -> Iterator[tuple[int, str, str, float]]:
         if not stem.isdecimal():
             continue
         if entry.is_dir():
-            yield int(stem), f"{prefix}/{entry.name}", "frames", count_frames(entry.path)
+            yield int(stem), f"{prefix}/{entry.name}", "frames", len(images_in(entry.path))
         elif KINDS.get(suffix.lower()) == "video":
             yield int(stem), f"{prefix}/{entry.name}", "video", np.nan

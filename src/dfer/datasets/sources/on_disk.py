@@ -21,7 +21,7 @@ import pandas as pd
 
 from dfer.errors import DferError, listed
 from dfer.video.folders import KINDS, kind_of
-from dfer.video.frames import IMAGE_SUFFIXES
+from dfer.video.frames import images_in
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ CROWD = 64
 """A folder with more folders in it than this holds clips, not parts of a data set, and is not searched further."""
 
 
-class Clip(NamedTuple):
+class ClipOnDisk(NamedTuple):
     """A clip on disk: its path relative to what was searched, its kind ("" = none), and its frames (NaN = unknown)."""
 
     path: str
@@ -37,7 +37,7 @@ class Clip(NamedTuple):
     frames: float
 
 
-NOWHERE = Clip("", "", np.nan)
+NOWHERE = ClipOnDisk("", "", np.nan)
 
 
 class Disk:
@@ -47,7 +47,7 @@ class Disk:
         self.root = root
         self._folders: dict[str, dict[str, list[str]]] = {}
 
-    def find(self, name: str) -> Clip | None:
+    def find(self, name: str) -> ClipOnDisk | None:
         """The clip with exactly these parts below the folder, None if there is none.
 
         Raises:
@@ -75,7 +75,7 @@ class Disk:
         cuts = Counter(cut for row in parts for cut in range(len(row)) if self._holds(row[cut:]))
         best = min(cuts, key=lambda cut: (-cuts[cut], cut), default=0)
         found = [self.find("/".join(row[best:])) if row[best:] else None for row in parts]
-        return pd.DataFrame([clip or NOWHERE for clip in found], columns=list(Clip._fields))
+        return pd.DataFrame([clip or NOWHERE for clip in found], columns=list(ClipOnDisk._fields))
 
     def names(self, folder: str) -> dict[str, list[str]]:
         """What lies in a folder below the root: `clip_key` -> names; nothing where there is no such folder."""
@@ -92,11 +92,11 @@ class Disk:
     def _holds(self, parts: Sequence[str]) -> bool:
         return clip_key(parts[-1]) in self.names("/".join(parts[:-1]))
 
-    def _clip(self, path: str) -> Clip:
+    def _clip(self, path: str) -> ClipOnDisk:
         whole = self.root / path
         if whole.is_dir():
-            return Clip(path, "frames", count_frames(whole))
-        return Clip(path, kind_of(whole), np.nan)
+            return ClipOnDisk(path, "frames", len(images_in(whole)))
+        return ClipOnDisk(path, kind_of(whole), np.nan)
 
 
 def keep_found(rows: pd.DataFrame, folder: Path, advice: str) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -141,12 +141,6 @@ def clip_key(name: str) -> str:
     """
     stem = clip_id(name)
     return (stem.lstrip("0") or "0") if stem.isdecimal() else stem
-
-
-def count_frames(folder: Path | str) -> int:
-    """How many images a folder holds."""
-    with os.scandir(folder) as entries:
-        return sum(entry.name.lower().endswith(IMAGE_SUFFIXES) and entry.name[0] != "." for entry in entries)
 
 
 def _parts(name: str) -> list[str]:

@@ -28,6 +28,7 @@ from dfer.datasets.manifest import Manifest
 from dfer.datasets.sources.named_clips import NamedClips, find_named_clips
 from dfer.errors import DferError, listed
 from dfer.labels import RAVDESS
+from dfer.video.folders import walk
 
 logger = logging.getLogger(__name__)
 
@@ -54,9 +55,12 @@ def recognise(root: Path) -> bool:
     """Whether `root` looks like RAVDESS."""
     if not root.is_dir():
         return False
-    folders = [root, *(path for pattern in ("*/", "*/*/") for path in sorted(root.glob(pattern)))]
-    actors = (path for path in folders if path == root or re.fullmatch(r"actor_\d\d", path.name.lower()))
-    return any(NAME.fullmatch(entry.stem) for folder in actors for entry in folder.iterdir())
+    return any(
+        NAME.fullmatch(Path(name).stem)
+        for folder, folders, files in walk(root, depth=2)
+        if folder == root or re.fullmatch(r"actor_\d\d", folder.name.lower())
+        for name in [*folders, *files]
+    )
 
 
 def read(

@@ -27,8 +27,8 @@ from dfer.datasets.synthetic.face import Scene, draw
 from dfer.datasets.synthetic.head import Pose
 from dfer.datasets.synthetic.identity import meet
 from dfer.datasets.synthetic.picture import Camera, background
-from dfer.datasets.synthetic.raters import long_run, panel, vote
 from dfer.datasets.synthetic.scripts import FOLDS, Role, Script, cast, write_script
+from dfer.datasets.synthetic.simulated_raters import long_run, panel, vote
 from dfer.datasets.synthetic.sketch import Picture
 from dfer.errors import DferError, listed
 from dfer.files import replacing
@@ -63,7 +63,7 @@ picture, and how the whole panel votes in the long run; for judging only, never 
 """
 
 
-class Clip(NamedTuple):
+class Take(NamedTuple):
     """A clip before it is drawn; `picture` is the generator that its drawing goes on with."""
 
     script: Script
@@ -141,7 +141,7 @@ def portrait(emotion: str, *, intensity: float = 1.0, identity: int = 0, size: i
     return draw(meet(identity), intensity * activations(PATTERNS[name][0]), Pose(), scene)
 
 
-def prepare_clip(role: Role, seed: int) -> Clip:
+def prepare_clip(role: Role, seed: int) -> Take:
     """Everything about a clip but its pixels: script, performance, votes and the long-run distribution.
 
     A clear clip is played until it gets the votes of a single label, as every emotion needs one in every fold.
@@ -155,10 +155,10 @@ def prepare_clip(role: Role, seed: int) -> Clip:
         votes = vote(raters, played, script.flaws, vote_rng)
         if not role.clear or votes[DFEW.index(role.emotion)] >= NEEDED_VOTES:
             break
-    return Clip(script, played, votes, long_run(raters, played, script.flaws, truth_rng), picture_rng)
+    return Take(script, played, votes, long_run(raters, played, script.flaws, truth_rng), picture_rng)
 
 
-def frames_of(clip: Clip, role: Role, *, seed: int, size: int) -> Iterator[Picture]:
+def frames_of(clip: Take, role: Role, *, seed: int, size: int) -> Iterator[Picture]:
     """The frames of a clip, each (size, size, 3) uint8 RGB; can be asked for once."""
     rng, who = clip.picture, meet(role.identity, seed)
     light = float(rng.choice([-1, 1]) * rng.uniform(0.3, 1.0))

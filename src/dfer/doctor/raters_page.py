@@ -10,7 +10,7 @@ import pandas as pd
 
 from dfer.files import write_text
 from dfer.labels.annotators import MODELS, Consensus
-from dfer.labels.raters import CHANCE, FAR, FEWEST, SAME, judged, worst_first
+from dfer.labels.reliability import CHANCE, FAR, FEWEST, SAME, judged, worst_first
 from dfer.pages import render
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 300, 48, 12, 12, 40

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from dfer import DferError
-from dfer.doctor.raters import ROWS, reliability_chart, render_raters_page, write_raters_page
+from dfer.doctor.raters_page import ROWS, reliability_chart, render_raters_page, write_raters_page
 from dfer.labels import EmotionSet
 from dfer.labels.annotators import Consensus, consensus
 from dfer.labels.answers import Answers

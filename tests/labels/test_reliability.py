@@ -9,7 +9,7 @@ from sklearn.metrics import cohen_kappa_score
 from dfer.labels import EmotionSet
 from dfer.labels.annotators import consensus
 from dfer.labels.answers import Answers
-from dfer.labels.raters import CHANCE, FAR, FEWEST, SAME, agreement_with_others, worst_first
+from dfer.labels.reliability import CHANCE, FAR, FEWEST, SAME, agreement_with_others, worst_first
 
 NAMES = EmotionSet("three", ("happy", "sad", "neutral"))
 
