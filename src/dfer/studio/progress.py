@@ -10,7 +10,7 @@ from dfer.labels import entropy, fleiss_kappa, krippendorff_alpha
 from dfer.labels.allocation import ByNeed
 from dfer.labels.answers import Answers
 from dfer.labels.dirichlet import Floats
-from dfer.labels.raters import agreement_with_others, careless, judged
+from dfer.labels.reliability import agreement_with_others, careless, judged
 from dfer.studio.session import Session
 from dfer.studio.store import REPEATED
 
