@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from dfer import list_models
 from dfer.inference.export import export_onnx
 from dfer.inference.network import onnx_network, torch_network
 from dfer.labels import EmotionSet
 from dfer.models import Card, create_model, save_checkpoint
+from dfer.models.registry import BUILT_IN
 from dfer.video import Preprocessing
 
 for needed in ("onnx", "onnxscript", "onnxruntime"):
@@ -87,4 +87,4 @@ def test_onnx_and_torch_differ_by_less_than_a_ten_thousandth(case: str, tmp_path
 
 
 def test_no_network_is_left_out() -> None:
-    assert {name for name, *_ in CASES.values()} == set(list_models())
+    assert {name for name, *_ in CASES.values()} == set(BUILT_IN)
