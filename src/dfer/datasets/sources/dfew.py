@@ -24,10 +24,10 @@ import pandas as pd
 
 from dfer.datasets.manifest import Manifest
 from dfer.datasets.sources.column_names import find_column
-from dfer.datasets.sources.dfew_layout import Survey, find_clips, survey
+from dfer.datasets.sources.dfew_layout import LAYOUTS, Survey, survey
 from dfer.datasets.sources.dfew_lists import VOTES, read_annotation, read_lists
 from dfer.datasets.sources.list_parts import passed_over
-from dfer.datasets.sources.numbered_clips import clip_numbers
+from dfer.datasets.sources.numbered_clips import clip_numbers, find_layout
 from dfer.datasets.sources.sheets import read_table
 from dfer.errors import DferError, listed
 from dfer.labels import DFEW
@@ -71,7 +71,7 @@ def read(
         DferError: see `dfew_layout` and `dfew_lists`; or lists and annotation contradict each other.
     """
     found = survey(root)
-    layout, files, copies = find_clips(root, found.clips, clips)
+    layout, files, copies = find_layout(root, found.clips, LAYOUTS, clips)
     table, lists = _labelled(root, found)
     left_out = {
         "no clip on disk" if layout == "original" else "no face clip on disk": table.index.difference(files.index),

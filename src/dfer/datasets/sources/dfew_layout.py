@@ -17,10 +17,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
-
-from dfer.datasets.sources.numbered_clips import find_numbered
-from dfer.errors import DferError, listed
 from dfer.video.folders import walk
 from dfer.video.frames import natural_key
 
@@ -63,32 +59,6 @@ def survey(root: Path) -> Survey:
             elif lower.endswith((".csv", ".txt")) and fold and part:
                 found.lists.append((part.group(), int(fold.group(1)), folder / name))
     return found
-
-
-def find_clips(root: Path, folders: dict[str, list[Path]], wanted: str) -> tuple[str, pd.DataFrame, int]:
-    """The clips of one layout.
-
-    Args:
-        root: what paths are relative to.
-        folders: folders of clips by their name, as `survey` finds them.
-        wanted: a key of `LAYOUTS`, or "auto": the first that is there.
-
-    Returns:
-        The layout; columns path, kind and frames (empty for a video: unknown) by clip number; and how many second
-        copies of a clip were passed over.
-
-    Raises:
-        DferError: it is not there.
-    """
-    names = {layout: next((n for n in names if n in folders), "") for layout, names in LAYOUTS.items()}
-    there = [layout for layout, name in names.items() if name]
-    if not there or wanted not in ("auto", *there):
-        what = f"the clips as {wanted}" if there else f"a folder of clips ({listed(LAYOUTS)})"
-        raise DferError(f"expected {what} under {root}; found {listed(there) or 'none'}")
-    layout = there[0] if wanted == "auto" else wanted
-    if len(there) > 1 and wanted == "auto":
-        logger.info("taking the clips of %s; also there: %s", layout, listed(there[1:]))
-    return layout, *find_numbered(root, folders[names[layout]])
 
 
 def _walk(root: Path, depth: int, clips: dict[str, list[Path]]) -> Iterator[tuple[Path, list[str]]]:

@@ -27,7 +27,7 @@ import pandas as pd
 from dfer.datasets.manifest import Manifest
 from dfer.datasets.sources.list_parts import passed_over
 from dfer.datasets.sources.mafw_tables import read_distributions, read_labels, read_lists
-from dfer.datasets.sources.numbered_clips import find_numbered
+from dfer.datasets.sources.numbered_clips import find_layout
 from dfer.datasets.sources.on_disk import CROWD
 from dfer.errors import DferError, listed
 from dfer.labels import MAFW
@@ -36,7 +36,7 @@ from dfer.video.folders import walk
 logger = logging.getLogger(__name__)
 
 EXPECTED = "Labels/ with single-set.xlsx, or Train & Test Set/ with train and test lists, and data/"
-LAYOUTS = ("faces", "frames", "clips")
+LAYOUTS = {"faces": ("faces",), "frames": ("frames",), "clips": ("clips",)}
 """Folders of clips, in the order in which "auto" takes them: faces before whole pictures."""
 DEPTH = 6
 """How many folders deep it is searched."""
@@ -90,7 +90,7 @@ def read(
         DferError: see `mafw_tables`; or lists and tables contradict each other.
     """
     found = _survey(root)
-    files, copies = _clips(root, found, clips)
+    _, files, copies = find_layout(root, found.clips, LAYOUTS, clips)
     table, lists = _labelled(root, found, classes)
     known = table["label"].ne("") | _has_shares(table)
     left_out = {
@@ -139,16 +139,6 @@ def _lists(folder: Path, files: list[str]) -> Iterator[tuple[str, tuple[str, int
         for name in sorted(files):
             if name.lower() in ("train.txt", "test.txt"):
                 yield kind, (name.lower()[:-4], int(fold.group(1)), folder / name), "with_caption" in above
-
-
-def _clips(root: Path, found: Survey, wanted: str) -> tuple[pd.DataFrame, int]:
-    """Path, kind and frames by clip number, and how many second copies were passed over."""
-    there = [layout for layout in LAYOUTS if layout in found.clips]
-    if not there or wanted not in ("auto", *there):
-        what = f"the clips as {wanted}" if there else f"a folder of clips ({listed(LAYOUTS)})"
-        raise DferError(f"expected {what} under {root}; found {listed(there) or 'none'}")
-    layout = there[0] if wanted == "auto" else wanted
-    return find_numbered(root, found.clips[layout])
 
 
 def _labelled(root: Path, found: Survey, classes: str) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import pandas as pd
 from dfer.errors import DferError, listed
 from dfer.video.folders import KINDS
 from dfer.video.frames import images_in
+
+logger = logging.getLogger(__name__)
 
 
 def clip_numbers(names: pd.Series[Any], path: Path) -> pd.Index[Any]:
@@ -38,6 +41,33 @@ def clip_numbers(names: pd.Series[Any], path: Path) -> pd.Index[Any]:
     if len(twice):
         raise DferError(f"{path} names {len(twice)} clips twice: {listed(twice)}; keep one row of each")
     return numbers
+
+
+def find_layout(
+    root: Path, folders: Mapping[str, Sequence[Path]], layouts: Mapping[str, Sequence[str]], wanted: str
+) -> tuple[str, pd.DataFrame, int]:
+    """The clips of one layout.
+
+    Args:
+        root: what paths are relative to.
+        folders: folders of clips by their name.
+        layouts: layout -> the names that its folder goes by.
+        wanted: one of them, or "auto": the first that is there.
+
+    Returns:
+        The layout, its clips as `find_numbered` gives them, and how many further copies were passed over.
+
+    Raises:
+        DferError: it is not there.
+    """
+    there = {layout: name for layout, names in layouts.items() for name in names[::-1] if name in folders}
+    if not there or wanted not in ("auto", *there):
+        what = f"the clips as {wanted}" if there else f"a folder of clips ({listed(layouts)})"
+        raise DferError(f"expected {what} under {root}; found {listed(there) or 'none'}")
+    layout = next(iter(there)) if wanted == "auto" else wanted
+    if len(there) > 1 and wanted == "auto":
+        logger.info("taking the clips of %s; also there: %s", layout, listed(list(there)[1:]))
+    return layout, *find_numbered(root, folders[there[layout]])
 
 
 def find_numbered(root: Path, folders: Sequence[Path]) -> tuple[pd.DataFrame, int]:
