@@ -34,7 +34,7 @@ def _toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def load(model: str, **options: Any) -> Predictor:
         assert options == {"device": "auto", "prior": None}
         if model != "default":
-            raise DferError(f"no model {model}")
+            raise DferError(f"no model '{model}'")
         return toy_predictor()
 
     monkeypatch.setattr(Predictor, "from_pretrained", load)
