@@ -138,7 +138,7 @@ def test_bad_input_is_one_line(runs: Path) -> None:
     assert here("compare", "plain", "empty").is_refusal("make them with `dfer evaluate empty`")
     table = runs / "mixed" / "fold1" / "predictions.csv"
     table.write_text(table.read_text().replace(",0.", ",-0.", 1))
-    assert here("compare", "plain", "mixed").is_refusal(r"fold1/predictions\.csv: 1 of 45 .* negative .*: clips clip 0")
+    assert here("compare", "plain", "mixed").is_refusal(r"fold1/predictions\.csv: 1 of 45 .* negative .*: 'clip 0'")
     table.write_bytes(table.read_bytes()[:-40])
     assert here("compare", "plain", "mixed").is_refusal("predictions")
     (runs / "file").write_text("in the way")

@@ -356,9 +356,10 @@ def read_override(_: Path, file: Path) -> None:
 def report_seed(folder: Path) -> list[Path]:
     from dfer.comparison import compare
     from dfer.reports import write_comparison
+    from dfer.reports.contents import DataSet
     from dfer.reports.given import report_on
 
-    report_on({"a": toy_predictions(0, clips=20)}, folder, data={"source": "x", "clips": 20, "left_out": {}})
+    report_on({"a": toy_predictions(0, clips=20)}, folder, data=DataSet("x", 20))
     write_comparison(
         compare({"a": [toy_predictions(0, clips=20)], "b": [toy_predictions(1, clips=20)]}, draws=50), folder
     )

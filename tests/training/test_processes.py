@@ -171,11 +171,11 @@ def test_two_processes_weigh_emotions_and_log_the_loss_as_one_does(data: Path, t
         for folder in runs
     ]
     assert len(logs[0]) == 2 and logs[1] == pytest.approx(logs[0], rel=1e-5)
-    refused = [line for line in told["two"].splitlines() if line.startswith("error: ")]
-    assert "error" not in told["one"] and len(refused) == 4
+    assert "error" not in told["one"] and told["two"].count("error: ") == 4
     for batch in (1, 5):
         said = f"error: a batch of {batch} clips cannot be shared evenly by 2 processes; set optim.batch"
-        assert sum(line.startswith(said) for line in refused) == 2 and not (tmp_path / "two" / str(batch)).exists()
+        assert told["two"].count(said) == 2  # both processes may write into one line
+        assert not (tmp_path / "two" / str(batch)).exists()
 
 
 def test_memory_and_open_files_do_not_grow_with_epochs(data: Path, tmp_path: Path) -> None:

@@ -21,12 +21,22 @@ from dfer.version import __version__
 
 PACKAGES = ("torch", "numpy", "accelerate", "safetensors", "opencv-python-headless", "av")
 CLIPS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
+    "former_dfer": ({}, (1, 3, 16, 112, 112)),
+    "frame_encoder": ({}, (2, 3, 4, 112, 112)),
     "frame_gru": ({}, (2, 3, 6, 56, 56)),
+    "frame_transformer": ({}, (2, 3, 4, 112, 112)),
+    "frame_vit": ({"depth": 1}, (1, 3, 2, 112, 112)),
     "m3dfel": ({}, (1, 3, 16, 112, 112)),
+    "mae_dfer": ({"depth": 2}, (1, 3, 16, 160, 160)),
+    "mc3_18": ({}, (1, 3, 16, 112, 112)),
+    "r2plus1d_18": ({}, (1, 3, 16, 112, 112)),
     "r3d18": ({}, (1, 3, 16, 112, 112)),
+    "resnet18_lstm": ({}, (2, 3, 4, 112, 112)),
     "tiny3d": ({}, (2, 3, 4, 48, 48)),
+    "videomae": ({"depth": 1}, (1, 3, 16, 112, 112)),
 }
-"""Name of a network -> its options, and the clips (B, C, T, H, W) on which it is proved."""
+"""Name of a network -> its options, and the clips (B, C, T, H, W) on which it is proved. A transformer's blocks are
+alike, so that one stands for all; `hub_frames`, whose network is the user's, has the layers of frame_vit."""
 
 
 @dataclass(frozen=True)
