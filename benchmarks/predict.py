@@ -6,14 +6,16 @@ The bounds to hold on 2 idle cores at 30 frames a second: one face in 640x360 fo
     python benchmarks/predict.py [VIDEO] [--model FOLDER]                 # speed
     python benchmarks/predict.py [VIDEO] [--model FOLDER] --crowd         # 4K, and nine and thirty faces in 1080p
     python benchmarks/predict.py [VIDEO] [--model FOLDER] --minutes 60    # memory over an hour, made by looping
+    python benchmarks/predict.py [VIDEO] --minutes 60 --verb              # that of `dfer predict -o timeline.json`
 
 VIDEO is brought to 640x360 at 30 frames a second first. Shares are of processor time, in passes of which each does one
-step more than the one before. Memory is noted after every 20 seconds of video.
+step more than the one before. Memory is noted after every 20 seconds of video, that of the verb every 3 seconds.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import subprocess
@@ -31,7 +33,7 @@ from faces import FPS, shrink
 from results import write_result
 
 from dfer.errors import DferError
-from dfer.inference import Predictor
+from dfer.inference import Predictor, Timeline
 from dfer.inference.export import export_onnx
 from dfer.models import model_folder
 from dfer.video.faces import open_faces
@@ -43,6 +45,8 @@ CROWD_S = 5
 """Length of the videos of 4K and of many faces, seconds."""
 NOTED = 600
 """Memory is noted every so many frames."""
+EVERY_S = 3
+"""Memory of the verb is noted every so many seconds."""
 FIRST_RESULT = """
 import sys, dfer
 print(next(dfer.Predictor.from_pretrained(sys.argv[1]).stream(sys.argv[2])).time_s)
@@ -142,6 +146,28 @@ def length(video: Path, folder: Path, model: str, minutes: float) -> None:
     write_result("predict_memory", {"video": video.name, "minutes": minutes, "megabytes": [round(x) for x in noted]})
 
 
+def verb(video: Path, folder: Path, model: str, minutes: float) -> None:
+    """Whether the memory of `dfer predict` stays flat; written to predict_verb_memory.json."""
+    film, timeline = looped(shrunk(video, folder), minutes * 60, folder / "long.mp4"), folder / "timeline.json"
+    command = [sys.executable, "-m", "dfer", "predict", str(film), "--model", model, "-o", str(timeline)]
+    noted, begin = [], time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        watched = psutil.Process(process.pid)
+        while process.poll() is None:
+            time.sleep(EVERY_S)
+            with contextlib.suppress(psutil.Error):
+                noted.append(watched.memory_info().rss / 2**20)
+    wall, read = time.perf_counter() - begin, Timeline.load(timeline)
+    frames = len(read.people[0].times)
+    noted = [value for value in noted if value > 1]  # a process that has ended has none
+    warm = noted[len(noted) // 5]
+    print(
+        f"{frames} frames, {wall:.0f} s, memory at most {max(noted):.0f} MB, {noted[-1] - warm:+.1f} MB since a fifth"
+    )
+    told = {"minutes": minutes, "frames": frames, "seconds": round(wall), "megabytes": [round(x) for x in noted]}
+    write_result("predict_verb_memory", {"video": video.name, **told})
+
+
 def scenes() -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     """What a frame of 640x360 is made into: the same face in a large picture, and many faces."""
 
@@ -186,11 +212,12 @@ def main() -> None:
     parser.add_argument("--model", default="default")
     parser.add_argument("--minutes", type=float, default=0)
     parser.add_argument("--crowd", action="store_true")
+    parser.add_argument("--verb", action="store_true")
     given = parser.parse_args()
     print(f"{given.video.name}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as temporary:
         if given.minutes:
-            length(given.video, Path(temporary), given.model, given.minutes)
+            (verb if given.verb else length)(given.video, Path(temporary), given.model, given.minutes)
         elif given.crowd:
             crowd(given.video, Path(temporary), given.model)
         else:

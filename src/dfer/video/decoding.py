@@ -77,7 +77,7 @@ def is_video(path: Path) -> bool:
         if container is None or not container.streams.video:
             return False
         if not container.format.name.endswith(PICTURE_FORMATS):
-            return not chosen_stream(path, container).disposition.value & NO_FILM
+            return not int(chosen_stream(path, container).disposition) & NO_FILM
         packets = (packet for packet in packets_of(container, container.streams.video[0]) if packet.size)
         return container.format.name != "image2" and len(list(itertools.islice(packets, 2))) > 1
     return False

@@ -79,7 +79,7 @@ def chosen_stream(path: Path, container: Any) -> Any:
 
     def worth(stream: Any) -> tuple[bool, bool, bool, int]:
         code = stream.codec_context
-        flags = stream.disposition.value
+        flags = int(stream.disposition)
         return not flags & NO_FILM, stream.frames != 1, bool(flags & DEFAULT), code.width * code.height
 
     known = [stream for stream in container.streams.video if stream.codec_context is not None]
