@@ -347,7 +347,7 @@ def test_prediction_and_evaluation_show_a_network_the_same_pictures(tmp_path: Pa
     wanted, _ = predict_probs(
         model, ClipDataset(manifest, Preprocessing(**card("tiny3d").preprocessing), rule=None), np.array([0])
     )
-    pictures = np.stack([module.picture(frame, Preprocessing(**card("tiny3d").preprocessing)) for frame in frames])
+    pictures = Preprocessing(**card("tiny3d").preprocessing).shown(frames)
     given = torch_network(model, card("tiny3d"))(pictures[None])
     softened = np.sqrt(wanted) / np.sqrt(wanted).sum(axis=1, keepdims=True)
     assert np.allclose(given, softened, atol=1e-5), "at a temperature of 2, probabilities to the power of 1/2"
@@ -358,7 +358,7 @@ def test_crops_become_what_the_preprocessing_makes_of_frames(size: int) -> None:
     crop = noise(1, 112, 112)[0]
     grey = Preprocessing(size=size, grey=True)
     want = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
-    assert np.array_equal(module.picture(crop, grey)[..., 0], cv2.cvtColor(want, cv2.COLOR_RGB2GRAY))
+    assert np.array_equal(grey.shown(crop[None])[0, ..., 0], cv2.cvtColor(want, cv2.COLOR_RGB2GRAY))
 
 
 # --- what a program has in memory; cuts; and a predictor that is sent elsewhere
