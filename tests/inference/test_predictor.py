@@ -30,7 +30,6 @@ from dfer.models import Card, create_model, save_checkpoint
 from dfer.training.clips import ClipDataset
 from dfer.training.predict import predict_probs
 from dfer.video import Preprocessing
-from dfer.video.preprocessing import resize_square
 from dfer.video.stream import Span, TimedFrame
 
 from ..video.films import noise, write_video
@@ -363,8 +362,8 @@ def test_prediction_and_evaluation_show_a_network_the_same_pictures(tmp_path: Pa
     wanted, _ = predict_probs(
         model, ClipDataset(manifest, Preprocessing(**card("tiny3d").preprocessing), rule=None), np.array([0])
     )
-    shown = Preprocessing(**card("tiny3d").preprocessing)
-    given = torch_network(model, card("tiny3d"))(resize_square(frames, shown.size, grey=shown.grey)[None])
+    pictures = Preprocessing(**card("tiny3d").preprocessing).shown(frames)
+    given = torch_network(model, card("tiny3d"))(pictures[None])
     softened = np.sqrt(wanted) / np.sqrt(wanted).sum(axis=1, keepdims=True)
     assert np.allclose(given, softened, atol=1e-5), "at a temperature of 2, probabilities to the power of 1/2"
 
@@ -373,8 +372,8 @@ def test_prediction_and_evaluation_show_a_network_the_same_pictures(tmp_path: Pa
 def test_crops_become_what_the_preprocessing_makes_of_frames(size: int) -> None:
     crop = noise(1, 112, 112)[0]
     want = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
-    found = resize_square(crop[None], size, grey=True)[0, ..., 0]
-    assert np.array_equal(found, cv2.cvtColor(want, cv2.COLOR_RGB2GRAY))
+    grey = Preprocessing(size=size, grey=True)
+    assert np.array_equal(grey.shown(crop[None])[0, ..., 0], cv2.cvtColor(want, cv2.COLOR_RGB2GRAY))
 
 
 # --- what a program has in memory; cuts; and a predictor that is sent elsewhere

@@ -36,7 +36,7 @@ from dfer.video.faces import TrackedFace, find_faces
 from dfer.video.identity import Embed
 from dfer.video.mtcnn import Mtcnn
 from dfer.video.orientation import upright_turn
-from dfer.video.preprocessing import Preprocessing, resize_square
+from dfer.video.preprocessing import Preprocessing
 from dfer.video.sources import Source, name_of, open_source
 from dfer.video.stream import FPS, Span
 
@@ -233,7 +233,7 @@ class _Reader:
         for face in frame.faces:
             if face.id not in self._windows:
                 self._windows[face.id] = Windows(face.id, self.preprocessing.frames, self.preprocessing.short)
-            picture = resize_square(face.crop[None], self.preprocessing.size, grey=self.preprocessing.grey)[0]
+            picture = self.preprocessing.shown(face.crop[None])[0]
             yield from self._windows[face.id].push(frame.index, frame.time_s, picture)
         for windows in self._windows.values():
             yield from windows.idle(frame.time_s)

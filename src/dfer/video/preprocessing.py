@@ -94,7 +94,11 @@ class Preprocessing:
 
     def read(self, clip: Clip, indices: npt.NDArray[np.int64], *, size: int | None = None) -> Frames:
         """The frames at `indices` as (T, size, size, C) uint8; `size` None is the network's own."""
-        return resize_square(clip.read(indices), size or self.size, grey=self.grey)
+        return self.shown(clip.read(indices), size=size)
+
+    def shown(self, frames: Frames, *, size: int | None = None) -> Frames:
+        """Frames (T, H, W, C) of any size as (T, size, size, C) in the network's colours."""
+        return resize_square(frames, size or self.size, grey=self.grey)
 
 
 def resize_square(frames: Frames, size: int, *, grey: bool = False) -> Frames:
