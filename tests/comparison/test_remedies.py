@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import accuracy_score, log_loss, recall_score
 
 from dfer.comparison import adjust, choose_tau
-from dfer.comparison import posthoc as own
+from dfer.comparison import remedies as own
 from dfer.comparison.remedies import MENDED, RISKS, TAUS, Fold, Remedied, posthoc
 from dfer.documents import jsonable
 from dfer.errors import DferError

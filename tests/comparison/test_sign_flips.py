@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dfer.comparison import halves as module
+from dfer.comparison import sign_flips as module
 from dfer.comparison.sign_flips import Halves, halves, share_interval, sign_test, units_of, wilson
 from dfer.errors import DferError
 
