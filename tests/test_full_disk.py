@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from dfer.documents import jsonable
 from dfer.errors import DferError
 from dfer.inference.summary import Summary, write_summary
 from dfer.inference.writers import SUFFIXES, write
@@ -55,7 +54,8 @@ def test_predictions(tmp_path: Path, suffix: str) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_figures_of_a_report(tmp_path: Path, form: str) -> None:
-    report = jsonable(toy_report({"a": toy_predictions(1)}))
+    write_report(toy_report({"a": toy_predictions(1)}), tmp_path, {})
+    report = tmp_path / "report.json"
     first = write_figures(report, tmp_path / "whole", form=form)[0].name
     path = tmp_path / "full" / first
     assert_refused(path, lambda: write_figures(report, path.parent, form=form))

@@ -19,13 +19,14 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 from results.keep import keep
-from ship import PLACE, tempered
+from ship import PLACE
 
 from dfer import Manifest, Predictions, Predictor, comparison, metrics
 from dfer.comparison.constant import CONSTANT, Constant, constants_of, references, write_constant
 from dfer.comparison.paired import judge
 from dfer.datasets import read_source
 from dfer.documents import json_text, jsonable
+from dfer.experiments.tempering import tempered
 from dfer.labels import CREMA_D, FERPLUS, STRATA, EmotionSet, entropy, hard_labels, map_columns, strata
 from dfer.labels.population import adapted, ratio_of
 from dfer.metrics.protocol import StratumScores, measure

@@ -29,8 +29,9 @@ from numpy.typing import NDArray
 
 from dfer import DferError, Manifest, Predictions
 from dfer.experiments.runs import manifest_of, saved_predictions
+from dfer.experiments.tempering import tempered
 from dfer.labels import one_hot
-from dfer.metrics import apply_temperature, fit_temperature
+from dfer.metrics import fit_temperature
 from dfer.metrics.functional import EPSILON
 from dfer.metrics.protocol import measure
 from dfer.models import Card, load_checkpoint, save_checkpoint
@@ -44,12 +45,6 @@ TOLERANCE = 5e-3
 SCORES = ("war", "uar", "kl", "ece", "vote_ece")
 TOLD = ("clips", "validation", "left_out", "epochs", "seconds", "device", "parameters")
 """Of train.json, what the card says of the training."""
-
-
-def tempered(predictions: Predictions, temperature: float) -> Predictions:
-    """The same predictions at a temperature."""
-    logits = np.log(predictions.probs.clip(EPSILON))
-    return replace(predictions, probs=apply_temperature(logits, temperature))
 
 
 def fitted(predictions: Predictions, targets: NDArray[np.float64]) -> float:

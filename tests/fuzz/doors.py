@@ -355,8 +355,7 @@ def read_override(_: Path, file: Path) -> None:
 
 def report_seed(folder: Path) -> list[Path]:
     from dfer.comparison import compare
-    from dfer.reports import write_comparison
-    from dfer.reports.contents import DataSet
+    from dfer.reports import DataSet, write_comparison
     from dfer.reports.given import report_on
 
     report_on({"a": toy_predictions(0, clips=20)}, folder, data=DataSet("x", 20))
@@ -374,7 +373,7 @@ def read_report(folder: Path, file: Path) -> None:
         for form in FORMS.values():
             list(form(table))
     if file.name == "report.json" and hash(file.read_bytes()) % 50 == 0:  # a figure takes long
-        write_figures(json.loads(file.read_bytes()), folder / "figures")
+        write_figures(file, folder / "figures")
 
 
 def constant_seed(folder: Path) -> list[Path]:

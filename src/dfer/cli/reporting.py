@@ -85,12 +85,10 @@ def figures(
     form: Annotated[FigureForm, typer.Option("--format", help="The format of the files.")] = FigureForm.svg,
 ) -> None:
     """Draw confusion, reliability and training curves of a report as files for a paper."""
-    from dfer.documents import read_json
     from dfer.reports.drawings import write_figures
-    from dfer.reports.tables import LARGEST
 
     path = run / "report.json" if run.is_dir() else run
-    written = write_figures(read_json(path, largest=LARGEST), out or path.parent / "figures", form=form.value)
+    written = write_figures(path, out or path.parent / "figures", form=form.value)
     for file in written:
         say(str(file))
 

@@ -60,7 +60,7 @@ def aligned(runs: Mapping[str, Predictions]) -> tuple[dict[str, Predictions], di
     if not common:
         raise DferError(f"no clip was predicted by every one of {listed(runs)}; compare runs on the same test part")
     kept = [clip for clip in start.ids if clip in common]
-    same = {name: _in_order(run, kept) for name, run in renamed.items()}
+    same = {name: in_order(run, kept) for name, run in renamed.items()}
     for name, run in same.items():
         _refuse_other_people(same[first], first, run, name)
     alone = {name: [clip for clip in run.ids if clip not in common] for name, run in renamed.items()}
@@ -103,7 +103,8 @@ def _in_the_emotions_of(start: Predictions, first: str, run: Predictions, name: 
     )
 
 
-def _in_order(run: Predictions, ids: Sequence[str]) -> Predictions:
+def in_order(run: Predictions, ids: Sequence[str]) -> Predictions:
+    """The run with its clips in this order."""
     if len(run) == len(ids) and run.ids.tolist() == ids:
         return run
     places = {clip: row for row, clip in enumerate(run.ids)}

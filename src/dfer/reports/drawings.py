@@ -11,8 +11,10 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from dfer.documents import read_json
 from dfer.errors import DferError, printable, require_known
 from dfer.files import replacing
+from dfer.reports.tables import LARGEST
 
 FORMS = ("svg", "pdf", "png")
 STYLE: Any = {
@@ -32,11 +34,11 @@ CURVES = {
 }
 
 
-def write_figures(report: Mapping[str, Any], out: Path, *, form: str = "svg") -> list[Path]:
+def write_figures(report: Path, out: Path, *, form: str = "svg") -> list[Path]:
     """Write the figures of a report, three a run at most.
 
     Args:
-        report: the values of `report.json`.
+        report: `report.json`.
         out: folder of RUN-confusion, RUN-reliability and RUN-curves; the last where a log was kept.
         form: one of `FORMS`.
 
@@ -44,12 +46,12 @@ def write_figures(report: Mapping[str, Any], out: Path, *, form: str = "svg") ->
         The files.
 
     Raises:
-        DferError: another form, a report without what a figure needs, a folder that cannot be written.
+        DferError: another form, no report or one without what a figure needs, a folder that cannot be written.
     """
     require_known("figures cannot be", form, FORMS)
     written = []
     with rc_context(STYLE):
-        for name, figure in _figures(report):
+        for name, figure in _figures(read_json(report, largest=LARGEST)):
             path, drawn = out / f"{name}.{form}", io.BytesIO()
             figure.savefig(drawn, format=form, dpi=DOTS, bbox_inches="tight", metadata=_undated(form))
             with replacing(path) as partial:  # of what is drawn: matplotlib makes other errors of a full disk

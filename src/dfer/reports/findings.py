@@ -17,6 +17,7 @@ from dfer.comparison.significance import CONFIDENCE
 from dfer.errors import listed
 from dfer.metrics.scores import BY_KEY, Score
 from dfer.pages import SPACE, UNDEFINED
+from dfer.reports.verdict import joined
 
 NO_BETTER = {"kl": "the mean vote in KL", "war": "the most frequent label in WAR"}
 IN_FULL = 1
@@ -49,12 +50,12 @@ def warnings(cells: Sequence[Answering]) -> list[str]:
         if behind := tuple(name for name, test in tests if test and not is_beyond(key, test)):
             constants.setdefault(behind, []).append(what)
     said = [
-        f"{_joined(names)} {'is' if len(names) == 1 else 'are'} not shown to be better than a constant answer: "
-        f"{_joined(answers)}."
+        f"{joined(names)} {'is' if len(names) == 1 else 'are'} not shown to be better than a constant answer: "
+        f"{joined(answers)}."
         for names, answers in constants.items()
     ]
     if names := [cell.name for cell in cells if cell.answers == 1]:
-        said.append(f"{_joined(names)} give{'s' * (len(names) == 1)} the same emotion to every clip.")
+        said.append(f"{joined(names)} give{'s' * (len(names) == 1)} the same emotion to every clip.")
     return said
 
 
@@ -110,14 +111,14 @@ def _of_pair(pair: Pair, *, in_full: bool) -> str:
     name, against = pair.name, pair.against
     if not tests:
         return f"nothing could be tested between {name} and {against}"
-    sides = [f"{word} {against} in {_joined(sorted_by[word])}" for word in ("ahead of", "behind") if sorted_by[word]]
+    sides = [f"{word} {against} in {joined(sorted_by[word])}" for word in ("ahead of", "behind") if sorted_by[word]]
     parts = [f"{name} is {' and '.join(sides)}"] if sides else []
     if seeds := sorted_by["seeds"]:
-        parts.append(f"another seed may turn what these clips say of {name} in {_joined(seeds)}")
+        parts.append(f"another seed may turn what these clips say of {name} in {joined(seeds)}")
     if rest := sorted_by["open"]:
         whom = "them" if parts else f"{name} and {against}"
-        parts.append(f"{_joined(rest)} {'does' if len(rest) == 1 else 'do'} not tell {whom} apart")
-    return ", while ".join([parts[0], _joined(parts[1:])] if parts[1:] else parts)
+        parts.append(f"{joined(rest)} {'does' if len(rest) == 1 else 'do'} not tell {whom} apart")
+    return ", while ".join([parts[0], joined(parts[1:])] if parts[1:] else parts)
 
 
 def _numbers(score: Score, test: Change) -> str:
@@ -179,7 +180,3 @@ def _seeds(comparison: Comparison) -> str:
     if min(seeds) == 1:
         return f"{said}, and unknown where there is one run."
     return f"{said}; a difference is told only where Welch's t test over the seeds bears it out."
-
-
-def _joined(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dfer.comparison.alignment import in_order
 from dfer.comparison.constant import Constant, ConstantScores
 from dfer.comparison.paired import Standing, standings
 from dfer.comparison.significance import mean_and_deviation
@@ -109,11 +110,9 @@ def robustness(
     for run in clean:
         if list(corrupted[run]) != list(corrupted[first]) or set(clean[run].ids) != set(clean[first].ids):
             raise DferError(f"expected runs on the same clips and corruptions; {run} differs from {first}")
-    first_ids = clean[first].ids
-    clean = {run: _in_order(part, first_ids) for run, part in clean.items()}
-    corrupted = {
-        run: {key: _in_order(part, first_ids) for key, part in parts.items()} for run, parts in corrupted.items()
-    }
+    first_ids, order = clean[first].ids, clean[first].ids.tolist()
+    clean = {run: in_order(part, order) for run, part in clean.items()}
+    corrupted = {run: {key: in_order(part, order) for key, part in parts.items()} for run, parts in corrupted.items()}
     told = evidence(
         {run: list(parts.values()) for run, parts in corrupted.items()}, groups=groups, constants=constants, keys=SCORED
     )
@@ -229,14 +228,6 @@ def _costs(
     return {
         end: standings(cells, ["war"], lowest=end == "most", groups=groups) for end in ("most", "least")
     }  # fmt: skip
-
-
-def _in_order(run: Predictions, ids: NDArray[np.object_]) -> Predictions:
-    """The run with its clips in this order."""
-    if np.array_equal(run.ids, ids):
-        return run
-    places = {clip: row for row, clip in enumerate(run.ids)}
-    return run.select(np.array([places[clip] for clip in ids], dtype=np.int64))
 
 
 def _errors(curves: Mapping[str, Mapping[str, Sequence[float | None]]]) -> dict[str, float]:
