@@ -48,7 +48,7 @@ def test_views_lie_between_the_training_part_and_equal_shares(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("wanted", "told"),
-    [("unifrom", "did you mean .uniform"), ("-1", "from 0 to 2"), ("nan", "from 0 to 2"), ("inf", "from 0 to 2")],
+    [("uniformm", "did you mean .uniform"), ("-1", "from 0 to 2"), ("nan", "from 0 to 2"), ("inf", "from 0 to 2")],
 )
 def test_what_is_no_population_is_refused_in_a_sentence(wanted: str, told: str) -> None:
     with pytest.raises(DferError, match=told):
