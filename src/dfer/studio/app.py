@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib.resources import files
@@ -15,7 +15,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dfer.errors import DferError, UnwritableError, shortened
 from dfer.studio.security import (
@@ -23,7 +25,6 @@ from dfer.studio.security import (
     HEADER,
     HEADERS,
     LASTS_S,
-    POLICY,
     Keys,
     RefusedError,
     check_host,
@@ -82,7 +83,7 @@ def create_app(workspace: Workspace, *, host: str = "127.0.0.1", model: str = "d
         lifespan=life, responses={status: {"model": Fault} for status in (400, 401, 403, 404, 413, 422)},
     )  # fmt: skip
     app.state.workspace, app.state.host, app.state.films, app.state.work = workspace, host, films, work
-    app.middleware("http")(_guard)
+    app.add_middleware(Guard)
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)
     _add_own(app)
@@ -162,24 +163,46 @@ def _environment() -> Environment:
 # --- what every request passes
 
 
-async def _guard(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-    try:
-        host = request.headers.get("host", "")
-        check_host(host, request.app.state.host)
-        if request.method not in SAFE:
-            check_origin(request.headers.get("origin"), request.headers.get("sec-fetch-site"), host)
-            _check_size(request)
-        answer = await call(request)
-    except RefusedError as error:
-        answer = _answer(error.status, error)
-    except Exception as error:  # an error of ours is told in one sentence, too, and does not end the server
-        logger.exception("%s %s failed", request.method, shortened(request.url.path))
-        answer = _answer(500, DferError(f"this failed inside dfer: {type(error).__name__}; the terminal says where"))
-    for name, value in HEADERS.items():
-        answer.headers.setdefault(name, value)
-    answer.headers.setdefault("Content-Security-Policy", POLICY)
-    answer.headers.setdefault("Cache-Control", "no-store")
-    return answer
+class Guard:
+    """Checks every request, and puts the headers on every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun = False
+
+        async def sent(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        request = Request(scope, receive)
+        try:
+            _check(request)
+            await self.app(scope, receive, sent)
+        except RefusedError as error:
+            await _answer(error.status, error)(scope, receive, sent)
+        except Exception as error:  # an error of ours is told in one sentence, too, and does not end the server
+            logger.exception("%s %s failed", request.method, shortened(request.url.path))
+            told = DferError(f"this failed inside dfer: {type(error).__name__}; the terminal says where")
+            if not begun:
+                await _answer(500, told)(scope, receive, sent)
+
+
+def _check(request: Request) -> None:
+    host = request.headers.get("host", "")
+    check_host(host, request.app.state.host)
+    if request.method not in SAFE:
+        check_origin(request.headers.get("origin"), request.headers.get("sec-fetch-site"), host)
+        _check_size(request)
 
 
 def _check_size(request: Request) -> None:

@@ -52,12 +52,14 @@ REPORT_POLICY = (
     "style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 )
 """Of a report in the folder, which somebody else may have written: it has no origin, so it can ask nothing of us."""
-HEADERS = {
+HEADERS: dict[str, str] = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    "Content-Security-Policy": POLICY,
+    "Cache-Control": "no-store",
 }
 
 

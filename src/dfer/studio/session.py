@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from dfer.datasets.vote_files import Clip
-from dfer.labels.allocation import Board, own_order
-from dfer.labels.dirichlet import Floats
+from dfer.labels.allocation import Board, Positions, own_order
+from dfer.labels.dirichlet import Floats, Prior, learn_mixture
+from dfer.processes import worker_pool
 from dfer.studio.store import COUNTED, PRACTISED, REPEATED, Cast, Store
 from dfer.studio.study import Practice, Study
 
@@ -79,6 +80,8 @@ class Session:
                     people[row] += 1
             self.board = Board(votes, people, self.study.plan)
             self._voted: dict[int, dict[int, dict[str, float | None]]] = {}
+            self._orders: dict[int, Positions] = {}
+            self._numbers: dict[tuple[int, int], int] = {}
 
     def path(self, clip: int) -> Path:
         """Where a clip lies."""
@@ -102,19 +105,20 @@ class Session:
     def add(self, rater: int, cast: Cast) -> bool:
         """Store a vote, and count it; False where it was stored already. Raises as `Store.add`."""
         with self._lock:
-            former = self._votes_of(rater).get(cast.clip)
-            if not self.store.add(rater, cast):
-                return False
-            row = self._row.get(cast.clip)
-            if cast.occasion != COUNTED or row is None:
-                return True
-            stored = {self.study.emotions.canonical(name): value for name, value in cast.emotions.items()}
-            if former is not None:
-                self.board.add(row, -self._counts(former), people=-1)
-            self.board.add(row, self._counts(stored))
-            self._votes_of(rater)[cast.clip] = stored
-            self._away.pop(rater, None)
-            return True
+            self._votes_of(rater)  # as they are before this vote
+        number = self.store.add(rater, cast)  # without the lock: others' votes are written meanwhile, or with it
+        with self._lock:
+            row, last = self._row.get(cast.clip), self._numbers.get((rater, cast.clip), 0)
+            if cast.occasion == COUNTED and row is not None and number > last:
+                former = self._votes_of(rater).get(cast.clip)
+                stored = {self.study.emotions.canonical(name): value for name, value in cast.emotions.items()}
+                if former is not None:
+                    self.board.add(row, -self._counts(former), people=-1)
+                self.board.add(row, self._counts(stored))
+                self._votes_of(rater)[cast.clip] = stored
+                self._numbers[rater, cast.clip] = number
+                self._away.pop(rater, None)
+        return number > 0
 
     def occasion(self, rater: int, clip: int, kind: str) -> int:
         """As what a vote on a clip counts: what the page says, where that can be."""
@@ -132,10 +136,13 @@ class Session:
             return count
 
     def learn(self) -> None:
-        """Learn the prior of the allocation where there are enough new votes; one thread at a time does."""
+        """Learn the prior of the allocation where there are enough new votes; one thread at a time does.
+
+        A process of its own computes it, so that nobody's vote waits meanwhile.
+        """
         if self.board.is_due and self._learning.acquire(blocking=False):
             try:
-                self.board.learn()
+                self.board.learn(_learn_elsewhere)
             finally:
                 self._learning.release()
 
@@ -162,7 +169,9 @@ class Session:
         if held is not None and self._is_there(self.asked[held[0]]):
             return self.asked[held[0]]
         seen = {self._row[clip] for clip in (*voted, *self.vanished) if clip in self._row}
-        order = own_order(len(self.asked), self.study.seed, rater)
+        if rater not in self._orders:
+            self._orders[rater] = own_order(len(self.asked), self.study.seed, rater)
+        order = self._orders[rater]
         while len(order):
             away = [row for other, (row, _) in self._away.items() if other != rater]
             row = self.board.next_clip(order, seen, away)
@@ -182,3 +191,8 @@ class Session:
 
     def _counts(self, emotions: Mapping[str, float | None]) -> Floats:
         return np.array([float(choice.name in emotions) for choice in self.study.choices])
+
+
+def _learn_elsewhere(votes: Floats, kinds: int) -> Prior:
+    with worker_pool(1) as pool:
+        return pool.submit(learn_mixture, votes, kinds).result()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -76,12 +77,25 @@ class Cast:
     occasion: int = COUNTED
 
 
+@dataclass(eq=False)
+class _Entry:
+    """A vote that waits to be written, and what became of it."""
+
+    rater: int
+    cast: Cast
+    emotions: str
+    number: int | None = None
+    error: DferError | None = None
+
+
 class Store:
     """The file of a study. Safe to use from several threads."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.RLock()
+        self._waiting: deque[_Entry] = deque()
+        self._studies: dict[int, Study] = {}  # by version; a version never changes
         fresh = not path.exists()
         with self._told():
             if fresh:
@@ -110,10 +124,13 @@ class Store:
         Raises:
             DferError: there is none.
         """
-        found = self._rows("SELECT study FROM definitions WHERE version = ?", version or self.version)
-        if not found:
-            raise DferError(f"{self.path} has no definition of a study; define it first")
-        return from_dict(parse_json(found[0][0], str(self.path)), str(self.path))
+        wanted = version or self.version
+        if wanted not in self._studies:
+            found = self._rows("SELECT study FROM definitions WHERE version = ?", wanted)
+            if not found:
+                raise DferError(f"{self.path} has no definition of a study; define it first")
+            self._studies[wanted] = from_dict(parse_json(found[0][0], str(self.path)), str(self.path))
+        return self._studies[wanted]
 
     def define(self, study: Study) -> int:
         """Make this the definition, as a new version where it differs from the one that holds; returns the version.
@@ -163,6 +180,10 @@ class Store:
         """In the order in which they came."""
         return [Rater(*row) for row in self._rows("SELECT rater, name FROM raters ORDER BY rater")]
 
+    def knows(self, rater: int) -> bool:
+        """Whether there is a rater with this number."""
+        return bool(self._rows("SELECT 1 FROM raters WHERE rater = ?", rater))
+
     def add_rater(self, name: str) -> Rater:
         """A new rater.
 
@@ -189,8 +210,10 @@ class Store:
 
     # --- votes
 
-    def add(self, rater: int, cast: Cast) -> bool:
-        """Store a vote; False where it is stored already.
+    def add(self, rater: int, cast: Cast) -> int:
+        """Store a vote; returns its number, which grows from vote to vote, or 0 where it is stored already.
+
+        Votes that come while one is being written are written together: the disk is waited for once.
 
         Raises:
             DferError: no such rater or clip, a definition whose emotions have changed, or a vote that
@@ -199,23 +222,49 @@ class Store:
         """
         if not 8 <= len(cast.key) <= 80:
             raise DferError("expected a key of 8 to 80 characters with each vote")
-        with self._writing():
-            if self._rows("SELECT 1 FROM votes WHERE key = ?", cast.key):
-                return False
-            if not self._rows("SELECT 1 FROM raters WHERE rater = ?", rater):
-                raise DferError("there is no such rater; the owner of the study may have deleted the data")
-            if not self._rows("SELECT 1 FROM clips WHERE clip = ?", cast.clip):
-                raise DferError(f"there is no clip {cast.clip} in this study")
-            if not 1 <= cast.version <= self.version:
-                raise DferError("the study has changed; load the page again")
-            emotions = clean_vote(self.study(cast.version), cast.emotions)
-            seconds = cast.seconds if cast.seconds is not None and 0 <= cast.seconds <= LONGEST_S else None
-            self._db.execute(
-                "INSERT INTO votes (key, rater, clip, occasion, version, voted_at, seconds, emotions) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (cast.key, rater, cast.clip, cast.occasion, cast.version, _now(), seconds, _json(emotions)),
-            )
-            return True
+        if not 1 <= cast.version <= self.version:
+            raise DferError("the study has changed; load the page again")
+        emotions = clean_vote(self.study(cast.version), cast.emotions)
+        entry = _Entry(rater, cast, _json(emotions))
+        self._waiting.append(entry)
+        with self._lock:
+            if entry.number is None and entry.error is None:  # nobody who had the lock before us has written it
+                self._write_waiting()
+        if entry.error is not None:
+            raise entry.error
+        return entry.number or 0
+
+    def _write_waiting(self) -> None:
+        """Write all votes that wait, in one transaction."""
+        entries = []
+        while self._waiting:
+            entries.append(self._waiting.popleft())
+        try:
+            with self._writing():
+                for entry in entries:
+                    try:
+                        entry.number = self._insert(entry)
+                    except DferError as error:
+                        entry.error = error
+        except DferError as error:  # the disk: nothing of this is stored
+            for entry in entries:
+                entry.error = error
+
+    def _insert(self, entry: _Entry) -> int:
+        rater, cast = entry.rater, entry.cast
+        if self._rows("SELECT 1 FROM votes WHERE key = ?", cast.key):
+            return 0
+        if not self.knows(rater):
+            raise DferError("there is no such rater; the owner of the study may have deleted the data")
+        if not self._rows("SELECT 1 FROM clips WHERE clip = ?", cast.clip):
+            raise DferError(f"there is no clip {cast.clip} in this study")
+        seconds = cast.seconds if cast.seconds is not None and 0 <= cast.seconds <= LONGEST_S else None
+        row = self._db.execute(
+            "INSERT INTO votes (key, rater, clip, occasion, version, voted_at, seconds, emotions) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (cast.key, rater, cast.clip, cast.occasion, cast.version, _now(), seconds, entry.emotions),
+        )
+        return int(row.lastrowid or 0)
 
     def votes(self, *, occasion: int = COUNTED, rater: int | None = None) -> list[Vote]:
         """The latest vote of each rater on each clip, in the order in which they were cast."""

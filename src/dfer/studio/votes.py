@@ -142,7 +142,7 @@ def _rater(folder: Workspace, study: str, link: str) -> tuple[Session, int]:
         raise RefusedError("this link is not valid; ask whoever runs the study for a new one", 404)
     number = folder.keys.rater(study, link)
     session = folder.session(study)
-    if number not in {rater.number for rater in session.store.raters}:
+    if not session.store.knows(number):
         raise RefusedError("this link is no longer in use: its votes were deleted", 410)
     return session, number
 
