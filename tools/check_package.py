@@ -34,7 +34,8 @@ def expected() -> set[str]:
     """The files of the package as they are called in a wheel."""
     files = [path for path in (ROOT / "src" / "dfer").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     recipes = {f"dfer/configs/{path.name}" for path in (ROOT / "configs").glob("*.toml")}
-    return {path.relative_to(ROOT / "src").as_posix() for path in files} | recipes
+    clips = {f"dfer/examples/{path.name}" for path in (ROOT / "examples" / "crema_d").iterdir()}
+    return {path.relative_to(ROOT / "src").as_posix() for path in files} | recipes | clips
 
 
 def faults_of_files(wheel: Path, sdist: Path) -> list[str]:
