@@ -61,7 +61,7 @@ async def rate(address: str, link: str, votes: int, pause_s: float, seed: int) -
             await asyncio.sleep(pause_s * generator.uniform(0.5, 1.5))
             emotion = EMOTIONS[int(generator.integers(7))]
             vote = {
-                "key": f"{link[-12:]} {seed} {number}",
+                "key": f"{link[-12:]} {pause_s} {number}",
                 "clip": step["clip"],
                 "version": 1,
                 "emotions": {emotion: None},
