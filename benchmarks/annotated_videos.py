@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from dfer.inference import Predictor, Timeline
+from dfer.inference.population import adapted, ratio_of
 from dfer.inference.segments import SMOOTHING_S, smooth
-from dfer.labels.population import adapted, power_of
 
 POWERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -56,7 +56,8 @@ def judged(predictor: Predictor, folder: Path) -> dict[str, Any]:
         times, probs = main_face(predictor(folder / name))
         lasts = np.diff(times, append=times[-1:] + 0.04)
         for power in POWERS:
-            seen = smooth(times, adapted(probs, power_of(predictor.card.prior, power)), SMOOTHING_S)
+            ratio = ratio_of(predictor.card.prior, predictor.emotions, str(power))
+            seen = smooth(times, adapted(probs, ratio), SMOOTHING_S)
             for start, end, emotion, others in stretches:
                 for k in np.flatnonzero((times >= start) & (times < end)):
                     found = "" if np.isnan(seen[k, 0]) else predictor.emotions[int(seen[k].argmax())]

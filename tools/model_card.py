@@ -27,8 +27,8 @@ from dfer.comparison.paired import judge
 from dfer.datasets import read_source
 from dfer.documents import json_text, jsonable
 from dfer.experiments.tempering import tempered
+from dfer.inference.population import adapted, ratio_of
 from dfer.labels import CREMA_D, FERPLUS, STRATA, EmotionSet, entropy, hard_labels, map_columns, strata
-from dfer.labels.population import adapted, ratio_of
 from dfer.metrics.protocol import StratumScores, measure
 from dfer.models import Card, load_checkpoint
 from dfer.reports.verdict import interval as wilson

@@ -75,7 +75,7 @@ def main(run: Path, view: str) -> None:
 
     Args:
         run: of `dfer train` and `dfer evaluate`.
-        view: the population that `dfer predict` answers for unless it is told, see `dfer.labels.population`.
+        view: the population that `dfer predict` answers for unless it is told, see `dfer.inference.population`.
     """
     manifest, folder = Manifest.read(manifest_of([run])), run / "split"
     model, card = load_checkpoint(folder / "model")

@@ -23,12 +23,12 @@ from dfer.errors import DferError
 from dfer.inference.ahead import Ahead
 from dfer.inference.flaws import flaws_of
 from dfer.inference.network import Network, choose_network
+from dfer.inference.population import adapted, ratio_of
 from dfer.inference.recording import Moment, Reading, Recording
 from dfer.inference.segments import SMOOTHING_S
 from dfer.inference.timeline import Timeline
 from dfer.inference.windows import Answers, Window, Windows
 from dfer.labels import EmotionSet
-from dfer.labels.population import adapted, ratio_of
 from dfer.models import Card, load_checkpoint, model_folder
 from dfer.models.places import SHIPPED
 from dfer.video.detection import Detector
@@ -77,7 +77,7 @@ class Predictor:
         detector: finds faces in one picture; None: the default one.
         embed: tells whose they are; None: the default one.
         smoothing_s: of timelines, see `dfer.inference.segments.smooth`.
-        prior: the population that is answered for, see `dfer.labels.population`; None: the one that the card names.
+        prior: the population that is answered for, see `dfer.inference.population`; None: the one that the card names.
     """
 
     def __init__(

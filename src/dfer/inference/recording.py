@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dfer.inference import flaws as quality_flaws
+from dfer.inference.population import TRAINED
 from dfer.inference.segments import SMOOTHING_S, find_segments, overall, smooth
 from dfer.inference.timeline import Person, Timeline
 from dfer.labels import EmotionSet, entropy
-from dfer.labels.population import TRAINED
 
 Floats = npt.NDArray[np.float64]
 

@@ -19,9 +19,9 @@ import numpy.typing as npt
 
 from dfer.errors import DferError, listed
 from dfer.inference import flaws as quality_flaws
+from dfer.inference.population import TRAINED
 from dfer.inference.segments import Segment
 from dfer.labels import EmotionSet, entropy
-from dfer.labels.population import TRAINED
 from dfer.tables import as_unicode
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Timeline:
         cuts_s: when a scene ended and another one began, seconds.
         prior: the population that the probabilities are for: that of the model's training part ("trained"), one in
             which all emotions are as frequent ("uniform"), a number between the two, or the name of a file; see
-            `dfer.labels.population`.
+            `dfer.inference.population`.
     """
 
     video: str

@@ -19,12 +19,12 @@ from dfer.documents import check_depth, checked, parse_json
 from dfer.errors import DferError, listed, shortened
 from dfer.files import read_bytes, require_file
 from dfer.inference import flaws as quality_flaws
+from dfer.inference.population import TRAINED
 from dfer.inference.segments import Segment
 from dfer.inference.timeline import BOX, FORMAT, Person, Timeline
 from dfer.inference.timeline_writing import HEAD, ROWS
 from dfer.labels import EmotionSet
 from dfer.labels.emotions import MOST_EMOTIONS
-from dfer.labels.population import TRAINED
 from dfer.tables import is_text, read_parquet
 
 Floats = npt.NDArray[np.float64]

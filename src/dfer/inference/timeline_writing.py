@@ -20,9 +20,9 @@ import numpy.typing as npt
 
 from dfer.files import replacing
 from dfer.inference import flaws as quality_flaws
+from dfer.inference.population import TRAINED
 from dfer.inference.segments import Segment
 from dfer.inference.timeline import FORMAT, Person, Timeline
-from dfer.labels.population import TRAINED
 
 Floats = npt.NDArray[np.float64]
 

@@ -61,7 +61,7 @@ class Card:
         prior: (K,) the mean target of the training part: how frequent each emotion is there; empty in cards of earlier
             versions.
         view: the population that `dfer predict` answers for unless it is told: "trained", "uniform" or a number, see
-            `dfer.labels.population`.
+            `dfer.inference.population`.
     """
 
     model: str

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfer.errors import DferError
+from dfer.inference.population import adapted, ratio_of
 from dfer.labels import EmotionSet
-from dfer.labels.population import adapted, ratio_of
 
 THREE = EmotionSet("three", ("calm", "glad", "cross"))
 PRIOR = (0.7, 0.2, 0.1)
@@ -60,7 +60,8 @@ def test_what_is_no_population_is_refused_in_a_sentence(wanted: str, told: str) 
     [
         ({"calm": 1, "glad": 1}, "cross is missing or unknown"),
         ({"calm": 1, "glad": 1, "cross": 1, "sad": 1}, "sad is missing or unknown"),
-        ({"calm": -1, "glad": 1, "cross": 1}, "0 or more"), ({"calm": 0, "glad": 0, "cross": 0}, "above 0"),
+        ({"calm": -1, "glad": 1, "cross": 1}, "from 0 to"), ({"calm": 1e308, "glad": 1e308, "cross": 1}, "from 0 to"),
+        ({"calm": 0, "glad": 0, "cross": 0}, "above 0"),
         ({"calm": "many", "glad": 1, "cross": 1}, "calm"), ([1, 2, 3], "object"),
     ],
 )  # fmt: skip
@@ -69,6 +70,20 @@ def test_a_file_of_shares_names_the_emotions_of_the_model(values: object, told: 
     path.write_text(json.dumps(values))
     with pytest.raises(DferError, match=told):
         ratio_of(PRIOR, THREE, str(path))
+
+
+def test_a_population_without_an_emotion_gives_rows_that_sum_to_one_whatever_the_network_says(tmp_path: Path) -> None:
+    path = tmp_path / "shares.json"
+    path.write_text(json.dumps({"calm": 0, "glad": 0, "cross": 3}))
+    np.testing.assert_allclose(
+        adapted(np.array([[1.0, 0, 0], [0, 0, 1]]), ratio_of(PRIOR, THREE, str(path))), [[0, 0, 1]] * 2
+    )
+
+
+@pytest.mark.parametrize("wanted", ["", ".", "/nowhere/shares.json"])
+def test_what_is_no_file_is_told_as_it_was_given(wanted: str) -> None:
+    with pytest.raises(DferError, match=f"expected --prior trained, uniform, .* got '{wanted}'"):
+        ratio_of(PRIOR, THREE, wanted)
 
 
 def test_a_model_whose_card_has_no_prior_answers_for_its_training_part_only() -> None:

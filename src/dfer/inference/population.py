@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from dfer.documents import checked, read_json
 from dfer.errors import DferError, listed, nearest, shortened
-from dfer.labels.emotions import EmotionSet
+from dfer.labels import EmotionSet
 
 Floats = npt.NDArray[np.float64]
 
@@ -33,6 +33,10 @@ TRAINED, UNIFORM = "trained", "uniform"
 LARGEST_POWER = 2.0
 SMALLEST = 1e-4
 """A share that counts as this at least: what was never seen cannot be divided by."""
+LARGEST = 1e9
+"""Of a number in a file of shares, which may be counts of people."""
+LEAST_LIKELY = 1e-12
+"""A probability that counts as this at least, so that a row never sums to zero: not all shares are 0."""
 
 
 def ratio_of(prior: Sequence[float], emotions: EmotionSet, wanted: str) -> Floats:
@@ -56,25 +60,19 @@ def ratio_of(prior: Sequence[float], emotions: EmotionSet, wanted: str) -> Float
         )
     power = 1.0 if wanted == UNIFORM else _number(wanted)
     if power is None:
-        return _read_shares(Path(wanted), emotions) / np.maximum(prior, SMALLEST)
+        return _read_shares(wanted, emotions) / np.maximum(prior, SMALLEST)
     if not 0 <= power <= LARGEST_POWER:
         raise DferError(f"expected --prior to be a number from 0 to {LARGEST_POWER:g}, got {shortened(wanted)}")
-    return power_of(prior, power)
-
-
-def power_of(prior: Sequence[float], power: float) -> Floats:
-    """(K,) 1 / prior^power."""
-    shares: Floats = np.maximum(np.asarray(prior, dtype=np.float64), SMALLEST)
-    return np.asarray(np.power(shares, -power))
+    return np.asarray(np.maximum(prior, SMALLEST) ** -power)
 
 
 def adapted(probs: Floats, ratio: Floats) -> Floats:
     """Probs (N, K) for another population; a row of NaN stays one.
 
-    >>> adapted(np.array([[0.8, 0.2]]), power_of([0.8, 0.2], 1.0)).round(3).tolist()
+    >>> adapted(np.array([[0.8, 0.2]]), np.array([1 / 0.8, 1 / 0.2])).round(3).tolist()
     [[0.5, 0.5]]
     """
-    weighted = np.asarray(probs * ratio)
+    weighted = np.asarray(np.maximum(probs, LEAST_LIKELY) * ratio)  # NaN stays NaN
     return np.asarray(weighted / weighted.sum(axis=-1, keepdims=True))
 
 
@@ -85,12 +83,13 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _read_shares(path: Path, emotions: EmotionSet) -> Floats:
+def _read_shares(wanted: str, emotions: EmotionSet) -> Floats:
     """(K,) shares that sum to one."""
-    if not path.exists():
+    path = Path(wanted)
+    if not path.exists() or path.is_dir():
         raise DferError(
             f"expected --prior {TRAINED}, {UNIFORM}, a number between (0 to {LARGEST_POWER:g}) or a JSON file with the "
-            f"share of each emotion, got {shortened(str(path))}{nearest(str(path), (TRAINED, UNIFORM))}"
+            f"share of each emotion, got {shortened(wanted)!r}{nearest(wanted, (TRAINED, UNIFORM))}"
         )
     found = checked(dict[str, float], read_json(path, finite=True), str(path))
     if differing := sorted(set(found) ^ set(emotions)):
@@ -98,6 +97,8 @@ def _read_shares(path: Path, emotions: EmotionSet) -> Floats:
             f"{path}: expected the share of each of {listed(emotions, 12)}; {listed(differing)} is missing or unknown"
         )
     shares: Floats = np.array([found[name] for name in emotions])
-    if (shares < 0).any() or not shares.sum() > 0:
-        raise DferError(f"{path}: expected shares of 0 or more, of which one is above 0, got {listed(shares, 12)}")
+    if not ((shares >= 0) & (shares <= LARGEST)).all() or not shares.any():
+        raise DferError(
+            f"{path}: expected shares from 0 to {LARGEST:g}, of which one is above 0, got {listed(shares.tolist(), 12)}"
+        )
     return np.asarray(shares / shares.sum())
