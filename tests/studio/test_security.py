@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import stat
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
 
 from dfer.errors import DferError
+from dfer.pages import EMOTION_COLOURS
 from dfer.studio.app import create_app
 from dfer.studio.security import Keys, RefusedError, check_host
 from dfer.studio.workspace import Workspace
 from tests.studio.conftest import define, links
+from tests.test_cli import here
 
 PASSWORD = "correct horse battery"
 
@@ -168,3 +171,19 @@ def test_bodies_that_are_too_large_or_do_not_end_are_refused(client: Any) -> Non
 def test_wrong_methods_are_said(client: Any, method: str) -> None:
     answer = client.request(method, "/votes")
     assert answer.status_code == 405 and answer.json()["error"]
+
+
+def test_the_style_sheet_of_the_pages_is_served_as_css_with_the_colours_of_emotions(client: Any) -> None:
+    sheet = client.get("/static/page.css").text
+    assert "{%" not in sheet and "{{" not in sheet
+    for place, (bright, dark) in enumerate(EMOTION_COLOURS.values()):
+        assert f"--e{place}: {bright};" in sheet and f"--e{place}: {dark};" in sheet
+
+
+def test_a_port_that_is_taken_is_one_sentence_and_no_password_is_shown(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for options in ([], ["--host", "0.0.0.0"]):
+            ended = here("studio", folder, "--port", port, "--no-browser", *options)
+            assert ended.is_refusal(f"port {port} cannot be served: Address already in use; choose another --port")
+            assert ended.out == ""

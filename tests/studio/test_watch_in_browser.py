@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("fastapi")
 
+from dfer.pages import EMOTION_COLOURS
 from tests.studio.browser import needs_browser, opened, served
 from tests.studio.conftest import ROOT
 
@@ -20,6 +21,11 @@ MIDDLE = (
     "return {x: box.x + box.width / 2, y: box.y + 20}; })()"
 )
 NAME = "const name = document.querySelector('input.name'); name.value = 'Anna'; name.dispatchEvent(new Event('change'))"
+COLOURS = (
+    "(() => { const data = document.querySelector('.band canvas').getContext('2d').getImageData(0, 0, 4000, 200).data; "
+    "const seen = new Set(); for (let k = 0; k < data.length; k += 4) seen.add([...data.slice(k, k + 3)].join()); "
+    "return [...seen].map((each) => each.split(',').map(Number)); })()"
+)
 SHOWN = (
     "document.querySelector('#tools') ? !document.querySelector('#tools').hidden : "
     "document.querySelector('#table tbody tr')"
@@ -47,6 +53,8 @@ def test_a_film_is_dropped_watched_named_and_taken_home(app: Any, tmp_path: Path
         drawn = "[...document.querySelector('{}').getContext('2d').getImageData(0, 0, 4000, 4000).data].some((v) => v)"
         browser.wait(drawn.format("#boxes"))
         browser.wait(drawn.format(".band canvas"))
+        happy = [int(EMOTION_COLOURS["happy"][0][place : place + 2], 16) for place in (1, 3, 5)]
+        assert happy in browser.run(COLOURS), "the band has the colour of the emotion that shows most"
         place = browser.run(MIDDLE)
         browser.call("Input.dispatchMouseEvent", type="mouseMoved", **place)
         browser.wait("!document.querySelector('.tip').hidden")

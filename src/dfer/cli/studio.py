@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,25 +47,27 @@ def studio(
     except ImportError as error:
         raise DferError(f"dfer studio needs {error.name}: pip install 'dfer[studio]'") from error
     workspace = Workspace(folder)
-    if not is_loopback(host):
-        _let_in(workspace)
     config = uvicorn.Config(
         create_app(workspace, host=host, model=model), host=host, port=port, log_level="warning", server_header=False,
         timeout_keep_alive=30,
     )  # fmt: skip
-    server = uvicorn.Server(config)
     try:
-        socket = config.bind_socket()
-    except SystemExit:
-        raise DferError(f"{host} port {port} cannot be served; choose another --port, or 0 for any") from None
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        reason = (error.strerror or str(error)).partition(" (")[0]  # Python repeats the address in brackets
+        raise DferError(
+            f"{host} port {port} cannot be served: {reason}; choose another --port, or 0 for any"
+        ) from error
+    if not is_loopback(host):
+        _let_in(workspace)
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-    address = f"http://{f'[{shown}]' if ':' in shown else shown}:{socket.getsockname()[1]}/"
+    address = f"http://{f'[{shown}]' if ':' in shown else shown}:{listening.getsockname()[1]}/"
     say(f"dfer studio: {address}  (Ctrl-C ends it)")
     if browser and is_loopback(host):
         import webbrowser
 
         webbrowser.open(address)
-    server.run(sockets=[socket])
+    uvicorn.Server(config).run(sockets=[listening])
 
 
 def _let_in(workspace: Workspace) -> None:

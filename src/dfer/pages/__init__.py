@@ -64,6 +64,11 @@ def render(package: str, template: str, *, kind: str, title: str, source: str = 
     return page.render(kind=kind, title=title, source=source, version=__version__, **values)
 
 
+def style_sheet() -> str:
+    """The style of all pages as CSS, for pages that load it as a file."""
+    return _environment("dfer.pages").get_template("page.css").render()
+
+
 def write_page(out: Path, name: str, numbers: Any, page: str) -> None:
     """Write NAME.json and NAME.html; a broken-off write leaves what was there before.
 

@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dfer.errors import DferError, UnwritableError, shortened
+from dfer.pages import style_sheet
 from dfer.studio.security import (
     COOKIE,
     HEADER,
@@ -317,5 +318,5 @@ def _static() -> dict[str, bytes]:
     """Name -> bytes of the scripts and style sheets, and of the style sheet of the pages."""
     own = files("dfer.studio").joinpath("static")
     found = {entry.name: entry.read_bytes() for entry in own.iterdir() if entry.name.endswith(tuple(SCRIPTS))}
-    found["page.css"] = files("dfer.pages").joinpath("templates", "page.css").read_bytes()
+    found["page.css"] = style_sheet().encode()
     return found
