@@ -157,6 +157,9 @@ class _Run:
             device=str(self.accelerator.device), version=__version__,
         )  # fmt: skip
         self.record.finish(summary)
+        # Whoever goes on, or ends, finds the model written. A process that ended right after the last step would now
+        # and then be aborted: a thread of torch's that still lets go of gradients needs the interpreter for it.
+        self.accelerator.wait_for_everyone()
 
     def _keep_model(self, row: dict[str, Any]) -> None:
         if not self.accelerator.is_main_process:
