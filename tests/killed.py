@@ -13,7 +13,7 @@ LONGEST_S = 300
 def exit_code(function: Callable[..., None], *given: object) -> int | None:
     """How a process ended that called this function; minus the signal that ended it."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["dfer.training.fit"])
+    context.set_forkserver_preload(["dfer.training.loop"])
     process = context.Process(target=function, args=given)
     process.start()
     process.join(LONGEST_S)

@@ -111,12 +111,12 @@ def test_labels_data_sets_video_and_evaluation_work_where_torch_is_not_installed
 
 def test_importing_every_module_says_nothing_seeds_nothing_and_starts_nothing() -> None:
     names = modules()
-    assert {"dfer.training.fit", "dfer.models.tiny3d", "dfer.datasets.sources.dfew", "dfer.cli"} <= set(names)
+    assert {"dfer.training.loop", "dfer.models.tiny3d", "dfer.datasets.sources.dfew", "dfer.cli"} <= set(names)
     done = python(SILENT, ",".join(names))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("room", ["augment", "metrics", "comparison", "reports", "experiments"])
+@pytest.mark.parametrize("room", ["augment", "metrics", "comparison", "reports", "training", "experiments"])
 def test_no_module_is_called_as_a_function_that_it_defines(room: str) -> None:
     package = importlib.import_module(f"dfer.{room}")
     for found in pkgutil.iter_modules(package.__path__):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 import signal
@@ -17,17 +16,15 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from dfer import DferError, Manifest, Predictions, load_checkpoint
-from dfer.experiments import evaluate_runs, train_folds
+from dfer.experiments import estimate, evaluate_runs, held_out, runs, train_folds
 from dfer.experiments.estimate import Estimation, estimate_labels
 from dfer.metrics import calibration, fit_temperature
-from dfer.training import Recipe, load_recipe
+from dfer.training import Recipe, load_recipe, loop
 from dfer.training.choosing import choose_clips
+from dfer.training.predict import predict_fold
 from tests.killed import Killer, exit_code
 from tests.training.toy import EMOTIONS, toy_manifest, toy_recipe
 
-loop = importlib.import_module("dfer.training.fit")
-running = importlib.import_module("dfer.experiments.runs")
-held_out = importlib.import_module("dfer.experiments.held_out")
 PLAN = Estimation("toy", folds=3, models=2, weight=0.25, fold=1)
 
 
@@ -165,9 +162,9 @@ def test_a_soft_label_is_the_label_and_the_mean_answer_at_the_folds_temperature(
     estimated, folder, _ = made
     table = estimated.table.set_index("id")
     for fold in (1, 2, 3):
-        runs = [folder / model / f"fold{fold}" for model in ("model1", "model2")]
+        folders = [folder / model / f"fold{fold}" for model in ("model1", "model2")]
         validated, answers = (
-            [Predictions.read(run / f"{name}.csv") for run in runs] for name in ("validation", "predictions")
+            [Predictions.read(run / f"{name}.csv") for run in folders] for name in ("validation", "predictions")
         )
         logs = np.log(np.concatenate([part.probs for part in validated]))
         truth = np.concatenate([part.labels for part in validated])
@@ -262,7 +259,7 @@ def test_no_score_is_taken_against_a_soft_label(trained: tuple[Path, Path], tmp_
     for copy in (run / "split").glob("predictions.csv"):
         copy.unlink()
     other = Manifest.build(table, emotions=EMOTIONS, root=manifest.root)
-    predictions = importlib.import_module("dfer.training.predict").predict_fold(run / "split", other, None)
+    predictions = predict_fold(run / "split", other, None)
     assert np.array_equal(predictions.votes, manifest.votes[test])
     (cell,) = report.cells
     assert cell.n_votes == test.sum()
@@ -271,7 +268,7 @@ def test_no_score_is_taken_against_a_soft_label(trained: tuple[Path, Path], tmp_
 # -- killed, used, impossible -------------------------------------------------------------------------------------
 
 
-def estimate(data: Path, folder: Path, kill_after: int) -> None:
+def go_on(data: Path, folder: Path, kill_after: int) -> None:
     """Go on with an estimate, in a process of its own."""
     torch.set_num_threads(1)
     calibration.FEWEST_FOR_TEMPERATURE = 1
@@ -284,11 +281,11 @@ def estimate(data: Path, folder: Path, kill_after: int) -> None:
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="SIGKILL is a POSIX signal")
 def test_an_estimate_that_was_killed_and_resumed_is_the_same_to_the_digit(tmp_path: Path) -> None:
     data = toy_manifest(tmp_path / "toy", clips=36)
-    assert exit_code(estimate, data, tmp_path / "whole", -1) == 0
+    assert exit_code(go_on, data, tmp_path / "whole", -1) == 0
     for kill_after in (2, 7):  # in the first run; some runs on
-        assert exit_code(estimate, data, tmp_path / "killed", kill_after) == -signal.SIGKILL
+        assert exit_code(go_on, data, tmp_path / "killed", kill_after) == -signal.SIGKILL
     assert not (tmp_path / "killed" / "out.csv").exists()
-    assert exit_code(estimate, data, tmp_path / "killed", -1) == 0
+    assert exit_code(go_on, data, tmp_path / "killed", -1) == 0
     assert (tmp_path / "killed" / "out.csv").read_bytes() == (tmp_path / "whole" / "out.csv").read_bytes()
 
 
@@ -298,7 +295,7 @@ def test_a_finished_estimate_is_not_trained_or_read_again(
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError
 
-    for module, name in ((loop._Run, "train"), (running, "predict_fold"), (held_out, "predict_rows")):
+    for module, name in ((loop._Run, "train"), (runs, "predict_fold"), (held_out, "predict_rows")):
         monkeypatch.setattr(module, name, refuse)
     again = estimate_labels(quick(), toy, made[1], plan=PLAN, resume=True)
     assert again.table.equals(made[0].table)
@@ -309,9 +306,7 @@ def test_a_temperature_at_the_end_of_its_range_is_a_warning(
 ) -> None:
     for found in (2.0, 19.99):
         assert "temperature" not in caplog.text
-        monkeypatch.setattr(
-            importlib.import_module("dfer.experiments.estimate"), "fit_temperature", lambda *_, found=found: found
-        )
+        monkeypatch.setattr(estimate, "fit_temperature", lambda *_, found=found: found)
         estimate_labels(quick(), toy, made[1], plan=PLAN, resume=True)
     assert "fold 1: the temperature is 19.99, at the end of what is looked for" in caplog.text
 

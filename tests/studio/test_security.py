@@ -139,12 +139,12 @@ def test_pages_hold_no_script_no_style_and_no_address_of_others(client: Any) -> 
         assert all("src=" in tag for tag in text.split("<script")[1:])
 
 
-@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "a\"'><b>", "{{ 7 * 7 }}", "‮evil"])
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "a\"'><b>", "{{ 7777 * 7777 }}", "‮evil"])
 def test_names_are_text_wherever_they_are_shown(client: Any, name: str) -> None:
     define(client, title=name, instructions=name)
     for address in ("/votes/pilot", *links(client, "Ann")):
         text = client.get(address).text
-        assert "<script>alert" not in text and "'><b>" not in text and "49" not in text
+        assert "<script>alert" not in text and "'><b>" not in text and "60481729" not in text
 
 
 @pytest.mark.parametrize("name", ["../x", "..%2fx", "%2e%2e", "PILOT", "a/b", "x" * 300, "%00"])

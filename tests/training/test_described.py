@@ -11,7 +11,7 @@ from dfer.models import create_model, list_models
 from dfer.models.cost import cost_of
 from dfer.training import load_recipe, recipe_from
 from dfer.training.config import Recipe, shipped_recipes
-from dfer.training.described import described, documented, keys_of, recipe_sentences
+from dfer.training.described import documented, explained, keys_of, recipe_sentences
 
 MANY = {
     "midas": {"softmax": 0.5}, "labels": {"rule": "softmax", "temperature": 2.0, "of": "frequency"},
@@ -43,19 +43,19 @@ def test_every_option_of_every_network_has_a_sentence(name: str) -> None:
 @pytest.mark.parametrize("values", [{}, MANY], ids=["defaults", "many"])
 def test_what_is_shown_is_the_recipe(values: dict[str, object], tmp_path: Path) -> None:
     recipe = recipe_from(values)
-    (tmp_path / "shown.toml").write_text(described(recipe), encoding="utf-8")
+    (tmp_path / "shown.toml").write_text(explained(recipe), encoding="utf-8")
     assert load_recipe(tmp_path / "shown.toml") == recipe
-    assert max(map(len, described(recipe).splitlines())) <= 120
+    assert max(map(len, explained(recipe).splitlines())) <= 120
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_what_is_shown_of_a_shipped_recipe_is_the_recipe(name: str, tmp_path: Path) -> None:
-    (tmp_path / "shown.toml").write_text(described(load_recipe(Path(name))), encoding="utf-8")
+    (tmp_path / "shown.toml").write_text(explained(load_recipe(Path(name))), encoding="utf-8")
     assert load_recipe(tmp_path / "shown.toml") == load_recipe(Path(name))
 
 
 def test_the_sentence_stands_above_its_key_and_choices_are_listed() -> None:
-    text = described(Recipe())
+    text = explained(Recipe())
     assert "# The momentum of SGD.\nmomentum = 0.9\n" in text
     assert "One of cross_entropy, js, focal, logit_adjusted, dirichlet_multinomial." in text.replace("\n# ", " ")
     assert "# width = 16\n" in text and "\nwidth" not in text, "an option at its default is shown, and not set"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dfer import DferError, Manifest, create_model
-from dfer.training import fit
+from dfer.training import fit, loop
 from dfer.training.faults import first_not_finite
 
 from .toy import toy_manifest, toy_recipe
@@ -97,8 +96,6 @@ def test_the_network_and_the_random_generator_are_left_as_they_were() -> None:
 
 
 def test_a_run_that_is_nan_at_its_first_step_names_the_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loop = importlib.import_module("dfer.training.fit")
-
     def broken(*given: Any, **options: Any) -> nn.Module:
         network = make(*given, **options)
         with torch.no_grad():

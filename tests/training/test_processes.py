@@ -36,8 +36,7 @@ class Watch:
     def epoch(self, row):
         pass
 
-import importlib
-loop = importlib.import_module("dfer.training.fit")
+from dfer.training import loop
 read = loop.batches
 def spy(dataset, rows, **options):
     with open(f"{folder}.{os.environ['RANK']}.rows", "a") as file:

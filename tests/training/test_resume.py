@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import signal
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 import torch
 
 from dfer.datasets import Manifest
+from dfer.training import loop
 from tests.killed import Killer, exit_code
 
 from .toy import toy_manifest, toy_recipe
@@ -21,9 +21,8 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="SIGKILL 
 def train(data: Path, folder: Path, kill_after: int, seconds: float) -> None:
     """Go on with a run, in a process of its own, which saves its state whenever so many seconds have passed."""
     torch.set_num_threads(1)
-    module = importlib.import_module("dfer.training.fit")
-    module.CHECKPOINT_SECONDS = seconds
-    module.fit(toy_recipe(), Manifest.read(data), folder, fold=1, resume=True, progress=Killer(kill_after))
+    loop.CHECKPOINT_SECONDS = seconds
+    loop.fit(toy_recipe(), Manifest.read(data), folder, fold=1, resume=True, progress=Killer(kill_after))
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 from pathlib import Path
@@ -15,12 +14,11 @@ from torch import Tensor, nn
 
 from dfer import DferError, EmotionSet, Manifest, create_model, load_checkpoint, register_model
 from dfer.models import Card, registry, save_checkpoint
-from dfer.training import Recipe, Step, fit, recipe_from
+from dfer.training import Recipe, Step, fit, loop, recipe_from
 from dfer.video.preprocessing import Preprocessing
 
 from .toy import EMOTIONS, toy_manifest, toy_recipe
 
-loop = importlib.import_module("dfer.training.fit")
 SOURCE = EmotionSet("source", ("sad", "pain", "happy"))
 
 

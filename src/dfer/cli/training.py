@@ -60,9 +60,9 @@ def train(
         start = resolved.init.model_copy(update={"weights": init})
         resolved = resolved.model_copy(update={"init": start})
     if show:
-        from dfer.training.described import described
+        from dfer.training.described import explained
 
-        for line in described(resolved).splitlines():
+        for line in explained(resolved).splitlines():
             say(line)
         return
     if data is None:

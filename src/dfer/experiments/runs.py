@@ -31,7 +31,7 @@ from dfer.reports.contents import Cell, Curve, DataSet, Report, Training
 from dfer.reports.report import build_report, write_report
 from dfer.training.choosing import choose_clips
 from dfer.training.config import Recipe, load_recipe
-from dfer.training.fit import fit
+from dfer.training.loop import fit
 from dfer.training.predict import predict_fold
 from dfer.training.progress import Progress
 from dfer.training.record import SUMMARY, read_log, read_summary

@@ -2,7 +2,7 @@
 
 from dfer.models import to_network
 from dfer.training.config import Recipe, load_recipe, recipe_from
-from dfer.training.fit import fit
+from dfer.training.loop import fit
 from dfer.training.progress import Begun, Progress, Step
 
 __all__ = [

@@ -19,7 +19,7 @@ from dfer.models.registry import builder_of
 from dfer.training.config import Recipe, shipped_recipes
 
 WIDTH = 110
-"""Characters of a line of `described`."""
+"""Characters of a line of `explained`."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,13 @@ def keys_of(recipe: Recipe) -> list[Key]:
     return found
 
 
-def described(recipe: Recipe) -> str:
+def explained(recipe: Recipe) -> str:
     """The resolved recipe as TOML that reads back as the same recipe, with a sentence above each key.
 
     Raises:
         DferError: its network is not known or cannot be imported.
 
-    >>> print(described(Recipe()).splitlines()[1])
+    >>> print(explained(Recipe()).splitlines()[1])
     seed = 0
     """
     keys, lines = keys_of(recipe), list[str]()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import random
@@ -21,7 +20,7 @@ from scipy.stats import entropy
 from torch import Tensor, nn
 
 from dfer import DferError, Manifest, Midas, load_checkpoint
-from dfer.training import Begun, Recipe, Step, fit
+from dfer.training import Begun, Recipe, Step, fit, learner, loop
 from dfer.training.choosing import choose_clips
 from dfer.training.clips import ClipDataset
 from dfer.training.predict import predict_probs
@@ -31,9 +30,6 @@ from dfer.video.preprocessing import Preprocessing
 
 from .full_disk import full_disk
 from .toy import EMOTIONS, toy_manifest, toy_recipe
-
-loop = importlib.import_module("dfer.training.fit")
-learner = importlib.import_module("dfer.training.learner")
 
 
 @pytest.fixture(scope="module")
