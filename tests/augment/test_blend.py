@@ -94,7 +94,6 @@ def test_a_blend_of_pixels_needs_clips() -> None:
     ("wrong", "said"),
     [
         ({"blend": "box"}, "blend cannot be 'box'; expected one of mixup, fade, spatial, temporal, cuboid"),
-        ({"pairing": "near"}, "pairing cannot be 'near'; expected one of random, similar, "),
         ({"layer": "both"}, "layer cannot be 'both'; expected one of input, hidden"),
         ({"layer": "hidden", "keep_real": True}, 'it needs blend="mixup", no keep_real'),
         ({"layer": "hidden", "blend": "fade"}, 'it needs blend="mixup"'),

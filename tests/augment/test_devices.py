@@ -11,7 +11,6 @@ from torch import Tensor
 
 from dfer import Augment, Midas
 from dfer.augment.blend import BLENDS
-from dfer.augment.pairing import PAIRINGS
 
 TARGETS = torch.softmax(torch.randn(6, 4, generator=torch.Generator().manual_seed(0)), dim=1)
 
@@ -44,10 +43,10 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Any:
     return Elsewhere()
 
 
-@pytest.mark.parametrize("name", PAIRINGS)
 @pytest.mark.parametrize("clips", [1, 6])
-def test_partners_are_drawn_where_the_generator_is(name: str, clips: int, elsewhere: Any) -> None:
-    assert PAIRINGS[name](TARGETS[:clips], elsewhere).shape == (clips,)
+def test_partners_are_drawn_where_the_generator_is(clips: int, elsewhere: Any) -> None:
+    mixed = Midas()(torch.rand(clips, 3, 2, 4, 4), TARGETS[:clips], generator=elsewhere)
+    assert sorted(mixed.partner.tolist()) == list(range(clips))
 
 
 @pytest.mark.parametrize("name", BLENDS)
@@ -64,11 +63,10 @@ def test_augmentation_draws_where_the_generator_is(elsewhere: Any) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("clips_on", ["cpu", "cuda"])
-@pytest.mark.parametrize("pairing", PAIRINGS)
 @pytest.mark.parametrize("blend", ["mixup", *BLENDS])
-def test_a_generator_of_a_gpu_mixes_clips_of_any_device(pairing: Any, blend: Any, clips_on: str) -> None:
+def test_a_generator_of_a_gpu_mixes_clips_of_any_device(blend: Any, clips_on: str) -> None:
     clips = torch.rand(6, 3, 4, 6, 6, device=clips_on)
     generator = torch.Generator("cuda").manual_seed(0)
-    mixed = Midas(blend=blend, pairing=pairing)(clips, TARGETS.to(clips_on), generator=generator)
+    mixed = Midas(blend=blend)(clips, TARGETS.to(clips_on), generator=generator)
     assert mixed.clips.device == clips.device and mixed.targets.sum(dim=1).cpu().tolist() == pytest.approx([1] * 6)
     Augment(crop=(0.5, 1), motion_blur=0.5, erase=0.5)(clips, generator=generator)

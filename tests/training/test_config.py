@@ -179,7 +179,11 @@ def test_a_run_of_midas_that_would_never_mix_is_refused() -> None:
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("loss.name=kl", 'loss.name = "kl" is no longer there; use "cross_entropy", whose gradients are the same'),
+        ("loss.name=kl", "loss.name"),
+        (
+            "midas={pairing='rare'}",
+            'midas.pairing = "rare" is no longer there; leave it out: partners are drawn at random',
+        ),
         ("midas={counts=true}", "midas.counts = true is no longer there; leave it out: shares of votes are mixed"),
     ],
 )
@@ -189,5 +193,5 @@ def test_what_recipes_no_longer_have_is_refused_with_what_to_do(override: str, s
 
 
 def test_the_recipes_of_former_runs_are_read() -> None:
-    former = {"midas": {"alpha": 0.4, "counts": False}}
+    former = {"midas": {"alpha": 0.4, "counts": False, "pairing": "random"}}
     assert recipe_from(former).midas == Midas(alpha=0.4) and "counts" in former["midas"]

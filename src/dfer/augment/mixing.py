@@ -3,8 +3,7 @@
 x̃(t) = λ x_i(t) + (1 - λ) x_j(t) for every frame t = 1..T,   ỹ = λ y_i + (1 - λ) y_j,   λ ~ Beta(α, α)
 
 One λ serves all frames of a clip and its soft label; frames are paired index to index. The switches of `Midas` lead to
-the relatives that an ablation compares it with: other blends (`dfer.augment.blend`), other partners
-(`dfer.augment.pairing`), mixing inside the network, mixing votes instead of shares.
+the relatives that an ablation compares it with: other blends (`dfer.augment.blend`), mixing inside the network.
 
 References:
     Kawamura, Hayashi, Takemura, Nagahara: "MIDAS: Mixing Ambiguous Data with Soft Labels for Dynamic Facial
@@ -23,7 +22,6 @@ import torch
 from torch import Tensor
 
 from dfer.augment.blend import BLENDS
-from dfer.augment.pairing import PAIRINGS
 from dfer.errors import DferError, require_known
 
 
@@ -84,7 +82,6 @@ class Midas:
         softmax: temperature of a softmax over the mixed label; None (off) leaves the convex combination, which
             is the published equation. A review of the extension speaks of such a softmax.
         blend: which pixels are mixed: "mixup", all alike, is MIDAS; others are keys of `dfer.augment.blend.BLENDS`.
-        pairing: which clip a clip is mixed with, a key of `dfer.augment.pairing.PAIRINGS`; "random" is MIDAS.
         layer: "input" mixes clips; "hidden" leaves them, for a network that mixes its features (manifold mixup).
 
     Example:
@@ -100,7 +97,6 @@ class Midas:
     keep_real: bool = False
     softmax: float | None = None
     blend: Literal["mixup", "fade", "spatial", "temporal", "cuboid"] = "mixup"
-    pairing: Literal["random", "similar", "different", "ambiguous", "rare"] = "random"
     layer: Literal["input", "hidden"] = "input"
 
     def __post_init__(self) -> None:
@@ -118,7 +114,6 @@ class Midas:
         known = {
             "per": ("clip", "batch"),
             "blend": ("mixup", *BLENDS),
-            "pairing": PAIRINGS,
             "layer": ("input", "hidden"),
         }
         for name, values in known.items():
@@ -160,7 +155,7 @@ class Midas:
         numpy = np.random.default_rng(seed)
         draws = len(targets) if self.per == "clip" else 1
         lam = np.where(numpy.random(draws) < self.prob, numpy.beta(self.alpha, self.alpha, draws), 1.0)
-        partner = PAIRINGS[self.pairing](targets.detach().to(drawing.device), drawing)
+        partner = torch.randperm(len(targets), generator=drawing, device=drawing.device)
         return torch.from_numpy(lam.astype(np.float32)).expand(len(targets)), partner
 
     def _weights(self, lam: Tensor, clips: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -168,10 +168,10 @@ ONLY_OF = {"gamma": ("loss", "focal"), "tau": ("loss", "logit_adjusted"), "momen
 
 
 GONE = {
-    ("loss", "name"): ("kl", 'use "cross_entropy", whose gradients are the same'),
-    ("midas", "counts"): (True, "leave it out: shares of votes are mixed"),
+    ("midas", "counts"): (False, "leave it out: shares of votes are mixed"),
+    ("midas", "pairing"): ("random", "leave it out: partners are drawn at random"),
 }
-"""Table and key -> a value that recipes could have, and what to do instead."""
+"""Table and key that are gone -> the value that did nothing, which recipes of former runs hold, and advice."""
 
 
 def _off_is_none(value: Any) -> Any:
@@ -308,13 +308,12 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 
 def recipe_from(values: dict[str, Any], where: str = "the recipe") -> Recipe:
     """Validate a recipe given as nested dictionaries; see `load_recipe` for the errors."""
-    for (table, key), (value, advice) in GONE.items():
+    for (table, key), (idle, advice) in GONE.items():
         section = values.get(table)
-        if isinstance(section, dict) and section.get(key) == value:
-            raise DferError(f"{where}: {table}.{key} = {json.dumps(value)} is no longer there; {advice}")
-    midas = values.get("midas")
-    if isinstance(midas, dict):  # recipes of former runs say `counts = false`
-        values = values | {"midas": {key: value for key, value in midas.items() if key != "counts"}}
+        if isinstance(section, dict) and key in section:
+            if section[key] != idle:
+                raise DferError(f"{where}: {table}.{key} = {json.dumps(section[key])} is no longer there; {advice}")
+            values = values | {table: {name: section[name] for name in section if name != key}}
     return checked(Recipe, values, where)
 
 
