@@ -15,15 +15,16 @@ function card(clip) {
   const people = Object.values(clip.votes).reduce((sum, votes) => sum + votes, 0);
   const names = found.emotions.filter((name) => clip.votes[name] > 0 || clip.probs[name] >= 0.05 || name === clip.label);
   const media = clip.kind === "image" ? h("img", {src: address, alt: clip.id, loading: "lazy"})
-    : h("video", {src: address, controls: true, loop: true, playsinline: "", preload: "metadata", "aria-label": clip.id});
+    : h("video", {src: `${address}#t=0.1`, controls: true, loop: true, playsinline: "", preload: "metadata", "aria-label": clip.id});
   media.addEventListener("error", () => media.replaceWith(h("p", {class: "note"}, "This clip cannot be shown.")));
+  const model = found.clips.some((each) => Object.keys(each.probs).length);
   return h("div", {class: "card"}, media, h("h3", {}, clip.id, clip.group ? h("small", {}, ` ${clip.group}`) : ""),
     h("p", {class: "aside"}, [people ? count(people, "vote") : clip.label ? `label ${clip.label}` : "no votes", clip.entropy === null ? "" : `disagreement ${clip.entropy.toFixed(2)}`, clip.predicted && clip.said ? (clip.predicted === clip.said ? "model agrees" : `model: ${clip.predicted}`) : ""].filter(Boolean).join(" · ")),
-    h("div", {class: "shares"}, h("b", {}, ""), h("b", {}, people ? "people" : "label"), h("b", {}, "model"),
+    h("div", {class: model ? "shares" : "shares alone"}, h("b", {}, ""), h("b", {}, people ? "people" : "label"), model ? h("b", {}, "model") : null,
       ...names.flatMap((name) => {
         const share = people ? clip.votes[name] / people : Number(name === clip.label), chance = clip.probs[name];
         return [h("span", {title: name}, name), h("i", {class: found.shades[name], "--share": `${100 * share}%`, title: percent(share), role: "img", "aria-label": `people ${percent(share)}`}),
-          chance === undefined ? h("span", {}, "–") : h("i", {class: `model ${found.shades[name]}`, "--share": `${100 * chance}%`, title: percent(chance), role: "img", "aria-label": `model ${percent(chance)}`})];
+          !model ? null : chance === undefined ? h("span", {}, "–") : h("i", {class: `model ${found.shades[name]}`, "--share": `${100 * chance}%`, title: percent(chance), role: "img", "aria-label": `model ${percent(chance)}`})];
       })));
 }
 

@@ -9,6 +9,12 @@ document.body.append(tip);
 const clock = (seconds) => seconds < 60 ? `${seconds.toFixed(1)} s` : `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${shades[name] ?? "e2"}`).trim();
 
+/** Black or white, whichever is read better on a colour such as #bf8b00. */
+function inkOn(shade) {
+  const [red, green, blue] = [1, 3, 5].map((place) => (parseInt(shade.slice(place, place + 2), 16) / 255) ** 2.2);
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 ? "#000" : "#fff";
+}
+
 /** The last row at or before a time, -1 where there is none. */
 function rowAt(person, seconds) {
   let low = 0, high = person.times_s.length;
@@ -163,7 +169,7 @@ function move() {
     const tall = 20 * ratio, y = Math.max(0, top + box[1] * scale - tall);
     pen.fillStyle = colour(best);
     pen.fillRect(left + box[0] * scale - ratio, y, pen.measureText(text).width + 12 * ratio, tall);
-    pen.fillStyle = "#fff";
+    pen.fillStyle = inkOn(colour(best));
     pen.fillText(text, left + box[0] * scale + 5 * ratio, y + 14.5 * ratio);
   }
 }

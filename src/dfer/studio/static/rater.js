@@ -82,7 +82,7 @@ function show(clip, still, emotions, kind) {
   const needsNext = study.several || study.strength;
   const tell = study.cannot_tell ? [{name: "", shown: "cannot tell", shade: ""}] : [];
   fill(stage,
-    h("div", {class: "top"}, h("span", {}, kind === "practice" ? "Practice" : looking === null ? `Clip ${step.done + 1}` : "Your vote, again"),
+    h("div", {class: "top"}, h("h1", {}, kind === "practice" ? "Practice" : looking === null ? `Clip ${step.done + 1}` : "Your vote, again"),
       h("div", {class: "meter", role: "progressbar", "aria-label": "clips that you have voted on", "aria-valuenow": step.done, "aria-valuemin": 0, "aria-valuemax": study.clips, "--share": `${100 * share}%`}, h("i")),
       h("button", {class: "plain", onclick: () => { if (!still) { film.currentTime = 0; film.play(); } }, hidden: Boolean(still)}, "Play again")),
     h("div", {class: "shown"}, film),

@@ -27,9 +27,9 @@ async function list() {
   shown = text;
   fill(find("#runs"), runs(found.runs));
   fill(find("#pages"), ...found.pages.map((page) => h("li", {}, h("a", {href: `/review/pages/${page.key}`, target: "_blank", rel: "noopener"}, page.name))));
-  if (!found.pages.length) fill(find("#pages"), h("li", {class: "aside"}, "none"));
+  if (!found.pages.length) fill(find("#pages"), h("li", {class: "none"}, "There is none yet."));
   fill(find("#data"), ...found.data.map((item) => h("li", {}, h("a", {href: `/review/clips?data=${item.key}`}, item.name))));
-  if (!found.data.length) fill(find("#data"), h("li", {class: "aside"}, "none"));
+  if (!found.data.length) fill(find("#data"), h("li", {class: "none"}, "There is none yet."));
   choose(form.data, found.data, "no manifest in this folder");
   choose(form.folder, found.folders, "no clips in this folder");
   choose(form.run, found.runs, "no run in this folder");

@@ -57,7 +57,7 @@ async function show() {
   fill(find("#overview"), ...facts(told));
   fill(find("#people"), people(told));
   fill(find("#disagreed"), ...(told.disagreed.length ? told.disagreed.map((clip) => h("div", {class: "card"},
-    h("video", {src: `${address}/clips/${clip.clip}`, controls: true, preload: "metadata", loop: true, playsinline: "", "aria-label": clip.name}),
+    h("video", {src: `${address}/clips/${clip.clip}#t=0.1`, controls: true, preload: "metadata", loop: true, playsinline: "", "aria-label": clip.name}),
     h("p", {}, clip.name), stack(clip.votes, told.shades),
     h("p", {class: "aside"}, Object.entries(clip.votes).filter(([, count]) => count).map(([emotion, count]) => `${emotion} ${count}`).join(", ")),
   )) : [h("p", {class: "aside"}, "No clip with three votes or more divides people yet.")]));
