@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import av
 import openpyxl
 import pandas as pd
 import pytest
@@ -19,7 +20,7 @@ pytest.importorskip("fastapi")
 from dfer.studio import films as films_module
 from dfer.studio.films import Film, Films
 from dfer.studio.workspace import Workspace
-from tests.studio.conftest import ROOT
+from tests.studio.conftest import ROOT, define, links
 
 CLIP = ROOT / "examples" / "crema_d" / "1001_DFA_HAP_XX.flv"
 API = "/api/v1/films"
@@ -259,3 +260,38 @@ def test_films_that_are_not_there_are_said(client: Any, id_: str) -> None:
     for rest in ("", "/timeline", "/video", "/events", "/download/json"):
         assert client.get(f"{API}/{id_}{rest}").status_code in (404, 405)
     assert client.delete(f"{API}/{id_}").status_code in (404, 405)
+
+
+def test_a_clip_is_cut_by_hand_and_raters_see_it(client: Any, film: str, folder: Path) -> None:
+    define(client)
+    (ann,) = links(client, "Ann")
+    told = client.post(f"{API}/{film}/clips", json={"start_s": 0.5, "end_s": 1.25, "study": "pilot"})
+    assert told.status_code == 201, told.text
+    path = folder / told.json()["name"]
+    assert path.parent == folder / "cut" / "pilot"
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert float(stream.duration * stream.time_base) == pytest.approx(0.75, abs=0.05)
+        assert (stream.width, stream.height) == (480, 360)
+    again = client.post(f"{API}/{film}/clips", json={"start_s": 0.5, "end_s": 1.25, "study": "pilot"})
+    assert again.json() == told.json()
+    assert client.get("/api/v1/studies/pilot").json()["clips"] == 7
+    assert client.get(f"{ann}/clips/7").headers["content-type"] == "video/mp4"
+    answer = client.post(f"{ann}/votes", json={"key": "a long key", "clip": 7, "version": 1, "emotions": {"sad": None}})
+    assert answer.status_code == 200, answer.text
+    votes = client.get("/api/v1/studies/pilot/export/votes.csv").text
+    assert f"{path.name},Ann,sad" in votes
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"start_s": 1.0, "end_s": 1.0}, {"start_s": 1.0, "end_s": 0.5}, {"start_s": 50.0, "end_s": 51.0},
+        {"start_s": -1.0, "end_s": 1.0}, {"start_s": 0.0, "end_s": "NaN"}, {"start_s": 0.0},
+        {"start_s": 0.0, "end_s": 1.0, "study": "../../up"}, {"start_s": 0.0, "end_s": 1.0, "study": "none"},
+    ],
+)  # fmt: skip
+def test_what_cannot_be_cut_is_a_sentence(client: Any, film: str, folder: Path, given: dict[str, Any]) -> None:
+    answer = client.post(f"{API}/{film}/clips", json=given)
+    assert 400 <= answer.status_code < 500 and answer.json()["error"] and str(folder) not in answer.text
+    assert not (folder / "cut").exists()

@@ -74,6 +74,13 @@ def test_a_film_is_dropped_watched_named_and_taken_home(app: Any, tmp_path: Path
                 break
             browser.run("new Promise((done) => setTimeout(done, 50))")
         assert json.loads(path.read_text())["people"][0]["name"] == "Anna"
+        browser.run("document.querySelector('#player').currentTime = 0.5")
+        browser.wait("document.querySelector('#player').currentTime === 0.5")
+        browser.run("document.querySelector('[data-to=start]').click()")
+        browser.run("document.querySelector('#cut').requestSubmit()")
+        browser.wait("document.querySelector('#was-cut a')")
+        (cut,) = (tmp_path / "world" / "cut").iterdir()
+        assert "_0.50-" in cut.name
         assert browser.faults() == []
         browser.size(390, 844, dark=True)
         for page in ("/watch", browser.run("location.pathname")):

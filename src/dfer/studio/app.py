@@ -66,7 +66,7 @@ def create_app(workspace: Workspace, *, host: str = "127.0.0.1", model: str = "d
         host: the address that it is bound to; if others can reach it, the owner must log in.
         model: that reads films, see `dfer.inference.Predictor.from_pretrained`.
     """
-    from dfer.studio import review, votes, watch
+    from dfer.studio import cuts, review, votes, watch
     from dfer.studio.films import Films
     from dfer.studio.work import Work
 
@@ -88,7 +88,7 @@ def create_app(workspace: Workspace, *, host: str = "127.0.0.1", model: str = "d
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)
     _add_own(app)
-    for room in (votes, watch, review):
+    for room in (votes, watch, cuts, review):
         app.include_router(room.router)
     return app
 

@@ -301,7 +301,7 @@ class Films:
                     self._wanted = False
                 elif not film.cancelled.is_set():
                     with self._lock:
-                        self._note(film, state="failed", error=self._without_paths(str(told)))
+                        self._note(film, state="failed", error=self.without_paths(str(told)))
 
     def _next(self) -> Film | None:
         """The next film of the user who had the fewest turns."""
@@ -397,7 +397,7 @@ class Films:
         film.about = replace(film.about, **changed)
         write_text(self.place(film) / ABOUT, json.dumps(asdict(film.about), ensure_ascii=False) + "\n")
 
-    def _without_paths(self, told: str) -> str:
+    def without_paths(self, told: str) -> str:
         """A message for somebody who need not know where files lie."""
         return shortened(re.sub(re.escape(str(self.workspace.folder)) + r"\S*/", "", told), 400)
 

@@ -236,6 +236,7 @@ async function load(open = []) {
   if (!player.src) player.src = `${api}/video`;
   show();
   links();
+  await offerCut();
 }
 
 function links() {
@@ -244,6 +245,29 @@ function links() {
     h("a", {class: "button", href: `${api}/download/${form}${rest}`, download: ""}, form.toUpperCase())));
 }
 
+/** A clip from the film, for raters. */
+async function offerCut() {
+  const form = find("#cut");
+  form.start.max = form.end.max = lasts.toFixed(2);
+  if (!form.study.options.length) {
+    const {studies} = await ask("/api/v1/studies");
+    form.end.value = lasts.toFixed(2);
+    fill(form.study, h("option", {value: ""}, "none yet"), ...studies.filter((study) => !study.error).map((study) => h("option", {value: study.name}, study.title)));
+  }
+}
+
+find("#cut").addEventListener("click", (event) => {
+  const {to} = event.target.dataset;
+  if (to) find("#cut")[to].value = player.currentTime.toFixed(2);
+});
+find("#cut").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const {start, end, study} = Object.fromEntries(new FormData(event.target));
+  attempt(async () => {
+    const made = await ask(`${api}/clips`, {method: "POST", json: {start_s: Number(start), end_s: Number(end), study}});
+    fill(find("#was-cut"), `Saved as ${made.name}. `, h("a", {href: study ? `/votes/${study}` : "/votes"}, study ? "Go to the study" : "Make a study of such clips"));
+  });
+});
 find("#original").addEventListener("change", links);
 find("#undo").addEventListener("click", () => attempt(async () => { await ask(`${api}/corrections/last`, {method: "DELETE"}); await load(); }));
 find("#delete").addEventListener("click", () => {
