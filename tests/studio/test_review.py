@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -100,6 +102,38 @@ def test_what_cannot_be_is_a_sentence(reviewed: Any) -> None:
     ):
         answer = reviewed.get(f"{API}/clips", params=filters)
         assert 400 <= answer.status_code < 500 and answer.json()["error"]
+
+
+def test_clips_are_filtered_by_what_the_doctor_found(reviewed: Any, folder: Path) -> None:
+    for number in (0, 1, 3, 4):  # 2 and 5 stay copies of each other
+        path = folder / "clips" / f"{number}.flv"
+        path.write_bytes(path.read_bytes() + bytes([number]))
+    (folder / "clips" / "1.flv").unlink()
+    (folder / "clips" / "4.flv").write_bytes(b"")
+    data = keys(reviewed)["votes.csv"]
+    assert reviewed.get(f"{API}/clips", params={"data": data}).json()["flaws"] == {}
+    job = reviewed.post(f"{API}/work", json={"verb": "doctor", "data": data}).json()
+    assert ended(reviewed, job["id"])["state"] == "done"
+    told = reviewed.get(f"{API}/clips", params={"data": data}).json()
+    assert told["flaws"]["files"] == 2 and told["flaws"]["doubles"] == 2
+    assert shown(reviewed, flaw="files") == ["c1", "c4"]
+    assert shown(reviewed, flaw="doubles") == ["c2", "c5"]
+    assert shown(reviewed, flaw="doubles", group="Bo") == ["c2"]
+    assert "files" in told["clips"][1]["flaws"] and "files" not in told["clips"][0]["flaws"]
+    answer = reviewed.get(f"{API}/clips", params={"data": data, "flaw": "spots"})
+    assert answer.status_code == 400 and "spots" in answer.json()["error"]
+    (folder / "votes_doctor.json").write_text('{"findings": 3}')
+    assert reviewed.get(f"{API}/clips", params={"data": data}).json()["flaws"] == {}
+
+
+def test_findings_about_a_former_state_of_the_data_are_not_shown(reviewed: Any, folder: Path) -> None:
+    data = keys(reviewed)["votes.csv"]
+    finding = {"check": "files", "verdict": "fault", "found": "1 clip (c0)", "advice": "", "clips": ["c0"]}
+    (folder / "votes_doctor.json").write_text(json.dumps({"format": "dfer.doctor/1", "findings": [finding]}))
+    assert shown(reviewed, flaw="files") == ["c0"]
+    later = time.time() + 5
+    os.utime(folder / "votes.csv", (later, later))
+    assert reviewed.get(f"{API}/clips", params={"data": data}).json()["flaws"] == {}
 
 
 def test_clips_that_were_found_are_sent_to_votes(reviewed: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,9 +14,13 @@ import pandas as pd
 
 from dfer.comparison.alignment import read_run
 from dfer.datasets.manifest import Manifest
-from dfer.errors import DferError
+from dfer.doctor.findings import Finding
+from dfer.documents import checked, read_json
+from dfer.errors import DferError, require_known
 from dfer.labels import entropy, map_columns
 from dfer.labels.dirichlet import Floats
+
+logger = logging.getLogger(__name__)
 
 ORDERS = ("name", "disagreement", "surprise")
 """By name; by the entropy of the votes; by how improbable the model finds what people chose."""
@@ -32,6 +38,7 @@ class Wanted:
         error: only clips whose prediction differs from what most people chose.
         least, most: of the entropy of the votes, 0..1.
         group: "" any.
+        flaw: a check of the doctor that names the clip; "" any clip.
         missing: only clips whose file is not there.
         text: in the name.
         order: one of `ORDERS`.
@@ -43,6 +50,7 @@ class Wanted:
     least: float = 0.0
     most: float = 1.0
     group: str = ""
+    flaw: str = ""
     missing: bool = False
     text: str = ""
     order: str = "name"
@@ -54,13 +62,14 @@ class Beside:
     Args:
         manifest: read from a file.
         run: a run's folder or a table of predictions; None: none.
+        flaws: what the doctor found: check -> ids of the clips that it names.
 
     Raises:
         DferError: predictions that cannot be read, of other emotions, or of none of the clips.
     """
 
-    def __init__(self, manifest: Manifest, run: Path | None) -> None:
-        self.manifest = manifest
+    def __init__(self, manifest: Manifest, run: Path | None, flaws: Mapping[str, frozenset[str]]) -> None:
+        self.manifest, self.flaws = manifest, flaws
         self.emotions = list(manifest.emotions)
         votes = manifest.votes
         total = np.nansum(votes, axis=1)
@@ -96,7 +105,7 @@ class Beside:
         """Positions of the clips that are wanted, in the order that is wanted.
 
         Raises:
-            DferError: an emotion that the data set lacks.
+            DferError: an emotion that the data set lacks, or a flaw that the doctor did not find.
         """
         table, keep = self.manifest.table, np.ones(len(self.manifest), dtype=bool)
         for name, values in ((wanted.emotion, self.said), (wanted.predicted, self.predicted)):
@@ -108,6 +117,9 @@ class Beside:
             keep &= (self.entropy >= wanted.least) & (self.entropy <= wanted.most)
         if wanted.group:
             keep &= (table["group"] == wanted.group).to_numpy(dtype=bool)
+        if wanted.flaw:
+            require_known("the doctor found no", wanted.flaw, self.flaws)
+            keep &= table["id"].isin(self.flaws[wanted.flaw]).to_numpy(dtype=bool)
         if wanted.text:
             keep &= table["id"].str.contains(wanted.text, case=False, regex=False).to_numpy(dtype=bool)
         found = np.flatnonzero(keep)
@@ -135,10 +147,39 @@ class Beside:
             "entropy": None if np.isnan(self.entropy[row]) else round(float(self.entropy[row]), 3),
             "said": self.emotions[said] if said >= 0 else "",
             "predicted": self.emotions[predicted] if predicted >= 0 else "",
+            "flaws": [check for check, clips in self.flaws.items() if record["id"] in clips],
         }  # fmt: skip
 
 
+def doctor_report(data: Path) -> Path:
+    """Where the doctor's findings about a manifest lie when it was asked from Review."""
+    return data.with_name(f"{data.stem}_doctor.json")
+
+
+def read_flaws(data: Path) -> dict[str, frozenset[str]]:
+    """What the doctor found in a manifest: check -> ids of the clips that it names.
+
+    Nothing where the doctor was not asked since the manifest was written, or where its report cannot be read.
+    """
+    path = doctor_report(data)
+    if not path.exists() or path.stat().st_mtime < data.stat().st_mtime:
+        return {}
+    try:
+        findings = checked(_Report, read_json(path), str(path)).findings
+    except DferError as error:
+        logger.warning("%s; ask the doctor again", error)
+        return {}
+    return {each.check: frozenset(each.clips) for each in findings if each.clips and each.verdict in ("fault", "note")}
+
+
+@dataclass(frozen=True)
+class _Report:
+    """The part of `dfer.doctor.report` that is used here."""
+
+    findings: tuple[Finding, ...]
+
+
 @lru_cache(maxsize=4)
-def read_beside(data: Path, run: Path | None, _changed: float) -> Beside:
-    """A data set with a run; read anew when `_changed`, the time at which the files were written, is another."""
-    return Beside(Manifest.read(data), run)
+def read_beside(data: Path, run: Path | None, _changed: tuple[float, ...]) -> Beside:
+    """A data set with a run; read anew when `_changed`, the times at which the files were written, are others."""
+    return Beside(Manifest.read(data), run, read_flaws(data))

@@ -14,7 +14,7 @@ from dfer.errors import DferError
 from dfer.files import read_bytes
 from dfer.pages import emotion_colours
 from dfer.studio.app import API, Folder, Owner, page
-from dfer.studio.beside import MOST, Beside, Wanted, read_beside
+from dfer.studio.beside import MOST, Beside, Wanted, doctor_report, read_beside
 from dfer.studio.media import playable
 from dfer.studio.security import REPORT_POLICY, RefusedError
 from dfer.studio.work import READERS, Job, Work, checked_name
@@ -115,7 +115,8 @@ def clips(
     rows = beside.rows(wanted)
     return {
         "total": len(beside.manifest), "found": len(rows), "rows": rows[:100_000], "emotions": beside.emotions,
-        "groups": beside.groups, "shades": emotion_colours(beside.emotions),
+        "groups": beside.groups, "flaws": {check: len(clips) for check, clips in beside.flaws.items()},
+        "shades": emotion_colours(beside.emotions),
         "clips": [beside.clip(row) for row in rows[start : start + MOST]],
     }  # fmt: skip
 
@@ -137,7 +138,8 @@ def clip(data: str, row: int, _: Owner, folder: Folder) -> FileResponse:
 def _beside(folder: Workspace, data: str, run: str) -> Beside:
     source = folder.item(data, "manifest").path
     other = folder.item(run, "run").path if run else None
-    changed = source.stat().st_mtime + (other.stat().st_mtime if other else 0.0)
+    files = (source, other, doctor_report(source))
+    changed = tuple(file.stat().st_mtime for file in files if file is not None and file.exists())
     return read_beside(source, other, changed)
 
 
@@ -180,7 +182,8 @@ def _start(given: Started, folder: Workspace, verbs: Work) -> Job:
     data = folder.item(given.data, "manifest")
     if given.verb == "doctor":
         out = data.path.with_name(f"{data.path.stem}_doctor.html")
-        return verbs.begin(f"doctor {data.name}", ["doctor", str(data.path), "-o", str(out)], out)
+        words = ["doctor", str(data.path), "-o", str(out), "--json", str(doctor_report(data.path))]
+        return verbs.begin(f"doctor {data.name}", words, out)
     if given.verb == "split":
         out = data.path.with_name(f"{data.path.stem}_split.csv")
         words = ["split", str(data.path), "-o", str(out), "--test", "0.2"]

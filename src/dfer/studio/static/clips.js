@@ -20,6 +20,7 @@ function card(clip) {
   const model = found.clips.some((each) => Object.keys(each.probs).length);
   return h("div", {class: "card"}, media, h("h3", {}, clip.id, clip.group ? h("small", {}, ` ${clip.group}`) : ""),
     h("p", {class: "aside"}, [people ? count(people, "vote") : clip.label ? `label ${clip.label}` : "no votes", clip.entropy === null ? "" : `disagreement ${clip.entropy.toFixed(2)}`, clip.predicted && clip.said ? (clip.predicted === clip.said ? "model agrees" : `model: ${clip.predicted}`) : ""].filter(Boolean).join(" · ")),
+    clip.flaws.length ? h("p", {class: "aside"}, `doctor: ${clip.flaws.join(", ")}`) : null,
     h("div", {class: model ? "shares" : "shares alone"}, h("b", {}, ""), h("b", {}, people ? "people" : "label"), model ? h("b", {}, "model") : null,
       ...names.flatMap((name) => {
         const share = people ? clip.votes[name] / people : Number(name === clip.label), chance = clip.probs[name];
@@ -35,6 +36,10 @@ function choices() {
     fill(form[name], ...any(values, "any"));
     if (values.includes(before)) form[name].value = before;
   }
+  const before = form.flaw.value, flaws = Object.entries(found.flaws);
+  fill(form.flaw, h("option", {value: ""}, flaws.length ? "any" : "none known; Review starts the doctor"),
+    ...flaws.map(([check, clips]) => h("option", {value: check}, `${check} (${clips})`)));
+  if (before in found.flaws) form.flaw.value = before;
 }
 
 async function show(from = 0) {
