@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from dfer import DferError, Manifest
-from dfer.datasets.answers import join, read_answers
+from dfer.datasets.answers import join, read_answers, read_votes
 from dfer.datasets.sources.label_space import Vocabulary
+from dfer.datasets.vote_files import Vote
 from dfer.labels import DFEW, EmotionSet, emotion_set
 from dfer.labels.annotators import Consensus, consensus
 from dfer.labels.answers import Answers
@@ -129,3 +130,39 @@ def test_soft_labels_of_another_origin_stay_and_those_of_raters_are_replaced() -
         join(manifest(["a"], **there, soft_from=["published"]), agreed(["a"]))
     again = join(manifest(["a"], **there, soft_from=["raters: mace, seed 3"]), agreed(["a"]))
     assert again.manifest.soft.tolist() == [[0, 1]]
+
+
+def test_votes_are_read_with_times_strengths_and_those_that_cannot_tell(tmp_path: Path) -> None:
+    text = """clip,rater,emotion,strength,voted_at,seconds
+a,Ann,happy,0.25,2026-03-01T10:00:00Z,1.5
+a,Ann,Sad,0.75,2026-03-01T10:00:00Z,1.5
+a,Ann,happy,1,2026-03-01T09:00:00Z,9
+a,Bo,can't tell,,2026-03-01 12:00:00+02:00,soon
+b,Bo,not sure,,yesterday,-3
+b,Cy,other,,,
+b,,happy,,,
+"""
+    path = write(tmp_path / "votes.csv", text)
+    votes, left_out = read_votes(path, words=Vocabulary("happy,sad"), several=True)
+    assert votes == [
+        Vote("Ann", "a", {"happy": 0.25, "sad": 0.75}, "2026-03-01T10:00:00.000+00:00", 1.5),
+        Vote("Bo", "a", {}, "2026-03-01T10:00:00.000+00:00", None),
+        Vote("Bo", "b", {}, "", -3.0),
+    ]
+    unnamed = {"answer that names no emotion: other": 1, "answer without a rater": 1}
+    assert left_out == unnamed | {"earlier answer of a rater to the same clip": 1}
+    votes, left_out = read_votes(path, words=Vocabulary("happy,sad"))
+    assert votes[0].emotions == {"sad": 0.75} and left_out["earlier answer of a rater to the same clip"] == 2
+    path = write(tmp_path / "more.csv", "clip,rater,emotion\na,Ann,happy\nb,Ann,fear\n")
+    with pytest.raises(DferError, match="'fear'"):
+        read_votes(path, words=Vocabulary("happy,sad"))
+
+
+def test_votes_without_times_are_the_last_ones_or_of_several_emotions(tmp_path: Path) -> None:
+    path = write(tmp_path / "votes.csv", "clip,rater,emotion\na,Ann,happy\na,Bo,sad\na,Ann,sad\n")
+    words = Vocabulary("happy,sad")
+    assert [set(vote.emotions) for vote in read_votes(path, words=words)[0]] == [{"sad"}, {"sad"}]
+    assert [set(vote.emotions) for vote in read_votes(path, words=words, several=True)[0]] == [
+        {"happy", "sad"},
+        {"sad"},
+    ]

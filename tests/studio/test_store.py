@@ -12,11 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from dfer.datasets.vote_files import Clip
+from dfer.datasets.vote_files import Clip, Vote
 from dfer.errors import DferError, UnwritableError
-from dfer.labels import EmotionSet
 from dfer.labels.allocation import ByNeed
-from dfer.labels.answers import Answers
 from dfer.studio.store import PRACTISED, REPEATED, Cast, Store
 from dfer.studio.study import Choice, Practice, Study, from_dict
 
@@ -213,14 +211,28 @@ def test_a_process_that_is_killed_loses_no_vote_that_it_said_was_stored(store: S
 
 
 def test_answers_of_others_come_in_once_and_are_counted(store: Store) -> None:
-    answers = Answers.build(
-        ["a.mp4", "a.mp4", "b.mp4"], ["Ann", "Bo", "Bo"], ["sad", "happy", "fear"],
-        EmotionSet("other order", ("fear", "happy", "sad")),
-    )  # fmt: skip
-    assert [store.add_answers(answers), store.add_answers(answers)] == [3, 0]
+    votes = [
+        Vote("Ann", "a.mp4", {"sad": None}),
+        Vote("Bo", "a.mp4", {"happy": 0.3}),
+        Vote("Bo", "b.mp4", {"fear": None}),
+    ]
+    assert [store.add_votes(votes), store.add_votes(votes)] == [3, 0]
     assert sorted(said(store)) == [
         ("Ann", "a.mp4", ["sad"]), ("Bo", "a.mp4", ["happy"]), ("Bo", "b.mp4", ["fear"]),
     ]  # fmt: skip
-    stranger = Answers.build(["z.mp4"], ["Ann"], ["sad"], STUDY.emotions)
     with pytest.raises(DferError, match=r"not in the study: z\.mp4"):
-        store.add_answers(stranger)
+        store.add_votes([Vote("Ann", "z.mp4", {"sad": None})])
+
+
+def test_a_vote_from_elsewhere_never_takes_the_place_of_a_newer_one(store: Store) -> None:
+    def at(hour: int, emotion: str) -> Vote:
+        return Vote("Ann", "a.mp4", {emotion: None}, f"2026-01-01T{hour:02}:00:00.000+00:00", 2.5)
+
+    assert store.add_votes([at(12, "sad")]) == 1
+    assert store.add_votes([at(12, "sad")]) == store.add_votes([at(11, "happy")]) == 0
+    assert said(store) == [("Ann", "a.mp4", ["sad"])]
+    assert store.add_votes([at(13, "fear")]) == 1
+    (vote,) = store.votes()
+    assert (dict(vote.emotions), vote.voted_at, vote.seconds) == ({"fear": None}, at(13, "fear").voted_at, 2.5)
+    store.add(store.raters[0].number, Cast("a key of a page", 1, {"happy": None}, 1))  # now, which is later
+    assert store.add_votes([at(13, "fear")]) == 0 and said(store) == [("Ann", "a.mp4", ["happy"])]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 import zipfile
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -105,13 +107,76 @@ def test_exports_of_all_kinds_are_read_back_into_another_study(client: Any, tmp_
         choices = [{"name": emotion} for emotion in EMOTIONS]
         made = {"name": name, "source": key, "definition": {"title": "Again", "choices": choices}}
         assert client.post("/api/v1/studies", json=made).status_code == 200
-        assert client.post(f"/api/v1/studies/{name}/answers?name={form}", content=data).json() == {"added": 6}
+        assert client.post(f"/api/v1/studies/{name}/answers?name={form}", content=data).json() == {
+            "added": 6,
+            "read": 6,
+            "left_out": {},
+        }
         assert client.get(f"/api/v1/studies/{name}").json()["votes"] == 6
     with zipfile.ZipFile(io.BytesIO(client.get("/api/v1/studies/pilot/export/elan.zip").content)) as archive:
         assert len(archive.namelist()) == 6
         archive.extractall(tmp_path / "eaf")
     found = read_answers(tmp_path / "eaf")
     assert {(found.clips[c], found.emotions[e]) for c, e in zip(found.clip, found.emotion, strict=True)} == wanted
+
+
+def again(client: Any, name: str, **rest: Any) -> None:
+    """Another study about the same clips."""
+    source = client.get("/api/v1/studies").json()["sources"]
+    key = next(each["key"] for each in source if each["name"] == "clips")
+    definition = {"title": "Again", "choices": [{"name": emotion} for emotion in EMOTIONS]} | rest
+    answer = client.post("/api/v1/studies", json={"name": name, "source": key, "definition": definition})
+    assert answer.status_code == 200, answer.text
+
+
+def rows_of(folder: Path, name: str) -> list[tuple[Any, ...]]:
+    """The rows of the votes in a study's own file."""
+    with closing(sqlite3.connect(folder / "studio" / "studies" / f"{name}.sqlite")) as file:
+        query = (
+            "SELECT c.name, r.name, emotions, voted_at, seconds FROM latest JOIN clips c USING (clip) "
+            "JOIN raters r USING (rater) WHERE occasion = 0 ORDER BY 1, 2"
+        )
+        return file.execute(query).fetchall()
+
+
+@pytest.mark.parametrize(
+    ("form", "rest", "kept"),
+    [
+        ("votes.csv", {}, 5), ("votes.csv", {"several": True, "strength": True}, 5),
+        ("label_studio.json", {}, 5), ("elan.zip", {}, 3),
+    ],
+)  # fmt: skip
+def test_votes_that_cannot_tell_and_times_survive_the_way_out_and_in(
+    client: Any, folder: Path, form: str, rest: dict[str, Any], kept: int
+) -> None:
+    define(client, **rest)
+    graded = bool(rest)
+    for place, link in enumerate(links(client, "Ann", "Bo")):
+        step = state(client, link)["step"]
+        while step["kind"] == "vote":
+            chosen = [{"happy": 0.25, "sad": 0.75}, {}, {"neutral": 0.5}][(step["clip"] + place) % 3]
+            if not graded:
+                chosen = dict.fromkeys(list(chosen)[:1])
+            values = {"key": f"{place} votes on {step['clip']}", "clip": step["clip"], "version": 1, "emotions": chosen}
+            step = client.post(f"{link}/votes", json=values | {"seconds": 1.25 + step["clip"]}).json()["step"]
+    again(client, "other", **rest)
+    data = client.get(f"/api/v1/studies/pilot/export/{form}").content
+    files = {form: data}
+    if form.endswith(".zip"):
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            files = {name: archive.read(name) for name in archive.namelist()}
+    for study, fresh in (("other", 12), ("other", 0), ("pilot", 0)):
+        if form.endswith(".zip") and study == "pilot":
+            continue  # these files have no times, so what is in them cannot be told to be old
+        told = [
+            client.post(f"/api/v1/studies/{study}/answers", params={"name": name}, content=content).json()
+            for name, content in files.items()
+        ]
+        assert sum(each["added"] for each in told) == fresh and all(each["left_out"] == {} for each in told)
+        wanted, found = ([row[:kept] for row in rows_of(folder, name)] for name in ("pilot", "other"))
+        assert found == wanted and sum(json.loads(row[2]) == {} for row in found) == 4
+    told = client.get("/api/v1/studies/other").json()
+    assert (told["votes"], told["cannot_tell"]) == (12, 4)
 
 
 def test_practice_comes_first_has_feedback_and_does_not_count(client: Any) -> None:

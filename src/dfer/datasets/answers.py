@@ -7,9 +7,12 @@ Clips are joined by their ids. Where those are not the same to the letter, near 
 
 from __future__ import annotations
 
+import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +25,20 @@ from dfer.datasets.manifest import Manifest
 from dfer.datasets.sources.answer_rows import clean, keep_where
 from dfer.datasets.sources.column_names import NAMES, find_column
 from dfer.datasets.sources.label_space import Vocabulary
-from dfer.datasets.sources.sheets import open_table
+from dfer.datasets.sources.sheets import cell_text, open_table
 from dfer.datasets.spelling import clip_parts
+from dfer.datasets.vote_files import Vote
 from dfer.errors import DferError, listed, require_known
 from dfer.labels import map_columns
 from dfer.labels.annotators import Consensus
-from dfer.labels.answers import Answers
+from dfer.labels.answers import EARLIER, Answers
 
 WANTED = {"clip": "id", "rater": "rater", "emotion": "emotion"}
 """What an answer consists of -> its key in `NAMES`."""
+EXTRAS = {"strength": ("strength",), "voted_at": ("voted_at", "created_at"), "seconds": ("seconds", "lead_time")}
+"""What a table may say besides -> names of its column."""
+UNKNOWN = "unknown"
+"""The kind of an answer that says that it cannot be told."""
 EXPECTED = "a .csv or .xlsx with a row an answer: clip, rater, emotion"
 FROM = "raters: "
 """How `soft_from` begins where raters' answers made the distribution."""
@@ -68,12 +76,10 @@ def read_answers(
     Raises:
         DferError: a file that cannot be read, a column that is not there, or answers that `Answers.build` refuses.
     """
-    if not path.exists():
-        raise DferError(f"no table of answers at {path}")
     own, words = columns or {}, words or Vocabulary()
     for what in own:
         require_known("answers have no", what, WANTED)
-    table = open_table(path, EXPECTED, words=words, sheet=sheet, own=own)
+    table = _opened(path, words, sheet, own)
     found = {key: _column(table, what, own.get(what, ""), path) for what, key in WANTED.items()}
     table, others = keep_where(table, where or {}, path)
     try:
@@ -85,6 +91,79 @@ def read_answers(
     unnamed = Counter(f"answer that names no emotion: {kind}" for kind in answers.rows["other"] if kind)
     left_out = Counter({"row of another kind": others}) + Counter(answers.left_out) + unnamed + Counter(built.left_out)
     return replace(built, left_out=dict(left_out))
+
+
+def read_votes(path: Path, *, words: Vocabulary, several: bool = False) -> tuple[list[Vote], dict[str, int]]:
+    """Read a file of answers as votes: with those that cannot tell, with strengths, times and seconds.
+
+    The columns strength, voted_at and seconds need not be there. Label Studio's files have the times, but no strengths;
+    ELAN's have neither. Answers of a rater to one clip at one time are one vote; of several times the last one counts.
+
+    Args:
+        path: as for `read_answers`.
+        words: the emotions that could be answered.
+        several: a vote may name several emotions; otherwise a rater's last answer to a clip is the vote.
+
+    Returns:
+        The votes, with "" for a time that is not known, and reason -> how many answers are none of them.
+
+    Raises:
+        DferError: a file that cannot be read, or an answer that is none of the emotions.
+    """
+    table = _opened(path, words, "", {})
+    found = {key: _column(table, what, "", path) for what, key in WANTED.items()}
+    try:
+        answers = clean(table, found, words)
+    except DferError as error:
+        raise DferError(f"{path}: {error}") from error
+    left_out = Counter(answers.left_out)
+    given: dict[tuple[str, str], dict[object, Vote]] = {}
+    for number, clip, rater, other, emotion in answers.rows[["clip", "rater", "other", "emotion"]].itertuples():
+        if other not in ("", UNKNOWN) or not rater:
+            left_out[f"answer that names no emotion: {other}" if rater else "answer without a rater"] += 1
+            continue
+        strength, voted_at, seconds = (_extra(table, what, number) for what in EXTRAS)
+        said = {emotion: _number(strength)} if emotion else {}
+        vote = Vote(rater, clip, said, _time(voted_at), _number(seconds))
+        votes = given.setdefault((clip, rater), {})
+        moment = vote.voted_at if several else len(votes)
+        former = votes.get(moment, vote)
+        votes[moment] = replace(former, emotions={**former.emotions, **said})
+    left_out[EARLIER] = sum(len(votes) - 1 for votes in given.values())
+    # of votes of the same time the last one: max takes the first of equals
+    last = [max(reversed(votes.values()), key=lambda vote: vote.voted_at) for votes in given.values()]
+    return last, {reason: count for reason, count in left_out.items() if count}
+
+
+def _opened(path: Path, words: Vocabulary, sheet: str, own: Mapping[str, str]) -> pd.DataFrame:
+    if not path.exists():
+        raise DferError(f"no table of answers at {path}")
+    return open_table(path, EXPECTED, words=words, sheet=sheet, own=own)
+
+
+def _extra(table: pd.DataFrame, what: str, number: object) -> str:
+    """A cell beside an answer, "" where there is no such column."""
+    column = find_column(table, EXTRAS[what])
+    return "" if column is None else cell_text(table.at[number, column])
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _time(text: str) -> str:
+    """A time in ISO 8601, UTC; "" where it is none. One without a zone is taken for UTC."""
+    try:
+        found = datetime.fromisoformat(re.sub("[Zz]$", "+00:00", text))
+        return (
+            found.replace(tzinfo=found.tzinfo or timezone.utc).astimezone(timezone.utc).isoformat("T", "milliseconds")
+        )
+    except (ValueError, OverflowError):
+        return ""
 
 
 def join(manifest: Manifest, consensus: Consensus) -> Joined:

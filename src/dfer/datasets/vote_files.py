@@ -1,12 +1,17 @@
 """Votes of known raters as files: a table, a Manifest with counts, Label Studio's JSON and ELAN's .eaf.
 
-`dfer.datasets.answers.read_answers` reads the table and both tools' files back. A vote names one emotion, several, or
-none where the rater could not tell. What becomes of several:
+`dfer.datasets.answers` reads the table and both tools' files back: `read_answers` for models of raters, `read_votes` as
+votes. A vote names one emotion, several, or none where the rater could not tell. What becomes of it:
 
-    table          a row for each emotion, the strongest last, so that a reader who takes a rater's last answer takes it
-    Manifest       each emotion gets a count: votes_X is how many people chose X; other_unknown, how many cannot tell
-    Label Studio   a list of choices
-    ELAN           the clip's time is divided among them, by their strengths
+                   several emotions                           strengths   when, and how long it took
+    table          a row for each, the strongest last         kept        kept
+    Label Studio   a list of choices, which is not read back  lost        kept
+    ELAN           the clip's time is divided among them; the read back   lost
+                   longest one is read back                   is none
+    Manifest       each gets a count, and weight_X the mean   mean        lost
+                   strength; other_unknown: "cannot tell"
+
+"Cannot tell" is written as the answer "can not tell", and read back, everywhere but in a Manifest, which counts it.
 """
 
 from __future__ import annotations

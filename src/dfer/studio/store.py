@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from dfer.datasets.vote_files import Clip, Vote
+from dfer.datasets.vote_files import FULL, Clip, Vote
 from dfer.documents import parse_json
 from dfer.errors import DferError, UnwritableError, listed, shortened
-from dfer.labels.answers import Answers
 from dfer.studio.study import Study, clean_vote, from_dict
 
 VERSION = 1
@@ -258,11 +257,10 @@ class Store:
             raise DferError("there is no such rater; the owner of the study may have deleted the data")
         if not self._rows("SELECT 1 FROM clips WHERE clip = ?", cast.clip):
             raise DferError(f"there is no clip {cast.clip} in this study")
-        seconds = cast.seconds if cast.seconds is not None and 0 <= cast.seconds <= LONGEST_S else None
         row = self._db.execute(
             "INSERT INTO votes (key, rater, clip, occasion, version, voted_at, seconds, emotions) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (cast.key, rater, cast.clip, cast.occasion, cast.version, _now(), seconds, entry.emotions),
+            (cast.key, rater, cast.clip, cast.occasion, cast.version, _now(), _seconds(cast.seconds), entry.emotions),
         )
         return int(row.lastrowid or 0)
 
@@ -285,32 +283,34 @@ class Store:
             found[clip] = json.loads(emotions)
         return found
 
-    def add_answers(self, answers: Answers) -> int:
+    def add_votes(self, votes: Sequence[Vote]) -> int:
         """Store what somebody else collected; raters get the names there, clips must be known by name.
 
-        A rater's several answers to one clip become one vote for several emotions. Returns the number of votes.
+        A vote that is not newer than the rater's own on that clip is passed over; so is one without a time that was
+        added before. Returns the number of votes that are new.
 
         Raises:
             DferError: an unknown clip or emotion, or several emotions where the study has one.
         """
         numbers = {clip.name: number for number, clip in self.clips.items()}
-        unknown = [name for name in answers.clips if name not in numbers]
+        unknown = list(dict.fromkeys(vote.clip for vote in votes if vote.clip not in numbers))
         if unknown:
             raise DferError(f"answers to clips that are not in the study: {listed(unknown)}")
         study, version = self.study(), self.version
-        given: dict[tuple[str, int], dict[str, float | None]] = {}
-        for clip, rater, emotion in zip(answers.clip, answers.rater, answers.emotion, strict=True):
-            vote = given.setdefault((answers.raters[rater], numbers[answers.clips[clip]]), {})
-            vote[answers.emotions[emotion]] = 1.0 if study.strength else None
-        cleaned = {pair: clean_vote(study, vote) for pair, vote in given.items()}
+        cleaned = [clean_vote(study, _graded(vote, study)) for vote in votes]
         with self._writing():
             rows = []
-            for name in dict.fromkeys(name for name, _ in cleaned):
+            for name in dict.fromkeys(vote.rater for vote in votes):
                 self._db.execute("INSERT OR IGNORE INTO raters (name, made_at) VALUES (?, ?)", (name, _now()))
             raters = {rater.name: rater.number for rater in self.raters}
-            for (name, clip), emotions in cleaned.items():
-                key = f"imported {raters[name]} {clip}"
-                rows.append((key, raters[name], clip, COUNTED, version, _now(), None, _json(emotions)))
+            latest = {(vote.rater, vote.clip): vote.voted_at for vote in self.votes()}
+            for vote, emotions in zip(votes, cleaned, strict=True):
+                if vote.voted_at and latest.get((vote.rater, vote.clip), "") >= vote.voted_at:
+                    continue
+                clip = numbers[vote.clip]
+                key = f"imported {raters[vote.rater]} {clip} {vote.voted_at}".rstrip()
+                at, seconds = vote.voted_at or _now(), _seconds(vote.seconds)
+                rows.append((key, raters[vote.rater], clip, COUNTED, version, at, seconds, _json(emotions)))
             before = self._db.total_changes
             self._db.executemany("INSERT OR IGNORE INTO votes VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
             return self._db.total_changes - before
@@ -379,6 +379,17 @@ class Store:
 
 def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _seconds(value: float | None) -> float | None:
+    """What a rater needed, where that can be."""
+    return value if value is not None and 0 <= value <= LONGEST_S else None
+
+
+def _graded(vote: Vote, study: Study) -> dict[str, float | None]:
+    """The emotions of a vote from elsewhere, with strengths where the study has them; full ones where it is silent."""
+    graded = {name: FULL if value is None else value for name, value in vote.emotions.items()}
+    return dict(graded) if study.strength else dict.fromkeys(graded)
 
 
 def _json(emotions: Mapping[str, float | None]) -> str:

@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse, HTMLResponse
 from pydantic import BaseModel, Field
 
 from dfer.datasets import Manifest
-from dfer.datasets.answers import read_answers
+from dfer.datasets.answers import read_votes
 from dfer.datasets.sources.label_space import Vocabulary
 from dfer.datasets.vote_files import counted, write_elan, write_label_studio, write_votes
 from dfer.errors import DferError
@@ -275,7 +275,7 @@ def save_manifest(study: str, _: Owner, folder: Folder) -> dict[str, str]:
 @router.post(f"{API}/studies/{{study}}/answers", tags=["votes"])
 async def add_answers(
     study: str, request: Request, _: Owner, folder: Folder, name: str = "answers.csv"
-) -> dict[str, int]:
+) -> dict[str, Any]:
     """Take in votes that were collected elsewhere: the body is a table of answers or an export of a tool."""
     session = folder.session(study)
     suffix = Path(name).suffix.lower()
@@ -286,11 +286,10 @@ async def add_answers(
         path = Path(place) / f"answers{suffix}"
         path.write_bytes(data)
         words = Vocabulary(",".join(choice.name for choice in session.study.choices))
-        added = session.store.add_answers(
-            read_answers(path, words=words, repeats="all" if session.study.several else "")
-        )
+        votes, left_out = read_votes(path, words=words, several=session.study.several)
+        added = session.store.add_votes(votes)
     session.refresh()
-    return {"added": added}
+    return {"added": added, "read": len(votes), "left_out": left_out}
 
 
 def _exported(session: Session, form: str) -> bytes:

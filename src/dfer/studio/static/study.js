@@ -1,4 +1,4 @@
-import {ask, attempt, fill, find, h, percent, say, stack} from "./page.js";
+import {ask, attempt, count, fill, find, h, percent, say, stack} from "./page.js";
 
 const name = find("#overview").dataset.study;
 const address = `/api/v1/studies/${name}`;
@@ -80,10 +80,16 @@ find("#raters").addEventListener("submit", (event) => {
 
 find("#import").addEventListener("submit", (event) => {
   event.preventDefault();
-  const [file] = event.target.file.files;
   attempt(async () => {
-    const {added} = await ask(`${address}/answers?name=${encodeURIComponent(file.name)}`, {method: "POST", body: file});
-    say(`${added} votes were added.`);
+    let added = 0, former = 0;
+    const reasons = [];
+    for (const file of event.target.file.files) {
+      const told = await ask(`${address}/answers?name=${encodeURIComponent(file.name)}`, {method: "POST", body: file});
+      added += told.added;
+      former += told.read - told.added;
+      reasons.push(...Object.entries(told.left_out).map(([reason, number]) => `${number} left out: ${reason}`));
+    }
+    say([`${count(added, "vote")} added`, ...(former ? [`${former} were here already`] : []), ...reasons].join("; "));
     event.target.reset();
     await show();
   });

@@ -1,7 +1,8 @@
 """Exports of tools that people answer with, one file a format: all become a row an answer.
 
 Every reader gives a table with the columns clip, rater, emotion (the answer as it was given), status ("rejected" where
-the tool says so) and left_out (why an answer cannot be read, or ""). A format is known by its content, not by its name.
+the tool says so), left_out (why an answer cannot be read, or ""), and where the tool knows them voted_at (when it was
+given) and seconds (how long it took). A format is known by its content, not by its name.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ class Answer(NamedTuple):
     emotion: str
     status: str = ""
     left_out: str = ""
+    voted_at: str = ""
+    seconds: str = ""
 
 
 def as_frame(answers: Sequence[Answer]) -> pd.DataFrame:

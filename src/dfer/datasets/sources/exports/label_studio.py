@@ -58,18 +58,19 @@ def read_json(data: Any, words: Vocabulary, place: str) -> pd.DataFrame:
         return _read_rows(tasks, words, place)
     annotations = list(_annotations(tasks, place))
     said: dict[str, list[str]] = {}
-    for _, _, _, answers in annotations:
+    for *_, answers in annotations:
         for question, texts in answers.items():
             said.setdefault(question, []).extend(texts)
     question = choose_question(said, words, place)
     fields = sorted({name for task in tasks for name in task["data"]})
     clip = choose_clip({name: [_text(task["data"].get(name, "")) for task in tasks] for name in fields}, place)
     rows = []
-    for task, rater, status, answers in annotations:
+    for task, rater, status, times, answers in annotations:
         emotion, reason = single(answers.get(question, []), words)
         if status == "skipped":
             emotion, reason, status = "", "skipped by the rater", ""
-        rows.append(Answer(clip_name(_text(task["data"].get(clip, ""))), rater, emotion, status, reason))
+        name = clip_name(_text(task["data"].get(clip, "")))
+        rows.append(Answer(name, rater, emotion, status, reason, *times))
     return as_frame(rows)
 
 
@@ -82,8 +83,12 @@ def clip_name(text: str) -> str:
     return UPLOADED.sub("", file_of(text))
 
 
-def _annotations(tasks: Sequence[Any], place: str) -> Iterator[tuple[Any, str, str, dict[str, list[str]]]]:
-    """Task, rater, status and question -> answers of every annotation."""
+Times = tuple[str, str]
+"""When an annotation was made, and the seconds that it took."""
+
+
+def _annotations(tasks: Sequence[Any], place: str) -> Iterator[tuple[Any, str, str, Times, dict[str, list[str]]]]:
+    """Task, rater, status, times and question -> answers of every annotation."""
     for number, task in enumerate(tasks, 1):
         if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
             raise DferError(f"{place}: task {number} has no data; export it anew as JSON")
@@ -97,7 +102,7 @@ def _annotations(tasks: Sequence[Any], place: str) -> Iterator[tuple[Any, str, s
             answers: dict[str, list[str]] = {}
             for result in annotation.get("result") or []:
                 answers.setdefault(str(result.get("from_name", "")), []).extend(_chosen(result.get("value") or {}))
-            yield task, _rater(annotation), status, answers
+            yield task, _rater(annotation), status, _times(annotation), answers
 
 
 def _is_annotation(given: Any) -> bool:
@@ -122,6 +127,10 @@ def _rater(annotation: Mapping[str, Any]) -> str:
     return _text(by.get("email") or by.get("id") if isinstance(by, dict) else by)
 
 
+def _times(annotation: Mapping[str, Any]) -> Times:
+    return _text(annotation.get("created_at")), _text(annotation.get("lead_time"))
+
+
 def _read_rows(rows: Sequence[Mapping[str, Any]], words: Vocabulary, place: str) -> pd.DataFrame:
     """A row an annotation, with a field for each question."""
     names = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in OWN_FIELDS]
@@ -133,7 +142,7 @@ def _read_rows(rows: Sequence[Mapping[str, Any]], words: Vocabulary, place: str)
     for row, film, given in zip(rows, texts[clip], texts[question], strict=True):
         emotion, reason = single(given, words)
         rater = _text(row.get("annotator", ""))
-        answers.append(Answer(clip_name(" ".join(film)), rater, emotion, "", reason))
+        answers.append(Answer(clip_name(" ".join(film)), rater, emotion, "", reason, *_times(row)))
     return as_frame(answers)
 
 
