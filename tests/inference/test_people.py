@@ -102,6 +102,17 @@ def test_the_verb_names_and_merges_in_place_or_elsewhere(tmp_path: Path) -> None
     assert [one["id"] for one in json.loads((tmp_path / "copy.json").read_text())["people"]] == [0, 2]
 
 
+def test_the_verb_splits_before_it_merges_and_names(tmp_path: Path) -> None:
+    path = tmp_path / "out.json"
+    recorded(seen(0, range(0, 20), ANGRY), seen(1, range(20, 28), SAD)).save(path)
+    done = here("people", path, "--split", "0@1.0", "--merge", "1,2", "--name", "1=Ben")
+    assert done.code == 0
+    # (10 x 0.8 + 8 x 0.1) / 18
+    assert done.out.splitlines()[:2] == [
+        "0: seen from 0.0 to 0.9 s, angry 80%", "1  Ben: seen from 1.0 to 2.7 s, angry 49%",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -110,6 +121,12 @@ def test_the_verb_names_and_merges_in_place_or_elsewhere(tmp_path: Path) -> None
         (["--name", "7=Anna"], "there is no person 7; there are 0, 3"),
         (["--merge", "3"], "expected two people or more to merge, such as 2,3, got 3"),
         (["--merge", "0,8"], "there is no person 8"),
+        (["--split", "0"], "expected --split as ID@SECONDS, such as 2@7.5, got '0'"),
+        (["--split", "0@soon"], "expected --split as ID@SECONDS, such as 2@7.5, got '0@soon'"),
+        (["--split", "x@1"], "expected the number of a person, got 'x' in 'x@1'"),
+        (["--split", "8@1"], "there is no person 8"),
+        (["--split", "0@99"], "cannot be divided at 99.00 s"),
+        (["--split", "0@nan"], "cannot be divided at nan s"),
         (["--merge", "0,three"], "expected the number of a person, got 'three'"),
     ],
 )

@@ -25,6 +25,13 @@ def people(
         list[str] | None,
         typer.Option(help="Make one person of several ids, such as 2,3; may be repeated, and is done before --name."),
     ] = None,
+    split: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Make two people of one: ID@SECONDS, such as 2@7.5, from which time on it is somebody else, who gets "
+            "the next free id; may be repeated, and is done before --merge."
+        ),
+    ] = None,
     out: Annotated[
         list[Path] | None,
         typer.Option(
@@ -34,16 +41,18 @@ def people(
         ),
     ] = None,
 ) -> None:
-    """Show who is in a timeline, give people names, or make one person of two."""
+    """Show who is in a timeline, give people names, make one person of two, or two of one."""
     from dfer.inference import Timeline
-    from dfer.inference.people import merged, named
+    from dfer.inference.people import divided, merged, named
 
     found = Timeline.load(timeline)
+    for text in split or []:
+        found = divided(found, *moment(text))
     for text in merge or []:
         found = merged(found, [number(part, text) for part in text.split(",")])
     if name:
         found = named(found, dict(pair(text) for text in name))
-    written = out or ([timeline] if name or merge else [])
+    written = out or ([timeline] if name or merge or split else [])
     for path in written:
         found.save(path)
     _show(found)
@@ -61,6 +70,20 @@ def pair(text: str) -> tuple[int, str]:
     if not sign:
         raise DferError(f"expected --name as ID=NAME, such as 0=Anna, got {text!r}")
     return number(id_, text), called
+
+
+def moment(text: str) -> tuple[int, float]:
+    """The id and the time of "2@7.5".
+
+    >>> moment("2@7.5")
+    (2, 7.5)
+    """
+    id_, _, seconds = text.partition("@")
+    try:
+        at_s = float(seconds)
+    except ValueError:
+        raise DferError(f"expected --split as ID@SECONDS, such as 2@7.5, got {text!r}") from None
+    return number(id_, text), at_s
 
 
 def number(part: str, text: str) -> int:
