@@ -291,3 +291,17 @@ def test_a_link_of_one_study_opens_no_other(client: Any) -> None:
     define(client)
     (ann,) = links(client, "Ann")
     assert client.get(ann.replace("/pilot/", "/other/")).status_code == 404
+
+
+def test_who_opens_a_link_that_leads_nowhere_reads_a_page(client: Any) -> None:
+    define(client)
+    (ann,) = links(client, "Ann")
+    as_browser = {"accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
+    for link, status in ((f"{ann}x", 404), ("/v/pilot/<b>", 404), ("/nowhere", 404)):
+        answer = client.get(link, headers=as_browser)
+        assert answer.status_code == status and answer.headers["content-type"].startswith("text/html")
+        assert "<h1>" in answer.text and "<b>" not in answer.text
+        assert "script-src" in answer.headers["content-security-policy"]
+    client.post(f"{ann}/forget")
+    assert "votes were deleted" in client.get(ann, headers=as_browser).text
+    assert client.get(f"{ann}x").json()["error"] and client.get("/api/v1/films/x", headers=as_browser).json()["error"]

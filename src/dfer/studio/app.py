@@ -190,12 +190,12 @@ class Guard:
             _check(request)
             await self.app(scope, receive, sent)
         except RefusedError as error:
-            await _answer(error.status, error)(scope, receive, sent)
+            await _answer(request, error.status, error)(scope, receive, sent)
         except Exception as error:  # an error of ours is told in one sentence, too, and does not end the server
             logger.exception("%s %s failed", request.method, shortened(request.url.path))
             told = DferError(f"this failed inside dfer: {type(error).__name__}; the terminal says where")
             if not begun:
-                await _answer(500, told)(scope, receive, sent)
+                await _answer(request, 500, told)(scope, receive, sent)
 
 
 def _check(request: Request) -> None:
@@ -235,29 +235,36 @@ async def read_body(request: Request, most: int) -> bytes:
 # --- errors
 
 
-def _answer(status: int, error: Exception) -> JSONResponse:
+def _answer(request: Request, status: int, error: Exception) -> Response:
+    """An error for a program, or as a page where somebody opened an address in a browser."""
+    opened = request.method == "GET" and "text/html" in request.headers.get("accept", "")
+    if opened and not request.url.path.startswith(API):
+        answer = rendered("fault.html.jinja", error=str(error))
+        answer.status_code = status
+        return answer
     return JSONResponse({"error": str(error)}, status)
 
 
-async def _bad_input(_: Request, error: Exception) -> JSONResponse:
+async def _bad_input(request: Request, error: Exception) -> Response:
     if isinstance(error, RefusedError):
-        return _answer(error.status, error)
+        return _answer(request, error.status, error)
     if isinstance(error, UnwritableError):
         logger.error("%s", error)
-        return _answer(507, error)
-    return _answer(400, error)
+        return _answer(request, 507, error)
+    return _answer(request, 400, error)
 
 
-async def _not_valid(_: Request, error: Exception) -> JSONResponse:
+async def _not_valid(request: Request, error: Exception) -> Response:
     first = error.errors()[0] if isinstance(error, RequestValidationError) else {}
     place = ".".join(str(part) for part in first.get("loc", ())[1:])
-    return _answer(422, DferError(f"{shortened(place, 80) or 'the request'}: {first.get('msg', 'not valid')}"))
+    told = f"{shortened(place, 80) or 'the request'}: {first.get('msg', 'not valid')}"
+    return _answer(request, 422, DferError(told))
 
 
-async def _refused(_: Request, error: Exception) -> JSONResponse:
+async def _refused(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     told = {404: "there is no such page", 405: "this address does not take that method"}
-    return _answer(status, DferError(told.get(status, f"HTTP error {status}")))
+    return _answer(request, status, DferError(told.get(status, f"HTTP error {status}")))
 
 
 HANDLERS: dict[type[Exception], Any] = {

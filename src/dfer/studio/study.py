@@ -19,12 +19,6 @@ LONGEST_TEXT = 10_000
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 """Of a study; it is part of addresses and of the name of its file."""
 
-INSTRUCTIONS = (
-    "You will see short clips of faces. Choose the emotion that the face shows. There are no right or wrong answers: "
-    "what counts is what you see."
-)
-THANKS = "Thank you. All your votes are saved; you may close this page."
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -56,7 +50,7 @@ class Study:
     Attributes:
         title: that raters read.
         choices: the emotions, in the order of the keys 1, 2, ...
-        instructions, thanks: texts before the first and after the last clip.
+        instructions, thanks: texts before the first and after the last clip; "": the usual ones in its language.
         plan: how many votes a clip gets.
         several: a rater may choose several emotions for a clip.
         strength: a rater says how strongly each chosen emotion shows.
@@ -65,13 +59,13 @@ class Study:
         repeat_every: after so many clips one of them is shown again, to see whether the rater is consistent; 0: never.
         break_every: after so many clips the page proposes a break; 0: never.
         seed: of the orders in which raters see the clips.
-        language: of the texts, for screen readers.
+        language: of the texts; the fixed words of the raters' pages are those of `dfer.studio.words`.
     """
 
     title: str
     choices: tuple[Choice, ...]
-    instructions: str = INSTRUCTIONS
-    thanks: str = THANKS
+    instructions: str = ""
+    thanks: str = ""
     plan: EveryClip | ByNeed = field(default_factory=EveryClip)
     several: bool = False
     strength: bool = False

@@ -24,7 +24,8 @@ from dfer.studio.progress import overview
 from dfer.studio.security import RefusedError
 from dfer.studio.session import Session, Step
 from dfer.studio.store import Cast
-from dfer.studio.study import INSTRUCTIONS, NAME, from_dict
+from dfer.studio.study import NAME, from_dict
+from dfer.studio.words import all_words, words_of
 from dfer.studio.workspace import Workspace
 from dfer.video.decoding import length_s
 
@@ -85,9 +86,11 @@ def state(study: str, link: str, folder: Folder) -> dict[str, Any]:
     session, rater = _rater(folder, study, link)
     asked = session.study
     shades = emotion_colours([choice.name for choice in asked.choices])
+    words = words_of(asked.language)
     return {
         "version": session.version,
-        "title": asked.title, "instructions": asked.instructions, "thanks": asked.thanks,
+        "title": asked.title, "words": words,
+        "instructions": asked.instructions or words["instructions"], "thanks": asked.thanks or words["thanks"],
         "choices": [
             {"name": each.name, "shown": each.shown or each.name, "shade": shades[each.name]} for each in asked.choices
         ],
@@ -174,7 +177,7 @@ def _clip(folder: Workspace, study: str, session: Session, clip: int) -> FileRes
 @router.get("/votes", include_in_schema=False)
 def votes_page(request: Request) -> Response:
     """Studies, and a form for a new one."""
-    return page(request, "votes.html.jinja", room="votes", instructions=INSTRUCTIONS)
+    return page(request, "votes.html.jinja", room="votes", words=all_words())
 
 
 @router.get("/votes/{study}", include_in_schema=False)

@@ -28,26 +28,29 @@ async function send(vote) {
   return answer;
 }
 
+/** A fixed word in the language of the study, with what stands for {}. */
+const word = (key, value = "") => study.words[key].replace("{}", value);
+
 function title() { return h("h1", {}, study.title); }
 
 function welcome() {
   const begun = study.votes.length > 0;
   fill(stage, title(), h("p", {class: "texts"}, study.instructions),
-    h("p", {}, `${study.clips} clips${begun ? `, of which you have voted on ${study.votes.length}` : ""}. You may stop at any time and go on later with the same link, on another day or another device.`),
-    h("div", {class: "foot"}, h("button", {class: "primary", id: "begin", onclick: () => next(step)}, begun ? "Go on" : "Begin"), mine()));
+    h("p", {}, [word("clips", study.clips), begun ? word("voted", study.votes.length) : "", word("pause")].filter(Boolean).join(" ")),
+    h("div", {class: "foot"}, h("button", {class: "primary", id: "begin", onclick: () => next(step)}, word(begun ? "go_on" : "begin")), mine()));
   find("#begin").focus();
 }
 
 /** Delete what this person said. */
 function mine() {
   return h("button", {class: "plain", onclick: async () => {
-    if (!confirm("Delete all your votes? This cannot be undone, and the link will no longer work.")) return;
+    if (!confirm(word("forget_sure"))) return;
     try {
       await ask(`${base}/forget`, {method: "POST"});
       keep([]);
-      fill(stage, title(), h("p", {}, "Your votes are deleted."));
+      fill(stage, title(), h("p", {}, word("forgotten")));
     } catch (error) { say(error.message); }
-  }}, "Delete my votes");
+  }}, word("forget"));
 }
 
 function next(what) {
@@ -60,13 +63,13 @@ function next(what) {
 
 function thanks() {
   fill(stage, title(), h("p", {class: "texts"}, study.thanks),
-    h("div", {class: "foot"}, study.votes.length ? h("button", {id: "back", onclick: back}, "Look at my votes again") : "", mine()));
+    h("div", {class: "foot"}, study.votes.length ? h("button", {id: "back", onclick: back}, word("look_again")) : "", mine()));
 }
 
 function pause() {
-  fill(stage, h("h1", {}, "Time for a break"),
-    h("p", {}, `You have voted on ${step.done} clips. Rest your eyes; you can also go on another day.`),
-    h("button", {class: "primary", id: "begin", onclick: () => show(step.clip, step.still, {}, step.kind)}, "Go on"));
+  fill(stage, h("h1", {}, word("break")),
+    h("p", {}, `${word("voted", step.done)} ${word("rest")}`),
+    h("button", {class: "primary", id: "begin", onclick: () => show(step.clip, step.still, {}, step.kind)}, word("go_on")));
   find("#begin").focus();
 }
 
@@ -74,26 +77,26 @@ function pause() {
 function show(clip, still, emotions, kind) {
   chosen = new Map(Object.entries(emotions));
   const address = `${base}/clips/${clip}`;
-  const failed = () => say("This clip cannot be shown. Choose “cannot tell”, or load the page again.");
-  const film = still ? h("img", {src: address, alt: "the face to judge", onerror: failed})
-    : h("video", {src: address, autoplay: true, loop: true, playsinline: "", controls: "", preload: "auto", "aria-label": "the clip to judge", onerror: failed});
+  const failed = () => say(word("not_shown"));
+  const film = still ? h("img", {src: address, alt: word("picture"), onerror: failed})
+    : h("video", {src: address, autoplay: true, loop: true, playsinline: "", controls: "", preload: "auto", "aria-label": word("film"), onerror: failed});
   if (!still) film.muted = true;
   const share = study.clips ? Math.min(1, step.done / study.clips) : 0;
   const needsNext = study.several || study.strength;
-  const tell = study.cannot_tell ? [{name: "", shown: "cannot tell", shade: ""}] : [];
+  const tell = study.cannot_tell ? [{name: "", shown: word("cannot_tell"), shade: ""}] : [];
   fill(stage,
-    h("div", {class: "top"}, h("h1", {}, kind === "practice" ? "Practice" : looking === null ? `Clip ${step.done + 1}` : "Your vote, again"),
-      h("div", {class: "meter", role: "progressbar", "aria-label": "clips that you have voted on", "aria-valuenow": step.done, "aria-valuemin": 0, "aria-valuemax": study.clips, "--share": `${100 * share}%`}, h("i")),
-      h("button", {class: "plain", onclick: () => { if (!still) { film.currentTime = 0; film.play(); } }, hidden: Boolean(still)}, "Play again")),
+    h("div", {class: "top"}, h("h1", {}, kind === "practice" ? word("practice") : looking === null ? word("clip", step.done + 1) : word("again")),
+      h("div", {class: "meter", role: "progressbar", "aria-label": word("progress"), "aria-valuenow": step.done, "aria-valuemin": 0, "aria-valuemax": study.clips, "--share": `${100 * share}%`}, h("i")),
+      h("button", {class: "plain", onclick: () => { if (!still) { film.currentTime = 0; film.play(); } }, hidden: Boolean(still)}, word("play_again"))),
     h("div", {class: "shown"}, film),
-    h("ul", {class: "choices", "aria-label": "What does the face show?"}, ...[...study.choices, ...tell].map((choice, place) => h("li", {},
+    h("ul", {class: "choices", "aria-label": word("question")}, ...[...study.choices, ...tell].map((choice, place) => h("li", {},
       h("button", {class: `choice ${choice.shade}`, "data-name": choice.name, "aria-pressed": "false", onclick: () => choose(choice.name, kind)},
         h("span", {}, choice.shown), keyOf(place, choice.name) ? h("kbd", {}, keyOf(place, choice.name)) : null),
-      study.strength && choice.name ? h("input", {class: `strength ${choice.shade}`, type: "range", min: 0.05, max: 1, step: 0.05, value: 0.5, hidden: true, "data-of": choice.name, "aria-label": `how strongly ${choice.shown} shows`,
+      study.strength && choice.name ? h("input", {class: `strength ${choice.shade}`, type: "range", min: 0.05, max: 1, step: 0.05, value: 0.5, hidden: true, "data-of": choice.name, "aria-label": word("strength", choice.shown),
         oninput: (event) => chosen.set(choice.name, Number(event.target.value))}) : null))),
     h("div", {class: "foot"},
-      h("button", {id: "back", class: "plain", onclick: back, disabled: !study.votes.length || kind === "practice"}, "← Back"),
-      needsNext ? h("button", {id: "next", class: "primary", onclick: () => vote(kind), disabled: true}, "Next ↵") : ""));
+      h("button", {id: "back", class: "plain", onclick: back, disabled: !study.votes.length || kind === "practice"}, `← ${word("back")}`),
+      needsNext ? h("button", {id: "next", class: "primary", onclick: () => vote(kind), disabled: true}, `${word("next")} ↵`) : ""));
   film.dataset.clip = clip;
   mark();
   shownAt = performance.now();
@@ -138,9 +141,9 @@ async function vote(kind) {
     else next(answer.step);
   } catch (error) {
     if (error.status === 409 || error.status === 410) {
-      fill(stage, title(), h("p", {class: "note"}, error.message));
+      fill(stage, title(), h("p", {class: "note"}, word(error.status === 409 ? "changed" : "gone")));
     } else {
-      say(error.status ? error.message : "The server cannot be reached. Your vote is kept here and sent as soon as it can be.");
+      say(error.status ? error.message : word("kept"));
       if (!error.status || error.status >= 500) setTimeout(again, 3000);
     }
   } finally {
@@ -153,7 +156,7 @@ async function again() {
     await send();
     await load();
     next(step);
-    say("Your vote was sent.");
+    say(word("sent"));
   } catch { setTimeout(again, 5000); }
 }
 
@@ -161,8 +164,8 @@ function feedback(answer) {
   const {text, fits, expected} = answer.feedback;
   const names = expected.map((name) => study.choices.find((choice) => choice.name === name)?.shown ?? name);
   find(".choices").replaceWith(h("div", {class: fits ? "feedback" : "feedback off"},
-    h("p", {}, fits ? "Most people see it like that." : `Most people see something else here: ${names.join(" or ")}.`), text ? h("p", {}, text) : null));
-  fill(find(".foot"), h("button", {class: "primary", id: "begin", onclick: () => next(answer.step)}, "Next ↵"));
+    h("p", {}, fits ? word("fits") : word("differs", names.join(` ${word("or")} `))), text ? h("p", {}, text) : null));
+  fill(find(".foot"), h("button", {class: "primary", id: "begin", onclick: () => next(answer.step)}, `${word("next")} ↵`));
   find("#begin").focus();
 }
 
@@ -174,7 +177,7 @@ function back() {
   looking = former.clip;
   const emotions = Object.keys(former.emotions).length ? former.emotions : {"": null};
   show(former.clip, former.still, emotions, "vote");
-  find(".foot").append(h("button", {onclick: () => next(step)}, "To the newest clip →"));
+  find(".foot").append(h("button", {onclick: () => next(step)}, `${word("newest")} →`));
 }
 
 document.addEventListener("keydown", (event) => {
