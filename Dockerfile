@@ -4,14 +4,14 @@ ARG CUDA=
 WORKDIR /src
 COPY . .
 RUN python -m venv /venv \
- && if [ -z "$CUDA" ]; then index="--extra-index-url https://download.pytorch.org/whl/cpu"; fi \
- && if [ -z "$CUDA" ]; then /venv/bin/pip install --no-cache-dir $index "torch==2.13.0+cpu"; fi \
+ && if [ -z "$CUDA" ]; then /venv/bin/pip install --no-cache-dir \
+      --extra-index-url https://download.pytorch.org/whl/cpu "torch==2.13.0+cpu"; fi \
  && /venv/bin/pip install --no-cache-dir -c constraints.txt ".[studio,onnx]"
 
 FROM python:3.11-slim-bookworm
 COPY --from=build /venv /venv
-RUN useradd --create-home dfer && mkdir /data && chown dfer /data
-USER dfer
+RUN useradd --create-home --uid 1000 dfer && mkdir /data && chown dfer /data
+USER 1000
 ENV PATH=/venv/bin:$PATH
 VOLUME /data
 EXPOSE 8765
