@@ -116,3 +116,17 @@ def test_no_vote_fails_inside_the_server(client: Any, values: dict[str, Any]) ->
     whole = {"key": "a key of its own", "clip": 1, "version": 1, "emotions": {"sad": None}} | values
     answer = client.post(f"{link}/votes", json=whole)
     assert answer.status_code < 500, answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "taken"),
+    [
+        ("TRACE", "health", "GET"), ("PUT", "studies", "GET, POST"), ("GET", "films/x/clips", "POST"),
+        ("OPTIONS", "films/x", "DELETE, GET"),
+    ],
+)  # fmt: skip
+def test_a_method_that_an_address_does_not_take_is_told_with_those_that_it_takes(
+    client: Any, method: str, path: str, taken: str
+) -> None:
+    answer = client.request(method, f"/api/v1/{path}")
+    assert answer.status_code == 405 and answer.json()["error"] and answer.headers["allow"] == taken

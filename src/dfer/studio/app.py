@@ -13,10 +13,12 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from fastapi.routing import APIRoute
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dfer.errors import DferError, UnwritableError, shortened
@@ -88,8 +90,11 @@ def create_app(workspace: Workspace, *, host: str = "127.0.0.1", model: str = "d
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)
     _add_own(app)
+    routes = [route for route in app.routes if isinstance(route, APIRoute)]
     for room in (votes, watch, cuts, review):
         app.include_router(room.router)
+        routes += [route for route in room.router.routes if isinstance(route, APIRoute)]
+    app.state.routes = routes
     return app
 
 
@@ -264,7 +269,16 @@ async def _not_valid(request: Request, error: Exception) -> Response:
 async def _refused(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     told = {404: "there is no such page", 405: "this address does not take that method"}
-    return _answer(request, status, DferError(told.get(status, f"HTTP error {status}")))
+    answer = _answer(request, status, DferError(told.get(status, f"HTTP error {status}")))
+    if status == 405:
+        answer.headers["Allow"] = ", ".join(sorted(_methods(request)))
+    return answer
+
+
+def _methods(request: Request) -> set[str]:
+    """The methods that an address takes."""
+    routes = [route for route in request.app.state.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return {method for route in routes for method in route.methods}
 
 
 HANDLERS: dict[type[Exception], Any] = {
