@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("fastapi")
 
-from tests.studio.conftest import define, links
+from tests.studio.conftest import ROOT, define, links
 
 HOSTILE = [
     "", "x", "pilot", "0" * 16, "../..", "%00", "\x00", "é", "💥", "<script>", "a" * 500, "-1", "1e309", "NaN", "null",
@@ -130,3 +130,13 @@ def test_a_method_that_an_address_does_not_take_is_told_with_those_that_it_takes
 ) -> None:
     answer = client.request(method, f"/api/v1/{path}")
     assert answer.status_code == 405 and answer.json()["error"] and answer.headers["allow"] == taken
+
+
+def test_every_status_of_a_refusal_is_documented(client: Any) -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "src" / "dfer" / "studio").glob("*.py"))
+    raised = set(re.findall(r"RefusedError\((?:[^()]|\([^()]*\))*?\b([45]\d\d)\b,?\s*\)", sources))
+    assert {"400", "401", "403", "404", "409", "413", "429"} <= raised
+    # 410 is told to raters alone, whose addresses are not in the document
+    for path, methods in client.get("/api/v1/openapi.json").json()["paths"].items():
+        for method, told in methods.items():
+            assert raised - {"410"} <= set(told["responses"]), f"{method} {path}"

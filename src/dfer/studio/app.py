@@ -46,6 +46,8 @@ UPLOADS = re.compile(rf"{API}/(films|studies/[^/]+/answers)")
 """Addresses that take more; they look after their own limits."""
 SCRIPTS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 SAFE = ("GET", "HEAD", "OPTIONS")
+FAULTS = (400, 401, 403, 404, 405, 408, 409, 413, 421, 422, 429, 500, 507)
+"""What an answer of the API can have for a status when a request cannot be done."""
 
 
 class Fault(BaseModel):
@@ -83,7 +85,7 @@ def create_app(workspace: Workspace, *, host: str = "127.0.0.1", model: str = "d
 
     app = FastAPI(
         title="dfer studio", version=__version__, docs_url=None, redoc_url=None, openapi_url=f"{API}/openapi.json",
-        lifespan=life, responses={status: {"model": Fault} for status in (400, 401, 403, 404, 413, 422)},
+        lifespan=life, responses={status: {"model": Fault} for status in FAULTS},
     )  # fmt: skip
     app.state.workspace, app.state.host, app.state.films, app.state.work = workspace, host, films, work
     app.add_middleware(Guard)
