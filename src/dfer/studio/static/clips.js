@@ -37,7 +37,7 @@ function choices() {
     if (values.includes(before)) form[name].value = before;
   }
   const before = form.flaw.value, flaws = Object.entries(found.flaws);
-  fill(form.flaw, h("option", {value: ""}, flaws.length ? "any" : "none known; Review starts the doctor"),
+  fill(form.flaw, h("option", {value: ""}, flaws.length ? "any" : "not asked, or nothing"),
     ...flaws.map(([check, clips]) => h("option", {value: check}, `${check} (${clips})`)));
   if (before in found.flaws) form.flaw.value = before;
 }
