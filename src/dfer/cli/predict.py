@@ -158,6 +158,27 @@ def predict(
 
 
 @app.command()
+def explain(
+    model: Annotated[str, typer.Argument(help="The folder of a checkpoint or of a run, or default.")],
+    video: Annotated[Path, typer.Argument(help="A film, an image or a folder of frames.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The film to write, .mp4.")],
+    emotion: Annotated[
+        str | None, typer.Option(help="Whose probability is looked at.", show_default="the one that is named")
+    ] = None,
+    start: Annotated[str, typer.Option(help="Begin at this time: seconds, min:s or h:min:s.")] = "0",
+    end: Annotated[str | None, typer.Option(help="Stop before this time.")] = None,
+    _allow: Allow = None,
+) -> None:
+    """Colour the faces in a video by which parts of them the answer hangs on (gradients)."""
+    from dfer.inference.saliency import explain as explained
+    from dfer.video.stream import Span
+
+    span = Span(seconds(start), None if end is None else seconds(end))
+    count = explained(model, video, out, emotion=emotion, span=span)
+    say(f"{video}: {count} faces coloured -> {out}")
+
+
+@app.command()
 def export(
     model: Annotated[Path, typer.Argument(help="The folder of a checkpoint or of a run.")],
     int8: Annotated[
