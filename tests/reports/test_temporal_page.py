@@ -35,16 +35,26 @@ def test_a_loss_is_the_difference_of_the_scores_and_its_test_mcnemars() -> None:
     assert shuffled.losses["war"].p == pytest.approx(p) and shuffled.holm == pytest.approx(2 * p)
     assert shuffled.losses["kl"].difference == pytest.approx(shuffled.scores["kl"] - run.scores["kl"])
     assert reversed_.losses["war"].difference == 0 and reversed_.holm == 1
-    assert run.uses_time and conclusion(result).startswith("Worse without the order of the frames: a (up to ")
+    assert run.worse_by(["shuffled", "reversed"]) == pytest.approx(9 / labelled) and run.worse_by(["reversed"]) is None
+    assert conclusion(result) == f"Worse with the frames in another order: a ({900 / labelled:.1f} points of WAR)."
 
 
 def test_a_run_that_loses_nothing_is_said_so_and_the_order_of_clips_does_not_matter() -> None:
     clean = toy_predictions(1)
     turned = clean.select(np.arange(len(clean))[::-1])
     result = temporal({"a": clean, "b": turned}, {"a": {"shuffled": worse(clean, 20)}, "b": {"shuffled": clean}})
-    assert [run.uses_time for run in result.runs] == [True, False]
+    assert [run.worse_by(["shuffled"]) is None for run in result.runs] == [False, True]
     assert result.runs[1].losses[0].losses["kl"].difference == pytest.approx(0, abs=1e-12)
-    assert conclusion(result).endswith("These clips do not show that it matters to b.")
+    assert conclusion(result).endswith("; of b these clips do not show it.")
+
+
+def test_one_frame_alone_is_told_apart_from_another_order() -> None:
+    clean = toy_predictions(1)
+    changed = {"shuffled": clean, "peak repeated": worse(clean, 20)}
+    said = conclusion(temporal({"a": clean}, {"a": changed}))
+    assert said.startswith(
+        "These clips do not show that any run is worse with the frames in another order. Worse with one"
+    )
 
 
 def test_clips_of_one_person_are_one_unit() -> None:
@@ -57,7 +67,7 @@ def test_clips_of_one_person_are_one_unit() -> None:
 def test_without_labels_there_is_no_accuracy_to_lose() -> None:
     clean = replace(toy_predictions(1), labels=np.full(90, -1))
     result = temporal({"a": clean}, {"a": {"shuffled": clean}})
-    assert result.runs[0].uses_time is None and "no accuracy to lose" in conclusion(result)
+    assert result.runs[0].worse_by(["shuffled"]) is None and "no accuracy to lose" in conclusion(result)
 
 
 def test_the_page_and_the_file_have_the_losses(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ answers are from the votes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,8 @@ from dfer.version import __version__
 
 FORMAT = "dfer.temporal/1"
 SCORED = ("war", "kl")
+ALONE = "peak repeated"
+"""The one change that leaves out pictures, not their order alone."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,12 @@ class TimedRun:
     scores: Mapping[str, float]
     losses: tuple[Loss, ...]
 
-    @property
-    def uses_time(self) -> bool | None:
-        """Whether these clips show that some order makes it worse; None where they have no labels."""
-        if all(loss.holm is None for loss in self.losses):
-            return None
-        return any(_is_worse(loss) for loss in self.losses)
+    def worse_by(self, orders: Collection[str]) -> float | None:
+        """The largest loss of WAR by one of some orders that these clips show; None where they show none."""
+        lost = [
+            loss.losses["war"].difference or 0.0 for loss in self.losses if loss.order in orders and _is_worse(loss)
+        ]
+        return max(lost, default=None)
 
 
 @dataclass(frozen=True)
@@ -137,20 +139,21 @@ def render_temporal(result: Temporal) -> str:
 
 
 def conclusion(result: Temporal) -> str:
-    """Which runs use time, as far as these clips tell."""
-    known = [run for run in result.runs if run.uses_time is not None]
-    if not known:
+    """Which runs use the order of the frames, and which use more than one of them, as far as these clips tell."""
+    if all(loss.holm is None for run in result.runs for loss in run.losses):
         return "No test clip has a single label: there is no accuracy to lose, only distances to the votes."
-    using = [f"{run.name} (up to {_most(run)} points of WAR)" for run in known if run.uses_time]
-    others = [run.name for run in known if not run.uses_time]
-    said = []
-    if using:
-        said.append(f"Worse without the order of the frames: {listed(using, 12)}.")
-    if others:
-        said.append(f"These clips do not show that it matters to {listed(others, 12)}.")
+    others = [order for order in result.orders if order != ALONE]
+    said = [_worse_said(result.runs, others, "with the frames in another order")]
+    if ALONE in result.orders:
+        said.append(_worse_said(result.runs, [ALONE], "with one frame alone"))
     return " ".join(said)
 
 
-def _most(run: TimedRun) -> str:
-    """The largest loss that the clips show, in points."""
-    return BY_KEY["war"].text(max(loss.losses["war"].difference or 0.0 for loss in run.losses if _is_worse(loss)))
+def _worse_said(runs: Sequence[TimedRun], orders: Sequence[str], how: str) -> str:
+    lost = [(run.name, run.worse_by(orders)) for run in runs]
+    worse = [f"{name} ({BY_KEY['war'].text(most)} points of WAR)" for name, most in lost if most is not None]
+    alike = [name for name, most in lost if most is None]
+    if not worse:
+        return f"These clips do not show that any run is worse {how}."
+    open_ = f"; of {listed(alike, 12)} these clips do not show it" if alike else ""
+    return f"Worse {how}: {listed(worse, 12)}{open_}."
