@@ -25,8 +25,8 @@ import typer
 from dfer import DferError, Manifest, __version__, cli
 
 VERBS = (
-    "predict", "export", "people", "synth", "prepare", "doctor", "raters", "split", "estimate", "train", "evaluate",
-    "robustness", "demo", "compare", "ablate", "models", "recipes",
+    "predict", "explain", "export", "people", "synth", "prepare", "doctor", "raters", "split", "estimate", "train",
+    "evaluate", "robustness", "demo", "compare", "ablate", "models", "recipes",
 )  # fmt: skip
 QUICK = tuple(
     word

@@ -163,6 +163,10 @@ def test_a_model_keeps_the_temperature_in_its_card(halves: Path) -> None:
     assert f"temperature {after[1].calibration['temperature']:.3f}" in done.out
     assert all(torch.equal(one, other) for one, other in zip(
         before[0].state_dict().values(), after[0].state_dict().values(), strict=True))  # fmt: skip
+    # and what --abstain needs: how many clips reach a confidence, and how many of these are wrong or have no majority
+    sharp, table = Predictions.read("validation.csv"), after[1].abstention
+    assert (table["confidence"][0], table["named"][0]) == (-1, len(sharp))
+    assert table["wrong"][0] == (sharp.probs.argmax(axis=1) != sharp.labels).sum()
     again = here("calibrate", "calm", "--fit", "validation.csv", "-o", "twice")
     assert again.code == 2 and "calm is calibrated already" in again.err
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,13 @@ from numpy.typing import NDArray
 from dfer import DferError, Manifest, Predictions
 from dfer.experiments.runs import manifest_of, saved_predictions
 from dfer.experiments.tempering import tempered
+from dfer.inference.population import adapted, ratio_of
 from dfer.labels import one_hot
 from dfer.metrics import fit_temperature
 from dfer.metrics.functional import EPSILON
 from dfer.metrics.protocol import measure
 from dfer.models import Card, load_checkpoint, save_checkpoint
+from dfer.models.abstention import Table, confidence, held_out
 from dfer.training.choosing import choose_clips
 from dfer.training.config import load_recipe
 from dfer.training.predict import predict_rows
@@ -58,8 +61,16 @@ def scored(predictions: Predictions) -> dict[str, Any]:
     return {key: round(value, 4) if isinstance(value, float) else value for key, value in found.items()}
 
 
-def shipped_card(card: Card, validation: Predictions, test: Predictions, training: dict[str, Any]) -> Card:
-    """A run's card with its temperature, what it scores at it, and how it was trained."""
+def counted(validation: Predictions, prior: Sequence[float], view: str) -> Table:
+    """How sure the model is of clips that it was not trained on, and how often it is wrong, in a view."""
+    shown = adapted(validation.probs, ratio_of(prior, validation.emotions, view))
+    return held_out(confidence(validation.probs, shown), shown.argmax(axis=1) != validation.labels)
+
+
+def shipped_card(
+    card: Card, validation: Predictions, test: Predictions, *, training: dict[str, Any], view: str
+) -> Card:
+    """A run's card with its temperature, what it scores at it, its view, and how it was trained."""
     voted, labelled = validation.select(validation.voted), validation.select(validation.labelled)
     temperature = fitted(voted, voted.shares)
     for_labels = fitted(labelled, one_hot(labelled.labels, len(card.emotions)))
@@ -67,7 +78,9 @@ def shipped_card(card: Card, validation: Predictions, test: Predictions, trainin
     scores = {name: scored(tempered(part, temperature)) for name, part in parts.items()}
     known = {key: training[key] for key in TOLD if key in training}
     temperatures = {"temperature": temperature, "temperature_labels": for_labels}  # the second is told, and not used
-    return replace(card, calibration=temperatures, metrics=scores, data=card.data | known)
+    table = counted(tempered(voted, temperature), card.prior, view)
+    data = card.data | known
+    return replace(card, calibration=temperatures, metrics=scores, data=data, view=view, abstention=table)
 
 
 def main(run: Path, view: str) -> None:
@@ -88,8 +101,8 @@ def main(run: Path, view: str) -> None:
     if not difference <= TOLERANCE:
         raise DferError(f"{run}: half precision moves a probability by {difference:.2g}, more than {TOLERANCE:g}")
     training = json.loads((folder / "train.json").read_text(encoding="utf-8"))
-    shipped = shipped_card(card, validation, test, training)
-    save_checkpoint(PLACE, model, replace(shipped, view=view))
+    shipped = shipped_card(card, validation, test, training=training, view=view)
+    save_checkpoint(PLACE, model, shipped)
     (PLACE / "model.safetensors").chmod(0o644)  # it is written for its owner alone
     size = sum(path.stat().st_size for path in PLACE.iterdir()) / 1e6
     print(f"{PLACE}: {size:.2f} MB; half precision moves a probability by at most {difference:.1g}")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfer.inference.segments import GAP_S
+from dfer.inference.spans import GAP_S
 from dfer.inference.windows import HOP_S, WINDOW_S, Answers, Window, Windows
 
 

@@ -26,8 +26,8 @@ def colour_network(pictures: np.ndarray) -> np.ndarray:
     return means / means.sum(axis=1, keepdims=True)
 
 
-def toy_predictor(frames: int = 1, **options: object) -> Predictor:
-    card = Card("tiny3d", {}, EMOTIONS, Preprocessing(frames=frames, size=48).to_dict())
+def toy_predictor(frames: int = 1, card: Card | None = None, **options: object) -> Predictor:
+    card = card or Card("tiny3d", {}, EMOTIONS, Preprocessing(frames=frames, size=48).to_dict())
     return Predictor(colour_network, card, detector=ColourDetector(), embed=colour_looks, **options)
 
 

@@ -119,6 +119,14 @@ def predict(
             show_default="what the model's card names",
         ),
     ] = None,
+    abstain: Annotated[
+        float | None,
+        typer.Option(
+            help="The risk of naming another emotion than most people would, at most, such as 0.1; where it would be "
+            "higher, no emotion is named.",
+            show_default="an emotion is named unless people would probably disagree, or the picture does not tell",
+        ),
+    ] = None,
     _allow: Allow = None,
 ) -> None:
     """Read the emotions of the faces in videos: who shows what, and when."""
@@ -139,7 +147,7 @@ def predict(
     _check_outputs([*summaries, *(path for job in jobs for path in job.paths)], style, camera)
     from dfer.inference import Predictor
 
-    predictor = Predictor.from_pretrained(model, device=device, prior=prior)
+    predictor = Predictor.from_pretrained(model, device=device, prior=prior, abstain=abstain)
     how = How(span, people, fps, rotate)
     if camera is not None:
         _finish(_watch(predictor, camera, how), jobs[0], "")
@@ -147,6 +155,27 @@ def predict(
         _read(predictor, jobs[0], how)
     else:
         _read_all(predictor, jobs, how, summaries)
+
+
+@app.command()
+def explain(
+    model: Annotated[str, typer.Argument(help="The folder of a checkpoint or of a run, or default.")],
+    video: Annotated[Path, typer.Argument(help="A film, an image or a folder of frames.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The film to write, .mp4.")],
+    emotion: Annotated[
+        str | None, typer.Option(help="Whose probability is looked at.", show_default="the one that is named")
+    ] = None,
+    start: Annotated[str, typer.Option(help="Begin at this time: seconds, min:s or h:min:s.")] = "0",
+    end: Annotated[str | None, typer.Option(help="Stop before this time.")] = None,
+    _allow: Allow = None,
+) -> None:
+    """Colour the faces in a video by which parts of them the answer hangs on (gradients)."""
+    from dfer.inference.saliency import explain as explained
+    from dfer.video.stream import Span
+
+    span = Span(seconds(start), None if end is None else seconds(end))
+    count = explained(model, video, out, emotion=emotion, span=span)
+    say(f"{video}: {count} faces coloured -> {out}")
 
 
 @app.command()
@@ -304,8 +333,8 @@ def _show(timeline: Timeline) -> None:
         console.print(_bars(timeline.emotions.emotions, person.overall.tolist()))
         for segment in person.segments[:MOST_SEGMENTS]:
             say(
-                f"  {segment.start_s:7.1f} to {segment.end_s:.1f} s  {segment.emotion}, "
-                f"most at {segment.apex_s:.1f} s ({segment.score:.0%})"
+                f"  {segment.start_s:7.1f} to {segment.end_s:.1f} s  "
+                + (segment.doubt or f"{segment.emotion}, most at {segment.apex_s:.1f} s ({segment.score:.0%})")
             )
         if len(person.segments) > MOST_SEGMENTS:
             say(f"          and {len(person.segments) - MOST_SEGMENTS} more")

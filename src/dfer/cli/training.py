@@ -163,9 +163,22 @@ def robustness(
         list[str] | None,
         typer.Option(help="Only this corruption, such as motion_blur; may be repeated; by default all eight."),
     ] = None,
+    temporal: Annotated[
+        bool,
+        typer.Option(
+            "--temporal",
+            help="Shuffle and reverse the frames and repeat the peak instead: does the network use time? Writes "
+            "temporal.json and temporal.html.",
+        ),
+    ] = False,
     _allow: Allow = None,
 ) -> None:
     """Read the test part with blur, noise, darkness and so on; write robustness.json and robustness.html."""
+    if temporal:
+        if only:
+            raise DferError("--only names corruptions of pictures; --temporal changes their order: leave one out")
+        _temporal(runs, out or runs[0], data, fold)
+        return
     from dfer.experiments.robustness import corrupted_runs
     from dfer.metrics.scores import BY_KEY
     from dfer.reports.robustness_page import conclusion
@@ -189,6 +202,29 @@ def robustness(
     console.print(table)
     say(conclusion(result))
     say(f"page: {(out or runs[0]) / 'robustness.html'}")
+
+
+def _temporal(runs: list[Path], out: Path, data: Path | None, fold: str | None) -> None:
+    from dfer.experiments.robustness import reordered_runs
+    from dfer.metrics.scores import BY_KEY
+    from dfer.reports.findings import between
+    from dfer.reports.temporal_page import conclusion
+
+    names, manifest, folds = _named_runs(runs, data, fold)
+    with Counter("reordered test parts") as progress:
+        result = reordered_runs(names, out, manifest=manifest, folds=folds, progress=progress)
+    war = BY_KEY["war"]
+    table = Table(title=f"{result.clips} test clips, points of WAR lost", title_justify="left")
+    table.add_column("run", overflow="fold")
+    for name in ("WAR", *result.orders):
+        table.add_column(name, justify="right")
+    for run in result.runs:
+        lost = [loss.losses["war"] for loss in run.losses]
+        cells = [f"{war.difference(one.difference, 0.0)} ({between(war, one.interval, signed=True)})" for one in lost]
+        table.add_row(cell(run.name), war.text(run.scores["war"]), *cells)
+    console.print(table)
+    say(conclusion(result))
+    say(f"page: {out / 'temporal.html'}")
 
 
 def _named_runs(

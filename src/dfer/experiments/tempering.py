@@ -17,6 +17,7 @@ from dfer.errors import DferError, listed
 from dfer.metrics import Predictions, apply_temperature, fit_temperature
 from dfer.metrics.protocol import measure
 from dfer.models import load_checkpoint, save_checkpoint
+from dfer.models.abstention import confidence, held_out
 
 SCORES = ("kl", "vote_ece", "ece")
 """What a temperature changes; WAR and UAR stay."""
@@ -79,7 +80,7 @@ def calibrate_table(table: Path, validation: Path, out: Path) -> Tempering:
 
 
 def calibrate_model(model: Path, validation: Path, out: Path) -> Tempering:
-    """Write a checkpoint whose card carries the temperature, for `dfer predict` and `dfer export`.
+    """Write a checkpoint whose card carries the temperature and, for `dfer predict --abstain`, how often it is wrong.
 
     Args:
         model: folder of a checkpoint without a temperature of its own.
@@ -99,5 +100,9 @@ def calibrate_model(model: Path, validation: Path, out: Path) -> Tempering:
     if card.calibration:
         raise DferError(f"{model} is calibrated already (temperature {card.calibration.get('temperature')})")
     found = fit(fitted_on)
-    save_checkpoint(out, network, replace(card, calibration={"temperature": found.temperature}))
+    mended = replace(card, calibration={"temperature": found.temperature})
+    if card.view == "trained" and fitted_on.labelled.any():
+        probs = tempered(fitted_on, found.temperature).probs
+        mended = replace(mended, abstention=held_out(confidence(probs), ~fitted_on.right))
+    save_checkpoint(out, network, mended)
     return found

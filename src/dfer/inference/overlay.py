@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from dfer.errors import DferError
 from dfer.files import replacing
+from dfer.inference.doubts import said
 from dfer.inference.lettering import Colour, mask, tint
 from dfer.inference.timeline import Person, Timeline
 from dfer.pages import bright_colours
@@ -47,6 +48,8 @@ SMALLER = (1.0, 0.75, 0.5, 0.35)
 PAPER: Colour = (18, 20, 24)
 WHITE: Colour = (255, 255, 255)
 PALE: Colour = (176, 182, 190)
+UNNAMED: Colour = (110, 116, 124)
+"""Of a face whose emotion is not named."""
 SHADE = 190
 """How dense the paper behind words and bars is, 0..255."""
 
@@ -75,11 +78,12 @@ class Rectangle:
 
 @dataclass(frozen=True, eq=False)
 class DrawnFace:
-    """A face as it is drawn: the person's number, the box in the picture, probs (K,)."""
+    """A face as it is drawn: the person's number, the box in the picture, probs (K,), the place in `KINDS`."""
 
     id: int
     box: Rectangle
     probs: Floats
+    kind: int = 0
 
 
 def write_overlay(timeline: Timeline, path: Path) -> None:
@@ -140,14 +144,15 @@ def faces_at(timeline: Timeline, time_s: float, scale: float) -> Iterator[DrawnF
     for person in timeline.people:
         row = _row_at(person, time_s)
         if row is not None:
-            box, probs = row
+            box, probs, kind = row
             left, top, width, height = (box * scale).tolist()
             corners = Rectangle(round(left), round(top), round(left + width), round(top + height))
-            yield DrawnFace(person.id, corners, probs)
+            yield DrawnFace(person.id, corners, probs, kind)
 
 
-def _row_at(person: Person, time_s: float) -> tuple[Floats, Floats] | None:
-    """Box and probs between the two rows around a time; None where one of them is without a face."""
+def _row_at(person: Person, time_s: float) -> tuple[Floats, Floats, int] | None:
+    """Box and probs between the two rows around a time, and the verdict of the earlier one; None where one of them is
+    without a face."""
     if not person.times[0] - 0.001 <= time_s:
         return None
     after = min(int(np.searchsorted(person.times, time_s)), len(person.times) - 1)
@@ -158,7 +163,8 @@ def _row_at(person: Person, time_s: float) -> tuple[Floats, Floats] | None:
         before = after
     rows = [np.concatenate([person.boxes[row], person.probs[row]]) for row in (before, after)]
     mixed = rows[0] + share * (rows[1] - rows[0])
-    return None if np.isnan(mixed).any() else (mixed[:4], mixed[4:])
+    kind = 0 if person.doubts is None else int(person.doubts.kinds[before])
+    return None if np.isnan(mixed).any() else (mixed[:4], mixed[4:], kind)
 
 
 def rgb(colour: str) -> tuple[int, int, int]:
@@ -183,9 +189,10 @@ def draw_faces(picture: Frames, faces: list[DrawnFace], timeline: Timeline) -> N
         top = int(face.probs.argmax())
         line = max(1, round(1.6 * unit))
         corners = (face.box.left, face.box.top), (face.box.right, face.box.bottom)
-        cv2.rectangle(picture, *corners, shade[top], line, cv2.LINE_AA)
-        words = f"{known[face.id]}  " * several + f"{emotions[top]} {face.probs[top]:.0%}"
-        taken.append(_tag(picture, words, face.box, unit, shade[top]))
+        colour = UNNAMED if face.kind else shade[top]
+        cv2.rectangle(picture, *corners, colour, line, cv2.LINE_AA)
+        told = said(face.kind, face.probs, emotions) or f"{emotions[top]} {face.probs[top]:.0%}"
+        taken.append(_tag(picture, f"{known[face.id]}  " * several + told, face.box, unit, colour))
     for face in faces:
         sizes = [unit * share for share in SMALLER if share == 1 or LETTERS * unit * share >= LEAST]
         panels = ((_room(face.box, taken, picture, size, len(emotions)), size) for size in sizes)

@@ -22,6 +22,7 @@ from dfer.errors import DferError
 from dfer.files import write_text
 from dfer.inference import flaws as quality_flaws
 from dfer.inference.bands import clock, pieces
+from dfer.inference.doubts import KINDS
 from dfer.inference.summary import NOBODY, PersonSummary, strongest, summarise
 from dfer.inference.thumbnails import Thumbnail, choose_peaks, thumbnails
 from dfer.inference.timeline import Person, Timeline
@@ -196,16 +197,18 @@ def _person(person: Person, summary: PersonSummary, timeline: Timeline, faces: l
         "said": f"seen for {clock(summary.seen_s)}",
         "faces": [_face(face, shade) for face in faces],
         "bands": _bands(person, timeline, shade),
+        "doubts": _doubts(person, timeline),
         "cuts": [round(1000 * cut_s / (timeline.duration_s or 1), 1) for cut_s in timeline.cuts_s],
         "rows": _rows(summary, timeline, shade),
         "quality": _quality(summary),
+        "doubt": _told_doubt(summary),
         "segments": [
             {
                 "time": round(segment.apex_s, 3),
                 "span": f"{_moment(segment.start_s)} – {_moment(segment.end_s)}",
-                "emotion": segment.emotion,
-                "shade": shade[segment.emotion],
-                "score": f"{segment.score:.0%}",
+                "emotion": segment.says,
+                "shade": "none" if segment.doubt else shade[segment.emotion],
+                "score": "" if segment.doubt else f"{segment.score:.0%}",
             }
             for segment in person.segments[:MOST_SEGMENTS]
         ],
@@ -253,6 +256,30 @@ def _quality(summary: PersonSummary) -> str:
         f"{name} {share:.0%}" for name, share in zip(quality_flaws.FLAWS, summary.flaws, strict=True) if share > 0.005
     ]
     return f"{summary.usable:.0%} of the frames with the face are usable" + (f": {', '.join(flaws)}." if flaws else ".")
+
+
+def _told_doubt(summary: PersonSummary) -> str:
+    """For how much of the time no emotion is named, and why; "" where that is not known."""
+    if np.isnan(summary.doubts).any():
+        return ""
+    mixed, cannot_tell = summary.doubts
+    return (
+        f"People would disagree (mixed) for {mixed:.0%} of the time; the picture does not tell for {cannot_tell:.0%}."
+    )
+
+
+def _doubts(person: Person, timeline: Timeline) -> list[dict[str, Any]]:
+    """Where no emotion is named: left edge and width, percent, the class of the hatching, the words."""
+    length_s = max(timeline.duration_s, *person.times[-1:]) or 1.0
+    return [
+        {
+            "left": round(100 * stretch.start_s / length_s, 2),
+            "width": round(100 * (stretch.end_s - stretch.start_s) / length_s, 2),
+            "kind": KINDS[stretch.kind].replace(" ", "-"),
+            "says": f"{stretch.says}, {_moment(stretch.start_s)} – {_moment(stretch.end_s)}",
+        }
+        for stretch in timeline.stretches(person)
+    ]
 
 
 def _bands(person: Person, timeline: Timeline, shade: dict[str, str]) -> list[tuple[str, str]]:

@@ -78,12 +78,14 @@ def _only(person: Person, kept: npt.NDArray[np.bool_], timeline: Timeline) -> Pe
     absent = ~seen[rows]
     probs, boxes, flaws = person.probs[rows].copy(), person.boxes[rows].copy(), person.flaws[rows].copy()
     probs[absent], boxes[absent], flaws[absent] = np.nan, np.nan, 0
+    doubts = None if person.doubts is None else person.doubts.at(rows, absent)
     times, end_s = person.times[rows], timeline.duration_s
     return replace(
         person, times=times, probs=probs, boxes=boxes, flaws=flaws,
-        segments=find_segments(times, probs, timeline.emotions.emotions, end_s=end_s),
+        segments=find_segments(times, probs, timeline.emotions.emotions, end_s=end_s, doubts=doubts),
         overall=overall(times, probs, quality_flaws.weights(flaws), end_s=end_s),
         files=tuple(person.files[row] for row in rows) if person.files else (),
+        doubts=doubts,
     )  # fmt: skip
 
 
@@ -106,6 +108,8 @@ def _joined(one: Person, other: Person, timeline: Timeline) -> Person:
     order = order[_told(seen[order])]
     probs = np.concatenate([one.probs, other.probs])[order]
     flaws = np.concatenate([one.flaws, other.flaws])[order]
+    both = None if one.doubts is None or other.doubts is None else one.doubts.followed_by(other.doubts)
+    doubts = None if both is None else both.at(order)
     names = one.files + other.files
     return Person(
         id=one.id,
@@ -113,10 +117,13 @@ def _joined(one: Person, other: Person, timeline: Timeline) -> Person:
         probs=probs,
         boxes=np.concatenate([one.boxes, other.boxes])[order],
         flaws=flaws,
-        segments=find_segments(times[order], probs, timeline.emotions.emotions, end_s=timeline.duration_s),
+        segments=find_segments(
+            times[order], probs, timeline.emotions.emotions, end_s=timeline.duration_s, doubts=doubts
+        ),
         overall=overall(times[order], probs, quality_flaws.weights(flaws), end_s=timeline.duration_s),
         files=tuple(names[row] for row in order) if len(names) == len(times) else (),
         name=one.name or other.name,
+        doubts=doubts,
     )
 
 

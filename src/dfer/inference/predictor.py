@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dfer.errors import DferError
+from dfer.inference.abstention import abstaining
 from dfer.inference.ahead import Ahead
 from dfer.inference.flaws import flaws_of
 from dfer.inference.network import Network, choose_network
@@ -30,10 +31,12 @@ from dfer.inference.timeline import Timeline
 from dfer.inference.windows import Answers, Window, Windows
 from dfer.labels import EmotionSet
 from dfer.models import Card, load_checkpoint, model_folder
+from dfer.models.abstention import confidence
 from dfer.models.places import SHIPPED
 from dfer.video.detection import Detector
 from dfer.video.faces import TrackedFace, find_faces
 from dfer.video.identity import Embed
+from dfer.video.legibility import cannot_tell
 from dfer.video.mtcnn import Mtcnn
 from dfer.video.orientation import upright_turn
 from dfer.video.preprocessing import Preprocessing
@@ -78,11 +81,13 @@ class Predictor:
         embed: tells whose they are; None: the default one.
         smoothing_s: of timelines, see `dfer.inference.segments.smooth`.
         prior: the population that is answered for, see `dfer.inference.population`; None: the one that the card names.
+        abstain: the risk of naming another emotion than most people would, at most, see `dfer.models.abstention`;
+            None: an emotion is named unless people would probably disagree, or the picture does not allow to tell.
     """
 
     def __init__(
         self, network: Network, card: Card, *, detector: Detector | None = None, embed: Embed | None = None,
-        smoothing_s: float = SMOOTHING_S, prior: str | None = None,
+        smoothing_s: float = SMOOTHING_S, prior: str | None = None, abstain: float | None = None,
     ) -> None:  # fmt: skip
         if not 0 <= smoothing_s < np.inf:
             raise DferError(f"expected a smoothing of 0 seconds or more, got {smoothing_s}")
@@ -90,6 +95,7 @@ class Predictor:
         self.detector, self.embed = detector, embed
         self.prior = card.view if prior is None else str(prior)
         self._ratio = ratio_of(card.prior, card.emotions, self.prior)
+        self.abstaining = None if abstain is None else abstaining(card, self.prior, abstain)
         self._origin: tuple[str, str, str] | None = None
         self.preprocessing = Preprocessing.from_card(card.preprocessing)
 
@@ -97,6 +103,7 @@ class Predictor:
     def from_pretrained(
         cls, model: str | Path = "default", *, device: str = "auto", runtime: str = "auto",
         detector: Detector | None = None, smoothing_s: float = SMOOTHING_S, prior: str | None = None,
+        abstain: float | None = None,
     ) -> Predictor:  # fmt: skip
         """A model that comes with dfer, or one of your own.
 
@@ -108,6 +115,7 @@ class Predictor:
             detector: see `Predictor`.
             smoothing_s: likewise.
             prior: likewise.
+            abstain: likewise.
 
         Raises:
             DferError: no such model, or one that is damaged; nothing in its files is executed.
@@ -115,7 +123,7 @@ class Predictor:
         folder = model_folder(model)
         network, card = load_checkpoint(folder)
         run = choose_network(folder, network, card, device=device, runtime=runtime)
-        predictor = cls(run, card, detector=detector, smoothing_s=smoothing_s, prior=prior)
+        predictor = cls(run, card, detector=detector, smoothing_s=smoothing_s, prior=prior, abstain=abstain)
         # By name where it comes with dfer, so that another machine finds its own.
         name = str(model) if str(model) in SHIPPED else str(folder.resolve())
         predictor._origin = (name, device, runtime)
@@ -123,6 +131,7 @@ class Predictor:
 
     def __reduce__(self) -> tuple[object, ...]:
         rest: dict[str, Any] = {"detector": self.detector, "smoothing_s": self.smoothing_s, "prior": self.prior}
+        rest["abstain"] = self.abstaining.risk if self.abstaining else None
         if self._origin is None:
             made = partial(type(self), self.network, self.card, **rest)
         else:
@@ -163,8 +172,9 @@ class Predictor:
     def recording(self, source: Source, *, fps: float | None = None, rotate: int = 0) -> Recording:
         """An empty recording for the moments of a source, to be filled from `stream` with the same values."""
         return Recording(
-            name_of(source), self.emotions, smoothing_s=self.smoothing_s, fps=fps, rotate=rotate, prior=self.prior
-        )
+            name_of(source), self.emotions, smoothing_s=self.smoothing_s, fps=fps, rotate=rotate, prior=self.prior,
+            abstaining=self.abstaining,
+        )  # fmt: skip
 
     def upright_turn(self, source: Source, *, span: Span | None = None, fps: float | None = None) -> int:
         """Degrees clockwise by which a source is turned, for its faces are clearly upright only then; 0 for most.
@@ -213,9 +223,10 @@ class Predictor:
     def _answer(self, reader: _Reader, windows: list[Window]) -> None:
         for start in range(0, len(windows), BATCH):
             part = windows[start : start + BATCH]
-            probs = adapted(self.network(np.stack([window.pictures for window in part])), self._ratio)
-            for window, row in zip(part, probs, strict=True):
-                reader.answers.add(window, row)
+            probs = self.network(np.stack([window.pictures for window in part]))
+            shown = adapted(probs, self._ratio)
+            for window, *row in zip(part, shown, 1 - probs.max(axis=1), confidence(probs, shown), strict=True):
+                reader.answers.add(window, np.hstack(row))
 
 
 class _Reader:
@@ -251,14 +262,12 @@ class _Reader:
         until = min(waiting, default=np.inf)
         while self._frames and self._frames[0].index < until:
             frame = self._frames.popleft()
-            yield Moment(
-                frame.time_s,
-                tuple(
-                    Reading(face.id, face.box, self.answers.take(face.id, frame.index), flaws_of(face.quality))
-                    for face in frame.faces
-                ),
-                frame.end_s,
-                frame.name,
-                frame.cut,
-                frame.renamed,
-            )
+            readings = tuple(self._reading(face, frame.index) for face in frame.faces)
+            yield Moment(frame.time_s, readings, frame.end_s, frame.name, frame.cut, frame.renamed)
+
+    def _reading(self, face: TrackedFace, index: int) -> Reading:
+        *probs, mixed, sure = self.answers.take(face.id, index)
+        return Reading(
+            face.id, face.box, np.array(probs), flaws_of(face.quality),
+            mixed=float(mixed), cannot_tell=cannot_tell(face.crop), confidence=float(sure),
+        )  # fmt: skip

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dfer.inference import flaws as quality_flaws
+from dfer.inference.doubts import Abstaining, Doubts, judged
 from dfer.inference.population import TRAINED
 from dfer.inference.segments import SMOOTHING_S, find_segments, overall, smooth
 from dfer.inference.timeline import Person, Timeline
@@ -29,12 +30,18 @@ class Reading:
         box: (4,) x, y, width, height, pixels.
         probs: (K,) as the network says; not smoothed.
         flaws: bits of `dfer.inference.flaws.FLAWS`.
+        mixed: how much people would disagree, 0..1, see `dfer.inference.doubts`; NaN: not known, and so below.
+        cannot_tell: how little the picture allows to tell, 0..1.
+        confidence: see `dfer.models.abstention.confidence`.
     """
 
     id: int
     box: Floats
     probs: Floats
     flaws: int
+    mixed: float = math.nan
+    cannot_tell: float = math.nan
+    confidence: float = math.nan
 
     @property
     def entropy(self) -> float:
@@ -74,14 +81,15 @@ class Recording:
         fps: frames a second, of a source without a clock; see `dfer.inference.timeline.Timeline`.
         rotate: degrees by which pictures are turned clockwise before they are read.
         prior: the population that the probabilities are for.
+        abstaining: the risk that naming an emotion is kept to, and the least confidence that does so; None: none.
     """
 
     def __init__(
         self, video: str, emotions: EmotionSet, *, smoothing_s: float = SMOOTHING_S, fps: float | None = None,
-        rotate: int = 0, prior: str = TRAINED,
+        rotate: int = 0, prior: str = TRAINED, abstaining: Abstaining | None = None,
     ) -> None:  # fmt: skip
         self.video, self.emotions, self.smoothing_s = video, emotions, smoothing_s
-        self.fps, self.rotate, self.prior = fps, rotate, prior
+        self.fps, self.rotate, self.prior, self.abstaining = fps, rotate, prior, abstaining
         self._times, self._cuts = array("d"), array("d")
         self._end_s = math.nan
         self._names: list[str] = []
@@ -94,7 +102,10 @@ class Recording:
         if moment.cut:
             self._cuts.append(moment.time_s)
         for face in moment.faces:
-            self._rows[face.id].extend([len(self._times), face.flaws, *face.box.tolist(), *face.probs.tolist()])
+            scores = (face.mixed, face.cannot_tell, face.confidence)
+            self._rows[face.id].extend(
+                [len(self._times), face.flaws, *face.box.tolist(), *face.probs.tolist(), *scores]
+            )
         self._times.append(moment.time_s)
         self._end_s = moment.end_s
         if moment.name:
@@ -112,10 +123,11 @@ class Recording:
         return Timeline(
             self.video, duration_s, self.emotions, people,
             fps=self.fps, rotate=self.rotate, cuts_s=cuts_s, prior=self.prior,
+            abstain=self.abstaining.risk if self.abstaining else None,
         )  # fmt: skip
 
     def _person(self, id_: int, times: Floats, end_s: float) -> Person:
-        table = np.array(self._rows[id_]).reshape(-1, 6 + len(self.emotions))
+        table = np.array(self._rows[id_]).reshape(-1, 9 + len(self.emotions))
         # Someone who was renamed may have been followed under both numbers for a moment.
         frames, first = np.unique(table[:, 0].astype(np.int64), return_index=True)
         table = table[first]
@@ -123,17 +135,26 @@ class Recording:
         rows = np.full((len(kept), table.shape[1] - 1), np.nan)
         rows[np.searchsorted(kept, frames)] = table[:, 1:]
         flaws = np.nan_to_num(rows[:, 0]).astype(np.uint8)
-        probs = smooth(times[kept], rows[:, 5:], self.smoothing_s)
+        smoothed = smooth(times[kept], rows[:, 5:], self.smoothing_s)
+        probs, doubts = smoothed[:, :-3], self._doubts(smoothed[:, -3:])
         return Person(
             id=id_,
             times=times[kept],
             probs=probs,
             boxes=rows[:, 1:5],
             flaws=flaws,
-            segments=find_segments(times[kept], probs, self.emotions.emotions, end_s=end_s),
+            segments=find_segments(times[kept], probs, self.emotions.emotions, end_s=end_s, doubts=doubts),
             overall=overall(times[kept], probs, quality_flaws.weights(flaws), end_s=end_s),
             files=tuple(self._names[index] for index in kept) if self._names else (),
+            doubts=doubts,
         )
+
+    def _doubts(self, scores: Floats) -> Doubts | None:
+        """Of rows of "mixed", "cannot tell" and the confidence; None where they are not known."""
+        mixed, cannot_tell, confidence = scores.T
+        if np.isnan(mixed).all():
+            return None
+        return judged(mixed, cannot_tell, confidence >= self.abstaining.least if self.abstaining else None)
 
 
 def with_absences(frames: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:

@@ -6,10 +6,13 @@ the next one, the last one until `end_s`. What is not seen stays NaN: nothing is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+
+from dfer.inference.doubts import Doubts, verdict_of
+from dfer.inference.spans import SHORTEST_S, pieces, runs
 
 Floats = npt.NDArray[np.float64]
 
@@ -19,10 +22,6 @@ CUT = 3
 """Standard deviations."""
 RISE, FALL = 0.5, 0.35
 """A segment reaches the one probability, and goes on as long as the other one is kept."""
-SHORTEST_S = 0.3
-"""From onset to offset; what is shorter is left out. Expressions on a face last 0.5 to 4 s, says Matsumoto (2011)."""
-GAP_S = 0.5
-"""So long a face may be out of sight, seconds, without ending a segment or a network's window."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,9 @@ class Segment:
         end_s: offset, seconds.
         emotion: its name.
         score: its probability at the apex, 0..1.
+        mixed: the mean of the score of that name, see `dfer.inference.doubts`; None: not known.
+        cannot_tell: likewise.
+        doubt: what is said instead of the emotion: "mixed: sad/neutral" or "cannot tell"; "": the emotion is named.
     """
 
     start_s: float
@@ -42,6 +44,14 @@ class Segment:
     end_s: float
     emotion: str
     score: float
+    mixed: float | None = None
+    cannot_tell: float | None = None
+    doubt: str = ""
+
+    @property
+    def says(self) -> str:
+        """The emotion, or why none is named."""
+        return self.doubt or self.emotion
 
 
 def smooth(times: Floats, probs: Floats, sigma_s: float = SMOOTHING_S) -> Floats:
@@ -70,24 +80,33 @@ def smooth(times: Floats, probs: Floats, sigma_s: float = SMOOTHING_S) -> Floats
     return np.where(seen, total / np.where(seen, weight, 1.0), np.nan)
 
 
-def find_segments(times: Floats, probs: Floats, emotions: tuple[str, ...], *, end_s: float) -> tuple[Segment, ...]:
+def find_segments(
+    times: Floats, probs: Floats, emotions: tuple[str, ...], *, end_s: float, doubts: Doubts | None = None
+) -> tuple[Segment, ...]:
     """The segments of all emotions in the order of their onsets.
 
     An emotion's segment begins where its probability comes to stay at `FALL` or above, provided that it reaches `RISE`
     before it falls below again, and lasts for `SHORTEST_S`. It ends where its last row does. Segments of two emotions
-    may overlap; where no emotion is likely there is none.
+    may overlap; where no emotion is likely there is none. `doubts` are those of the rows.
     """
     found = []
     ends = np.append(times[1:], end_s)
-    for piece in _pieces(times, ends, ~np.isnan(probs[:, 0])):
+    for piece in pieces(times, ends, ~np.isnan(probs[:, 0])):
         for k, emotion in enumerate(emotions):
             curve = probs[piece, k]
-            for start, end in _runs(curve >= FALL):
+            for start, end in runs(curve >= FALL):
                 apex = start + int(curve[start:end].argmax())
                 onset, offset = float(times[piece[start]]), float(ends[piece[end - 1]])
                 # A clock in thousandths of a second makes 0.3 s a little less.
                 if curve[apex] >= RISE and offset - onset >= SHORTEST_S - 0.001:
-                    found.append(Segment(onset, float(times[piece[apex]]), offset, emotion, float(curve[apex])))
+                    segment = Segment(onset, float(times[piece[apex]]), offset, emotion, float(curve[apex]))
+                    rows = piece[start:end]
+                    if doubts is not None:
+                        verdict = verdict_of(doubts.at(rows), probs[rows], (ends - times)[rows], emotions)
+                        segment = replace(
+                            segment, mixed=verdict.mixed, cannot_tell=verdict.cannot_tell, doubt=verdict.says
+                        )
+                    found.append(segment)
     return tuple(sorted(found, key=lambda segment: (segment.start_s, segment.end_s)))
 
 
@@ -103,16 +122,3 @@ def overall(times: Floats, probs: Floats, weights: Floats, *, end_s: float) -> F
     if not shares[seen].any():  # a single picture
         shares = weights
     return np.average(probs[seen], axis=0, weights=shares[seen])
-
-
-def _pieces(times: Floats, ends: Floats, seen: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.int64]]:
-    """The rows with a face, cut where it was away for longer than `GAP_S`."""
-    rows = np.flatnonzero(seen)
-    away = times[rows[1:]] - ends[rows[:-1]] > GAP_S
-    return [piece for piece in np.split(rows, np.flatnonzero(away) + 1) if len(piece)]
-
-
-def _runs(flags: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First row, and the row after the last one, of each stretch of True."""
-    edges = np.flatnonzero(np.diff(flags.astype(np.int8), prepend=0, append=0))
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))

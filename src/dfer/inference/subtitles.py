@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from dfer.inference.segments import SHORTEST_S
+from dfer.inference.doubts import said
+from dfer.inference.spans import SHORTEST_S
 from dfer.inference.timeline import Person, Timeline
 
 Floats = npt.NDArray[np.float64]
@@ -16,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Cue:
-    """What is shown from one time to another, seconds; the emotion by its column."""
+    """What is shown from one time to another, seconds; the emotion by its column, or after these a verdict's number."""
 
     start_s: float
     end_s: float
@@ -37,8 +38,7 @@ def to_srt(timeline: Timeline) -> str:
     found = []
     for person in timeline.people:
         for cue in cues(person, timeline):
-            share = mean_between(person, cue, timeline.duration_s)
-            text = f"{person.label}: " * several + f"{timeline.emotions[cue.emotion]} {share:.0%}"
+            text = f"{person.label}: " * several + _words(person, cue, timeline)
             found.append((cue.start_s, person.id, cue.end_s, text))
     lines = (
         f"{number}\n{_clock(start_s)} --> {_clock(end_s)}\n{text}\n"
@@ -47,14 +47,25 @@ def to_srt(timeline: Timeline) -> str:
     return "\n".join(lines)
 
 
+def _words(person: Person, cue: Cue, timeline: Timeline) -> str:
+    emotions = timeline.emotions.emotions
+    means = [mean_between(person, replace(cue, emotion=k), timeline.duration_s) for k in range(len(emotions))]
+    if cue.emotion < len(emotions):
+        return f"{emotions[cue.emotion]} {means[cue.emotion]:.0%}"
+    return said(cue.emotion - len(emotions), np.array(means), emotions)
+
+
 def cues(person: Person, timeline: Timeline) -> list[Cue]:
     """When which emotion of a person is shown: of the segments at each time, the one with the strongest emotion.
+
+    In a stretch in which none is named, the verdict is shown: the number of the emotions and its place in `KINDS`.
 
     What would be shown for less than `SHORTEST_S` goes to the longer one of the cues that it touches; if it touches
     none, it is left out.
     """
-    names = list(timeline.emotions)
+    names, doubted = list(timeline.emotions), timeline.stretches(person)
     edges = [time for segment in person.segments for time in (segment.start_s, segment.end_s)]
+    edges += [time for stretch in doubted for time in (stretch.start_s, stretch.end_s)]
     starts = np.union1d(person.times, edges)
     if not edges or not person.seen.any():
         return []
@@ -67,6 +78,9 @@ def cues(person: Person, timeline: Timeline) -> list[Cue]:
         shown[first:last, names.index(segment.emotion)] = True
     strongest = np.where(shown, person.probs[rows], -1.0).argmax(axis=1)
     labels = np.where(shown.any(axis=1), strongest, -1)
+    for stretch in doubted:
+        first, last = np.searchsorted(starts, [stretch.start_s, stretch.end_s])
+        labels[first:last] = len(names) + stretch.kind
     changes = np.flatnonzero(np.diff(labels, prepend=-2, append=-2))
     found = [
         Cue(float(starts[first]), float(starts[last]), int(labels[first]))

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from dfer.errors import DferError
 from dfer.files import replacing
 from dfer.inference import flaws as quality_flaws
+from dfer.inference.doubts import KINDS
 from dfer.inference.timeline import Person, Timeline
 from dfer.inference.writers import CsvStyle
 from dfer.tables import as_unicode, quoted, write_csv
@@ -26,6 +27,8 @@ Floats = npt.NDArray[np.float64]
 
 SUFFIXES = (".csv", ".xlsx")
 """Of the files that a summary can be written as."""
+DOUBTED = ("mixed", "cannot_tell")
+"""Columns: of the time seen, the shares in which no emotion is named."""
 NOBODY = "no face was found"
 
 
@@ -41,6 +44,8 @@ class PersonSummary:
         events: (K,) how many segments each emotion has.
         usable: share of the frames with the face that have no flaw.
         flaws: the share of those frames for each of `dfer.inference.flaws.FLAWS`.
+        doubts: (2,) of the time seen, the shares in which no emotion is named: "mixed" and "cannot tell"; NaN: not
+            known.
     """
 
     id: int
@@ -50,6 +55,7 @@ class PersonSummary:
     events: npt.NDArray[np.int64]
     usable: float
     flaws: Floats
+    doubts: Floats
 
 
 def summarise(person: Person, timeline: Timeline) -> PersonSummary:
@@ -70,7 +76,16 @@ def summarise(person: Person, timeline: Timeline) -> PersonSummary:
         events=np.array([sum(segment.emotion == name for segment in person.segments) for name in emotions]),
         usable=float((person.flaws[seen] == 0).mean()) if seen.any() else np.nan,
         flaws=flawed.mean(axis=0) if seen.any() else np.full(len(quality_flaws.FLAWS), np.nan),
+        doubts=_doubts(person, weights),
     )
+
+
+def _doubts(person: Person, weights: Floats) -> Floats:
+    """(2,) the shares of the rows with a face for each verdict but the first, by their weights."""
+    if person.doubts is None or not person.seen.any():
+        return np.full(2, np.nan)
+    shares = np.bincount(person.doubts.kinds[person.seen], weights, len(KINDS)) / weights.sum()
+    return np.asarray(shares[1:])
 
 
 def strongest(timeline: Timeline, most: int = 3) -> str:
@@ -128,6 +143,8 @@ class Summary:
             row |= {f"{prefix}_{name}": value for name, value in zip(self.emotions, values.round(4), strict=True)}
         row |= {f"events_{name}": int(count) for name, count in zip(self.emotions, found.events, strict=True)}
         row["usable"] = round(found.usable, 4)
+        if person.doubts is not None:
+            row |= dict(zip(DOUBTED, found.doubts.round(4), strict=True))
         return row | dict(zip(quality_flaws.FLAWS, found.flaws.round(4), strict=True))
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -150,6 +167,7 @@ class Summary:
             *each,
             "usable",
             *quality_flaws.FLAWS,
+            *(DOUBTED if any(DOUBTED[0] in row for row in self._rows) else []),
             "note",
         ]
         table = pd.DataFrame(self._rows, columns=columns)

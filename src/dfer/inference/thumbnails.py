@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dfer.errors import DferError
-from dfer.inference.segments import SHORTEST_S, Segment
+from dfer.inference.segments import Segment
+from dfer.inference.spans import SHORTEST_S
 from dfer.inference.timeline import Person, Timeline
 from dfer.video.stream import Span, stream
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from dfer.errors import DferError, listed
 from dfer.inference import flaws as quality_flaws
+from dfer.inference.doubts import KINDS, Doubts, Stretch, Verdict, stretches, verdict_of
 from dfer.inference.population import TRAINED
 from dfer.inference.segments import Segment
 from dfer.labels import EmotionSet, entropy
@@ -32,7 +33,8 @@ Floats = npt.NDArray[np.float64]
 
 FORMAT = "dfer.timeline/1"
 BOX = ("x", "y", "width", "height")
-COLUMNS = ("person", "time_s", "entropy", *BOX, "flaws", "shot", "file", "name")
+DOUBTS = ("mixed", "cannot_tell", "doubt")
+COLUMNS = ("person", "time_s", "entropy", *BOX, "flaws", "shot", "file", "name", *DOUBTS)
 """Of the table, beside the emotions."""
 
 
@@ -50,6 +52,7 @@ class Person:
         overall: (K,) the mean over time, rows with flaws counting for less.
         files: the names of the rows' files, in a folder of frames; else empty.
         name: what a user calls them; "" for none.
+        doubts: where no emotion is named, and why; None: not known, in a file of an earlier version.
     """
 
     id: int
@@ -61,6 +64,7 @@ class Person:
     overall: Floats
     files: tuple[str, ...] = ()
     name: str = ""
+    doubts: Doubts | None = None
 
     @property
     def label(self) -> str:
@@ -93,6 +97,7 @@ class Timeline:
         prior: the population that the probabilities are for: that of the model's training part ("trained"), one in
             which all emotions are as frequent ("uniform"), a number between the two, or the name of a file; see
             `dfer.inference.population`.
+        abstain: the risk of naming another emotion than most people would that was asked for; None: none.
     """
 
     video: str
@@ -103,6 +108,7 @@ class Timeline:
     rotate: int = 0
     cuts_s: tuple[float, ...] = ()
     prior: str = TRAINED
+    abstain: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values of the format `dfer.timeline/1`; probabilities to 4 decimals, boxes to a tenth of a pixel."""
@@ -147,8 +153,9 @@ class Timeline:
     def to_dataframe(self) -> pd.DataFrame:
         """One row a person and time: person, time_s, the K emotions, entropy, x, y, width, height, flaws (names), shot.
 
-        A shot is what lies between two cuts: 0, 1, ... Of a folder of frames there is also the column file, and the
-        column name if anybody has one.
+        A shot is what lies between two cuts: 0, 1, ... Where doubts are known, there are the scores mixed and
+        cannot_tell, and doubt: "mixed" or "cannot tell" where no emotion is named. Of a folder of frames there is also
+        the column file, and the column name if anybody has one.
         """
         import pandas as pd
 
@@ -163,6 +170,10 @@ class Timeline:
             table[list(BOX)] = person.boxes.round(1)
             table["flaws"] = quality_flaws.all_names()[person.flaws]
             table["shot"] = np.searchsorted(self.cuts_s, person.times, side="right")
+            if person.doubts is not None:
+                table["mixed"] = person.doubts.mixed.round(4)
+                table["cannot_tell"] = person.doubts.cannot_tell.round(4)
+                table["doubt"] = np.array(KINDS, dtype=object)[person.doubts.kinds]
             if person.files:
                 table["file"] = [as_unicode(name) for name in person.files]
             if named:
@@ -170,6 +181,19 @@ class Timeline:
             tables.append(table)
         columns = ["person", "time_s", *self.emotions, "entropy", *BOX, "flaws", "shot"]
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+    def stretches(self, person: Person) -> tuple[Stretch, ...]:
+        """When no emotion of a person is named, and what is said instead, in the order of time."""
+        end_s = max(self.duration_s, *person.times[-1:])
+        return stretches(person.times, person.probs, person.doubts, self.emotions.emotions, end_s=end_s)
+
+    def verdict(self, person: Person) -> Verdict | None:
+        """The doubts about a person over the whole film; None where none are known, or the face is never seen."""
+        rows = np.flatnonzero(person.seen)
+        if person.doubts is None or not len(rows):
+            return None
+        lasting_s = np.diff(person.times, append=max(self.duration_s, *person.times[-1:]))
+        return verdict_of(person.doubts.at(rows), person.probs[rows], lasting_s[rows], self.emotions.emotions)
 
     def plot(self) -> Figure:
         """The emotions as stacked bands over time, a row a person, with the face at the peaks of the segments."""

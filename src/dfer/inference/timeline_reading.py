@@ -6,7 +6,7 @@ Python, which can say what is wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,9 +19,10 @@ from dfer.documents import check_depth, checked, parse_json
 from dfer.errors import DferError, listed, shortened
 from dfer.files import read_bytes, require_file
 from dfer.inference import flaws as quality_flaws
+from dfer.inference.doubts import KINDS, Doubts
 from dfer.inference.population import TRAINED
 from dfer.inference.segments import Segment
-from dfer.inference.timeline import BOX, FORMAT, Person, Timeline
+from dfer.inference.timeline import BOX, DOUBTS, FORMAT, Person, Timeline
 from dfer.inference.timeline_writing import HEAD, ROWS
 from dfer.labels import EmotionSet
 from dfer.labels.emotions import MOST_EMOTIONS
@@ -51,6 +52,7 @@ def _printed(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_printed)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, le=LONGEST_S, allow_inf_nan=False)]
 
 
@@ -60,6 +62,9 @@ class _Segment(BaseModel):
     end_s: Seconds
     emotion: str
     score: float = Field(ge=0, le=1)
+    mixed: Share | None = None
+    cannot_tell: Share | None = None
+    doubt: Text | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> _Segment:
@@ -84,6 +89,7 @@ class _Head(BaseModel):
     fps: float | None = Field(None, gt=0, allow_inf_nan=False)
     rotate: Literal[0, 90, 180, 270] = 0
     prior: Text = TRAINED
+    abstain: float | None = Field(None, gt=0, lt=1)
 
 
 class _ListRows(BaseModel):
@@ -94,6 +100,9 @@ class _ListRows(BaseModel):
     boxes: list[list[float] | None]
     flaws: list[str | None] | None = None
     files: list[Text] = []
+    mixed: list[float | None] | None = None
+    cannot_tell: list[float | None] | None = None
+    doubt: list[str | None] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +114,7 @@ class _Rows:
     boxes: Floats
     flaws: npt.NDArray[np.uint8]
     files: tuple[str, ...]
+    doubts: Doubts | None
 
 
 def from_dict(values: Any, *, source: str) -> Timeline:
@@ -158,7 +168,20 @@ def _from_lists(values: Any, size: int, where: str) -> _Rows:
         _table(plain.boxes, len(BOX), f"{where}, boxes"),
         np.array([bits[flag] for flag in flags], dtype=np.uint8),
         tuple(plain.files),
+        _doubts({name: getattr(plain, name) for name in DOUBTS}, where),
     )
+
+
+def _doubts(columns: Mapping[str, Any], where: str) -> Doubts | None:
+    """What is known of doubts, of the columns `DOUBTS`; None unless all of it is, as in files of earlier versions."""
+    mixed, cannot_tell, doubt = (columns[name] for name in DOUBTS)
+    if mixed is None or cannot_tell is None or doubt is None:
+        return None
+    if unknown := {each or "" for each in doubt} - set(KINDS):
+        raise DferError(f"{where}: unknown doubt {listed(sorted(unknown))}; known: {listed(KINDS[1:])}")
+    place = {kind: number for number, kind in enumerate(KINDS)} | {None: 0}
+    kinds = np.array([place[each] for each in doubt], dtype=np.uint8)
+    return Doubts(np.array(mixed, dtype=np.float64), np.array(cannot_tell, dtype=np.float64), kinds)
 
 
 def _table(rows: list[list[float] | None], width: int, where: str) -> Floats:
@@ -183,14 +206,17 @@ def _from_arrow(data: bytes, *, source: str) -> Timeline | None:
     import pyarrow.json as arrow_json
 
     numbers, texts = pa.list_(pa.float64()), pa.list_(pa.string())
-    segment = dict.fromkeys(("start_s", "apex_s", "end_s", "score"), pa.float64()) | {"emotion": pa.string()}
+    segment = dict.fromkeys(("start_s", "apex_s", "end_s", "score", "mixed", "cannot_tell"), pa.float64())
+    segment |= {"emotion": pa.string(), "doubt": pa.string()}
     person = {
         "times_s": numbers, "probs": pa.list_(numbers), "boxes": pa.list_(numbers), "flaws": texts, "files": texts,
         "segments": pa.list_(pa.struct(segment)), "name": pa.string(), "id": pa.int64(), "overall": numbers,
+        "mixed": numbers, "cannot_tell": numbers, "doubt": texts,
     }  # fmt: skip
     film = {
         "format": pa.string(), "video": pa.string(), "emotions": texts, "people": pa.list_(pa.struct(person)),
         "duration_s": pa.float64(), "cuts_s": numbers, "fps": pa.float64(), "rotate": pa.int64(), "prior": pa.string(),
+        "abstain": pa.float64(),
     }  # fmt: skip
     parse = arrow_json.ParseOptions(
         explicit_schema=pa.schema(film), newlines_in_values=True, unexpected_field_behavior="ignore"
@@ -231,7 +257,8 @@ def _from_columns(person: Any, size: int, where: str) -> _Rows | None:
     flags, files = columns["flaws"], columns["files"]
     bits = np.zeros(len(times), np.uint8) if flags is None else _arrow_bits(flags, where)
     names = () if files is None else tuple(files.to_pylist())
-    return _Rows(times.to_numpy(), tables[0], tables[1], bits, names)
+    found = {name: None if columns[name] is None else columns[name].to_pylist() for name in DOUBTS}
+    return _Rows(times.to_numpy(), tables[0], tables[1], bits, names, _doubts(found, where))
 
 
 def _arrow_table(rows: Any, width: int) -> Floats | None:
@@ -253,11 +280,12 @@ def _arrow_bits(flags: Any, where: str) -> npt.NDArray[np.uint8]:
 
 def _from_parquet(path: Path) -> Timeline:
     source = str(path)
-    table = read_parquet(path, lambda name: "text" if name in ("flaws", "file") else "number")
+    table = read_parquet(path, lambda name: "text" if name in ("flaws", "file", "doubt") else "number")
     head = _read_head(parse_json((table.schema.metadata or {}).get(HEAD, b"null"), f"{source}: its head"), source)
     wanted = ("person", "time_s", "flaws", *head.emotions, *BOX)
     missing = [name for name in wanted if name not in table.column_names]
-    numbers = [name for name in wanted if name != "flaws" and name not in missing]
+    scores = [name for name in DOUBTS[:2] if name in table.column_names]
+    numbers = [*(name for name in wanted if name != "flaws" and name not in missing), *scores]
     wrong = [name for name in numbers if str(table.schema.field(name).type) != "double"]
     if missing or wrong:
         raise DferError(f"{source}: expected columns of numbers {listed(missing or wrong)}; is this a timeline?")
@@ -275,7 +303,8 @@ def _of_person(table: Any, emotions: Iterable[str], where: str) -> _Rows:
     )
     bits = _arrow_bits(table["flaws"].combine_chunks(), where)
     files = tuple(name or "" for name in table["file"].to_pylist()) if "file" in table.column_names else ()
-    return _Rows(table["time_s"].to_numpy(), probs, boxes, bits, files)
+    found = {name: table[name].to_pylist() if name in table.column_names else None for name in DOUBTS}
+    return _Rows(table["time_s"].to_numpy(), probs, boxes, bits, files, _doubts(found, where))
 
 
 # --- whatever it came from
@@ -297,7 +326,7 @@ def _timeline(head: _Head, rows: list[_Rows], source: str) -> Timeline:
     )
     return Timeline(
         head.video, head.duration_s, emotions, people,
-        fps=head.fps, rotate=head.rotate, cuts_s=tuple(head.cuts_s), prior=head.prior,
+        fps=head.fps, rotate=head.rotate, cuts_s=tuple(head.cuts_s), prior=head.prior, abstain=head.abstain,
     )  # fmt: skip
 
 
@@ -307,6 +336,9 @@ def _person(head: _PersonHead, rows: _Rows, emotions: EmotionSet, where: str) ->
     lengths = {"probs": len(rows.probs), "boxes": len(rows.boxes), "flaws": len(rows.flaws)}
     if rows.files:
         lengths["files"] = len(rows.files)
+    if rows.doubts is not None:
+        lengths |= {"mixed": len(rows.doubts.mixed), "cannot_tell": len(rows.doubts.cannot_tell)}
+        lengths["doubt"] = len(rows.doubts.kinds)
     if set(lengths.values()) != {count}:
         raise DferError(f"{where} has {count} times but {listed(f'{n} {name}' for name, n in lengths.items())}")
     _check_rows(rows, where)
@@ -316,8 +348,10 @@ def _person(head: _PersonHead, rows: _Rows, emotions: EmotionSet, where: str) ->
     unknown = {segment.emotion for segment in head.segments} - set(emotions)
     if unknown:
         raise DferError(f"{where}: its segments name {listed(sorted(unknown))}, not among {listed(emotions, 12)}")
-    segments = tuple(Segment(**segment.model_dump()) for segment in head.segments)
-    return Person(head.id, rows.times, rows.probs, rows.boxes, rows.flaws, segments, overall, rows.files, head.name)
+    segments = tuple(Segment(**segment.model_dump(exclude_none=True)) for segment in head.segments)
+    return Person(
+        head.id, rows.times, rows.probs, rows.boxes, rows.flaws, segments, overall, rows.files, head.name, rows.doubts
+    )
 
 
 def _check_rows(rows: _Rows, where: str) -> None:
@@ -326,6 +360,11 @@ def _check_rows(rows: _Rows, where: str) -> None:
     for table in (rows.probs, rows.boxes):
         if (np.isnan(table).all(axis=1) != unseen).any() or (np.isnan(table).any(axis=1) != unseen).any():
             raise DferError(f"{where}: expected null in probs and boxes at the same times, and in whole rows")
+    if rows.doubts is not None:
+        scores = np.stack([rows.doubts.mixed, rows.doubts.cannot_tell], axis=1)
+        known = ((scores >= 0) & (scores <= 1)).all(axis=1)
+        if not (known | unseen).all() or (rows.doubts.kinds[unseen] > 0).any():
+            raise DferError(f"{where}: expected mixed and cannot_tell from 0 to 1, and null where probs are")
     times = rows.times
     if not ((times >= 0) & (times <= LONGEST_S)).all() or (np.diff(times) <= 0).any():
         raise DferError(f"{where}: expected times that increase, from 0 to {LONGEST_S:,} seconds")

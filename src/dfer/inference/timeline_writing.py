@@ -20,13 +20,14 @@ import numpy.typing as npt
 
 from dfer.files import replacing
 from dfer.inference import flaws as quality_flaws
+from dfer.inference.doubts import KINDS, Stretch, Verdict
 from dfer.inference.population import TRAINED
 from dfer.inference.segments import Segment
-from dfer.inference.timeline import FORMAT, Person, Timeline
+from dfer.inference.timeline import DOUBTS, FORMAT, Person, Timeline
 
 Floats = npt.NDArray[np.float64]
 
-ROWS = ("times_s", "probs", "boxes", "flaws", "files")
+ROWS = ("times_s", "probs", "boxes", "flaws", "files", *DOUBTS)
 """The keys of a person that have a value for each time."""
 DECIMALS = {"times_s": 4, "probs": 4, "boxes": 1}
 HEAD = b"dfer.timeline"
@@ -60,8 +61,9 @@ def write_parquet(timeline: Timeline, path: Path) -> None:
     table = pa.Table.from_pandas(
         timeline.to_dataframe().drop(columns=["entropy", "shot", "name"], errors="ignore"), preserve_index=False
     )
-    flaws = table.schema.get_field_index("flaws")
-    table = table.set_column(flaws, "flaws", table["flaws"].cast(pa.string()).dictionary_encode())
+    for name in ("flaws", "doubt"):
+        if (place := table.schema.get_field_index(name)) >= 0:
+            table = table.set_column(place, name, table[name].cast(pa.string()).dictionary_encode())
     with replacing(path) as partial:
         pq.write_table(table.replace_schema_metadata({HEAD: _json(head)}), partial, compression="zstd")
 
@@ -74,6 +76,7 @@ def _film_head(timeline: Timeline) -> dict[str, Any]:
         **({"fps": timeline.fps} if timeline.fps else {}),
         **({"rotate": timeline.rotate} if timeline.rotate else {}),
         **({"prior": timeline.prior} if timeline.prior != TRAINED else {}),
+        **({"abstain": timeline.abstain} if timeline.abstain is not None else {}),
         "cuts_s": [round(cut_s, 4) for cut_s in timeline.cuts_s],
         "emotions": list(timeline.emotions),
     }
@@ -86,13 +89,27 @@ def _people_heads(timeline: Timeline) -> list[dict[str, Any]]:
             **({"name": person.name} if person.name else {}),
             "segments": [_rounded(segment) for segment in person.segments],
             "overall": None if np.isnan(person.overall).any() else person.overall.round(4).tolist(),
+            **_overall_doubt(person, timeline),
         }
         for person in timeline.people
     ]
 
 
-def _rounded(segment: Segment) -> dict[str, Any]:
-    return {key: round(value, 4) if isinstance(value, float) else value for key, value in asdict(segment).items()}
+def _overall_doubt(person: Person, timeline: Timeline) -> dict[str, Any]:
+    """What is said of doubts once for a person: over the whole film, and when no emotion is named."""
+    verdict = timeline.verdict(person)
+    if verdict is None:
+        return {}
+    return {
+        "overall_doubt": _rounded(verdict),
+        "stretches": [_rounded(stretch) for stretch in timeline.stretches(person)],
+    }
+
+
+def _rounded(value: Segment | Verdict | Stretch) -> dict[str, Any]:
+    """The fields that are known; no doubt is not told."""
+    plain = {key: round(each, 4) if isinstance(each, float) else each for key, each in asdict(value).items()}
+    return {key: each for key, each in plain.items() if each not in (None, "") and key != "kind"}
 
 
 def _plain_rows(person: Person) -> dict[str, Any]:
@@ -102,8 +119,20 @@ def _plain_rows(person: Person) -> dict[str, Any]:
         "probs": _lists(person.probs.round(DECIMALS["probs"]), seen),
         "boxes": _lists(person.boxes.round(DECIMALS["boxes"]), seen),
         "flaws": _flaw_names(person),
+        **_plain_doubts(person),
         **({"files": list(person.files)} if person.files else {}),
     }
+
+
+def _plain_doubts(person: Person) -> dict[str, Any]:
+    if person.doubts is None:
+        return {}
+    seen, doubts = person.seen, person.doubts
+    scores = {key: getattr(doubts, key).round(4).tolist() for key in ("mixed", "cannot_tell")}
+    plain = {
+        key: [row if there else None for row, there in zip(rows, seen, strict=True)] for key, rows in scores.items()
+    }
+    return plain | {"doubt": [KINDS[kind] if there else None for kind, there in zip(doubts.kinds, seen, strict=True)]}
 
 
 def _lists(table: Floats, seen: list[bool]) -> list[list[float] | None]:
@@ -127,6 +156,8 @@ def _row_texts(person: Person) -> Iterator[tuple[str, bytes]]:
         empty = b"[" + b"," * (table.shape[1] - 1) + b"]"
         yield key, rows.replace(empty, b"null") + b"]" if not seen.all() else rows + b"]"
     yield "flaws", _json(_flaw_names(person))
+    for key, values in _plain_doubts(person).items():
+        yield key, _json(values)
     if person.files:
         yield "files", _json(list(person.files))
 

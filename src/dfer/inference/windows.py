@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dfer.inference.segments import GAP_S
+from dfer.inference.spans import GAP_S
 from dfer.video.sampling import uniform
 
 Frames = npt.NDArray[np.uint8]
@@ -119,7 +119,7 @@ class Answers:
         self._sums: defaultdict[tuple[int, int], list[Floats]] = defaultdict(list)
 
     def add(self, window: Window, probs: Floats) -> None:
-        """A network's answer (K,) about a window."""
+        """A network's answer (K,) about a window, and what else is said of it."""
         for frame, weight in zip(window.frames.tolist(), window.weights.tolist(), strict=True):
             self._sums[window.person, frame].append(np.append(probs, 1.0) * weight)
 

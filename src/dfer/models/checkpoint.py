@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import os
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +27,7 @@ from dfer.documents import MEGABYTE, checked, parse_json, read_json
 from dfer.errors import DferError, listed, shortened
 from dfer.files import replacing
 from dfer.labels import EmotionSet
+from dfer.models.abstention import Table
 from dfer.models.places import CARD, model_folder
 from dfer.models.registry import BUILT_IN, reason, require_allowed
 from dfer.models.weights import fit_weights, read_outlines, require_fit
@@ -62,6 +65,9 @@ class Card:
             versions.
         view: the population that `dfer predict` answers for unless it is told: "trained", "uniform" or a number, see
             `dfer.inference.population`.
+        abstention: how many clips that it was not trained on reach each level of the confidence, in this view, and for
+            how many of them it names another emotion than most voters, see `dfer.models.abstention`; empty where
+            nobody counted.
     """
 
     model: str
@@ -76,6 +82,9 @@ class Card:
     answer: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
     prior: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
     view: Annotated[str, Field(pattern=r"^(trained|uniform|[012](\.\d{1,6})?)$")] = "trained"
+    abstention: dict[Literal["confidence", "named", "wrong"], tuple[Annotated[float, Field(ge=-1)], ...]] = field(
+        default_factory=dict
+    )
 
     __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # noqa: RUF012 (pydantic reads it; it is no field)
 
@@ -276,5 +285,21 @@ def _card_of(values: Any, source: str) -> Card:
         raise DferError(
             f"{source}: prior: expected {len(card.emotions)} shares that sum to one, got {_few(card.prior)}"
         )
+    if card.abstention:
+        _check_abstention(card.abstention, source)
     card.options.pop("weights", None)  # a path of the machine it was trained on
     return card
+
+
+def _check_abstention(table: Table, source: str) -> None:
+    """Raises where the counts of a card cannot be."""
+    empty: tuple[float, ...] = ()
+    levels, named, wrong = table.get("confidence", empty), table.get("named", empty), table.get("wrong", empty)
+    rising = all(one < other for one, other in pairwise(levels))
+    falling = all(one >= other for counts in (named, wrong) for one, other in pairwise(counts))
+    fits = len(levels) == len(named) == len(wrong) > 0 and min(wrong) >= 0 and all(map(operator.le, wrong, named))
+    if not (rising and falling and fits):
+        raise DferError(
+            f"{source}: abstention: expected levels of the confidence that rise, and for each how many clips reach it "
+            "and how many of these are wrong, which fall"
+        )
