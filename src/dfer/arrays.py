@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 import re
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,8 @@ def open_array(path: Path) -> npt.NDArray[np.uint8]:
     size = require_file(path)
     try:
         with path.open("rb") as file:
-            start = file.read(len(MAGIC) + 2 + 4 + LONGEST)
-        header, offset = _header(start)
+            values = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+        header, offset = _header(values[: len(MAGIC) + 2 + 4 + LONGEST])
         shape, order = _shape(header)
     except OSError as error:
         raise DferError(f"{path} cannot be read: {error.strerror}") from error
@@ -48,7 +49,7 @@ def open_array(path: Path) -> npt.NDArray[np.uint8]:
     if size != offset + math.prod(shape):
         told = f"{shape} takes {offset + math.prod(shape)} bytes, the file has {size}"
         raise DferError(f"{path}: not a packed clip that can be read: {told}; pack the clips again")
-    return np.memmap(path, np.uint8, "r", offset, shape, order=order)
+    return np.frombuffer(values, np.uint8, offset=offset).reshape(shape, order=order)
 
 
 def _header(start: bytes) -> tuple[str, int]:

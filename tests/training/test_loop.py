@@ -211,14 +211,14 @@ def test_without_an_average_the_last_weights_are_kept(toy: Manifest, tmp_path: P
 def mixes(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
     """The λ of every batch that MIDAS mixes."""
     lams: list[Tensor] = []
-    call = Midas.__call__
+    draw = Midas.draw
 
     def spy(self: Midas, *arguments: Any, **options: Any) -> Any:
-        mixed = call(self, *arguments, **options)
-        lams.append(mixed.lam)
-        return mixed
+        lam, partner = draw(self, *arguments, **options)
+        lams.append(lam)
+        return lam, partner
 
-    monkeypatch.setattr(Midas, "__call__", spy)
+    monkeypatch.setattr(Midas, "draw", spy)
     return lams
 
 

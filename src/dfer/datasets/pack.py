@@ -169,7 +169,7 @@ def _pack_one(job: Job) -> int:
     if former:
         return former
     clip = open_clip(job.path, job.kind)
-    frames = resize_square(clip.read(np.arange(len(clip))), job.size, grey=job.grey)
+    frames = resize_square(clip.read(np.arange(len(clip)), least=job.size), job.size, grey=job.grey)
     with replacing(job.out, advice="what was packed stays, run it again") as partial:
         np.save(partial, frames)
         os.utime(partial, ns=(0, changed(job.path)))
