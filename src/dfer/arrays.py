@@ -1,4 +1,4 @@
-"""Packed clips, .npy files of (T, H, W, C) uint8: the header is checked against the file before anything is read."""
+"""Packed clips, (T, H, W, C) uint8: in shards, or as .npy files, whose header is checked before anything is read."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from dfer.errors import DferError, shortened
 from dfer.files import require_file
+from dfer.shards import open_row, place_in_shard
 
 MAGIC = b"\x93NUMPY"
 LONGEST = 4096
@@ -33,8 +34,11 @@ def open_array(path: Path) -> npt.NDArray[np.uint8]:
     """The frames of a packed clip, (T, H, W, 3 or 1) uint8, memory-mapped.
 
     Raises:
-        DferError: it is no file, not of this form, or its length is not what its header says.
+        DferError: it is no file, not of this form, or its length is not what its header says; or as `open_row`.
     """
+    place = place_in_shard(path)
+    if place:
+        return open_row(*place)
     size = require_file(path)
     try:
         with path.open("rb") as file:

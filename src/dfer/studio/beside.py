@@ -15,6 +15,7 @@ from dfer.datasets.manifest import Manifest
 from dfer.errors import DferError
 from dfer.labels import entropy, map_columns
 from dfer.labels.dirichlet import Floats
+from dfer.shards import holding_file
 
 ORDERS = ("name", "disagreement", "surprise")
 """By name; by the entropy of the votes; by how improbable the model finds what people chose."""
@@ -113,7 +114,9 @@ class Beside:
         found = np.flatnonzero(keep)
         if wanted.missing:
             paths = table["path"]
-            found = np.array([row for row in found if not self.manifest.resolve(paths[row]).exists()], dtype=np.int64)
+            found = np.array(
+                [row for row in found if not holding_file(self.manifest.resolve(paths[row])).exists()], dtype=np.int64
+            )
         if wanted.order == "disagreement":
             found = found[np.argsort(-np.nan_to_num(self.entropy[found], nan=-1.0), kind="stable")]
         elif wanted.order == "surprise":

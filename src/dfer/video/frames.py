@@ -65,7 +65,7 @@ def open_clip(path: Path, kind: str, *, fps: float | None = None) -> Clip:
     Args:
         path: a file or folder; an image may be a member of a zip archive, `faces.zip/dir/0001.png`.
         kind: "video", "frames" (a folder of images, read in natural order: 2.jpg before 10.jpg), "image" or "array"
-            (a .npy file, (T, H, W, C) uint8, memory-mapped).
+            (a packed clip, (T, H, W, C) uint8, memory-mapped: a .npy file, or a place in a shard, `a.arrow#name`).
         fps: frames a second of sources without a clock; None leaves their times NaN.
 
     Raises:
