@@ -12,7 +12,6 @@ All in processor time, in turns in one run. The frames are drawn: a soft picture
 from __future__ import annotations
 
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -91,7 +90,7 @@ def ours(manifest: Manifest, recipe: Recipe) -> Callable[[], torch.Tensor]:
     return batch
 
 
-def milliseconds(candidates: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
+def milliseconds(candidates: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """Processor time a clip, medians, taken in turns."""
     spent: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(rounds + 1):
@@ -131,7 +130,7 @@ def training(root: Path, manifest: Manifest, name: str) -> dict[str, float]:
         return milliseconds({"read": with_reading, "ready": with_ready_batch}, STEPS) | without
 
 
-def main(rounds: int = ROUNDS) -> None:
+def main() -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     generator = np.random.default_rng(0)
@@ -148,7 +147,7 @@ def main(rounds: int = ROUNDS) -> None:
         spent = milliseconds({
             "the field's way, from folders": lambda: torch.stack([of_the_field(path, generator) for path in paths]),
             "copy into new memory": lambda: kept.append(finished.clone()),
-        }, rounds)  # fmt: skip
+        }, ROUNDS)  # fmt: skip
         kept.clear()
         with memory_kept():  # as in training
             spent |= milliseconds({
@@ -156,7 +155,7 @@ def main(rounds: int = ROUNDS) -> None:
                 "dfer, packed": from_packed,
                 "dfer, packed, with rotation": turned,
                 "copy into memory at hand": lambda: other.copy_(finished),
-            }, rounds)  # fmt: skip
+            }, ROUNDS)  # fmt: skip
         field, copy = spent["the field's way, from folders"], spent["copy into new memory"]
         print(f"{'':32}{'ms a clip':>10}{'x as fast as the field':>24}{'x a copy':>10}")
         for name, value in spent.items():
@@ -178,4 +177,4 @@ def main(rounds: int = ROUNDS) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS)
+    main()
