@@ -19,7 +19,7 @@ INPUT = {"frames": 3, "size": 24, "mean": [0.4, 0.5, 0.6], "std": [0.2, 0.25, 0.
 AUGMENT = {"crop": [0.5, 1.0], "flip": 0.5, "rotation": 10, "colour": 0.2, "grey": 0.2, "erase": 0.5, "defocus": 0.5}
 MIXES: list[Any] = [
     "off", {"alpha": 0.8}, {"alpha": 0.8, "softmax": 0.5}, {"keep_real": True}, {"blend": "spatial"},
-    {"layer": "hidden"}, {"per": "batch", "pairing": "different"},
+    {"layer": "hidden"}, {"per": "batch", "prob": 0.5},
 ]  # fmt: skip
 
 
