@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/ready
 RUN := $(VENV)/bin
 # Those that need nothing but the package; the others want videos, votes or hours, and say so in their first lines.
-BENCHMARKS := start prepare midas memory doctor scale level
+BENCHMARKS := start prepare input store midas memory doctor scale level
 
 .PHONY: demo test check docs package bench fuzz kill audit clean help
 .DEFAULT_GOAL := help
@@ -15,7 +15,7 @@ help:
 	@echo "make check   ruff, mypy, import-linter, codespell"
 	@echo "make docs    the documentation as a site, in site/"
 	@echo "make package the wheel and the source distribution, in dist/, and whether they are whole"
-	@echo "make bench   the benchmarks; writes benchmarks/results/"
+	@echo "make bench   the benchmarks; writes benchmarks/results/ and docs/performance.md"
 	@echo "make fuzz    damaged files of every format: make fuzz INPUTS=50000 MINUTES=60 SEED=0"
 	@echo "make kill    verbs that are killed and run again: make kill KILLS=8 SEED=0"
 	@echo "make audit   known faults and licences of the packages that dfer needs"
@@ -46,6 +46,7 @@ package: $(READY)
 
 bench: $(READY)
 	@for script in $(BENCHMARKS:%=benchmarks/%.py); do echo "== $$script"; $(RUN)/python $$script || exit 1; done
+	@$(RUN)/python tools/performance.py
 
 INPUTS ?= 50000
 MINUTES ?= 60

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import psutil
 from results import write_result
@@ -15,24 +14,22 @@ from results import write_result
 from dfer.datasets import Manifest, read_source
 from dfer.datasets.pack import pack
 from dfer.datasets.synthetic import synthesise
-from dfer.training import fit, load_recipe
+from dfer.training import Progress, fit, load_recipe
+from dfer.training.record import Epoch
 
 CLIPS, EPOCHS, WARM = 200, 20, 2
 
 
-class Watch:
-    """Notes the memory after each epoch; the `Progress` of `fit`."""
+class Watch(Progress):
+    """Notes the memory after each epoch."""
 
     def __init__(self) -> None:
         self.megabytes: list[float] = []
 
-    def step(self, done: int, total: int, loss: float, clips_per_second: float) -> None:
-        """Nothing."""
-
-    def epoch(self, row: dict[str, Any]) -> None:
+    def epoch(self, row: Epoch) -> None:
         """Note the memory."""
         self.megabytes.append(psutil.Process().memory_info().rss / 2**20)
-        print(f"epoch {row['epoch']:3}   {self.megabytes[-1]:7.1f} MB", flush=True)
+        print(f"epoch {row.epoch:3}   {self.megabytes[-1]:7.1f} MB", flush=True)
 
 
 def main() -> None:

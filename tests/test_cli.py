@@ -23,6 +23,7 @@ import pytest
 import typer
 
 from dfer import DferError, Manifest, __version__, cli
+from dfer.arrays import open_array
 
 VERBS = (
     "predict", "explain", "export", "people", "synth", "prepare", "doctor", "raters", "split", "estimate", "train",
@@ -139,7 +140,7 @@ def test_synth_prepare_train_and_evaluate_succeed_and_each_says_what_comes_next(
 def test_what_the_verbs_leave_is_what_they_say(made: Made) -> None:
     manifest = Manifest.read(made.data)
     assert len(manifest) == 35 and set(manifest.table["kind"]) == {"array"} and manifest.source == "dfew"
-    assert np.load(manifest.resolve(manifest.table["path"][0])).shape[1:] == (32, 32, 3)
+    assert open_array(manifest.resolve(manifest.table["path"][0])).shape[1:] == (32, 32, 3)
     recipe = (made.run / "fold2" / "recipe.toml").read_text()
     assert "epochs = 1\n" in recipe and "size = 16\n" in recipe
     report = json.loads((made.run / "report.json").read_text())

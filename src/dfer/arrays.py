@@ -1,8 +1,9 @@
-"""Packed clips, .npy files of (T, H, W, C) uint8: the header is checked against the file before anything is read."""
+"""Packed clips, (T, H, W, C) uint8: in shards, or as .npy files, whose header is checked before anything is read."""
 
 from __future__ import annotations
 
 import math
+import mmap
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from dfer.errors import DferError, shortened
 from dfer.files import require_file
+from dfer.shards import open_row, place_in_shard
 
 MAGIC = b"\x93NUMPY"
 LONGEST = 4096
@@ -32,13 +34,16 @@ def open_array(path: Path) -> npt.NDArray[np.uint8]:
     """The frames of a packed clip, (T, H, W, 3 or 1) uint8, memory-mapped.
 
     Raises:
-        DferError: it is no file, not of this form, or its length is not what its header says.
+        DferError: it is no file, not of this form, or its length is not what its header says; or as `open_row`.
     """
+    place = place_in_shard(path)
+    if place:
+        return open_row(*place)
     size = require_file(path)
     try:
         with path.open("rb") as file:
-            start = file.read(len(MAGIC) + 2 + 4 + LONGEST)
-        header, offset = _header(start)
+            values = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+        header, offset = _header(values[: len(MAGIC) + 2 + 4 + LONGEST])
         shape, order = _shape(header)
     except OSError as error:
         raise DferError(f"{path} cannot be read: {error.strerror}") from error
@@ -48,7 +53,7 @@ def open_array(path: Path) -> npt.NDArray[np.uint8]:
     if size != offset + math.prod(shape):
         told = f"{shape} takes {offset + math.prod(shape)} bytes, the file has {size}"
         raise DferError(f"{path}: not a packed clip that can be read: {told}; pack the clips again")
-    return np.memmap(path, np.uint8, "r", offset, shape, order=order)
+    return np.frombuffer(values, np.uint8, offset=offset).reshape(shape, order=order)
 
 
 def _header(start: bytes) -> tuple[str, int]:

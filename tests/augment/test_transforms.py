@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dfer import Augment, DferError
-from dfer.augment.transforms import disc_kernels, line_kernels
+from dfer.augment.kernels import disc_kernels, line_kernels
 
 EVERYTHING = Augment(
     crop=(0.5, 1.0), flip=0.5, rotation=10, colour=0.3, grey=0.3, erase=0.5, motion_blur=0.4, defocus=0.4

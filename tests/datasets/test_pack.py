@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -14,12 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dfer.arrays import open_array
 from dfer.datasets import Manifest
 from dfer.datasets import pack as module
-from dfer.datasets.pack import file_name, pack
+from dfer.datasets.pack import pack, safe_name
 from dfer.errors import DferError
 from dfer.files import sole_owner
 from dfer.labels import DFEW
+from dfer.shards import holding_file, shard_writer
 from dfer.video import open_clip
 
 from ..video.films import noise, write_video
@@ -58,11 +61,11 @@ def test_clips_of_every_kind_become_square_arrays_with_all_that_is_known_about_t
     unchanged = packed.table.columns.difference(["path", "kind", "frames"])
     pd.testing.assert_frame_equal(packed.table[unchanged], manifest.table[unchanged])
     assert (packed.emotions, packed.source, packed.left_out) == (DFEW, "table", {"torn": 2})
-    frames = [np.load(packed.resolve(path)) for path in packed.table["path"]]
+    frames = [open_array(packed.resolve(path)) for path in packed.table["path"]]
     assert [clip.shape for clip in frames] == [(length, 16, 16, 3) for length in (5, 3, 1, 4)]
     assert (frames[1].reshape(3, -1) == [[10], [20], [30]]).all(), "1, 2, 10: in natural order"
     assert (frames[2] == 10).all() and np.array_equal(frames[3], noise(4, 16, 16))
-    assert sorted(path.suffix for path in (tmp_path / "packed").iterdir()) == [".csv"] + [".npy"] * 4
+    assert sorted(path.suffix for path in (tmp_path / "packed").iterdir()) == [".arrow"] * 4 + [".csv"]
 
 
 @pytest.mark.usefixtures("in_threads")
@@ -104,19 +107,44 @@ def test_a_packing_without_a_single_readable_clip_is_refused(tmp_path: Path) -> 
 def test_a_stopped_packing_goes_on_where_it_stopped(tmp_path: Path) -> None:
     manifest = clips(tmp_path / "clips")
     packed, _ = pack(manifest, tmp_path / "packed", size=16)
-    paths = [packed.resolve(path) for path in packed.table["path"]]
-    whole = [np.load(path) for path in paths]
-    packed_at = paths[0].stat().st_mtime_ns
-    np.save(paths[0], 255 - whole[0])  # a mark that packing it again would wipe out
-    os.utime(paths[0], ns=(0, packed_at))
-    paths[1].unlink()
-    paths[2].write_bytes(paths[2].read_bytes()[:200])
-    paths[3].write_bytes(b"")
+    places = [packed.resolve(path) for path in packed.table["path"]]
+    whole = [open_array(place).copy() for place in places]
+    shards = [holding_file(place) for place in places]
+    kept = shards[0].stat().st_mtime_ns
+    shards[1].unlink()
+    shards[2].write_bytes(shards[2].read_bytes()[:200])
+    data = bytearray(shards[3].read_bytes())
+    data[data.index(whole[3].tobytes()) + 100] ^= 1  # a bit of a pixel
+    shards[3].write_bytes(data)
     again, failures = pack(manifest, tmp_path / "packed", size=16)
     assert failures.empty and again.table["frames"].tolist() == [5, 3, 1, 4]
-    assert np.array_equal(np.load(paths[0]), 255 - whole[0])
-    for path, clip in zip(paths[1:], whole[1:], strict=True):
-        assert np.array_equal(np.load(path), clip)
+    assert again.table["path"][0] == packed.table["path"][0] and shards[0].stat().st_mtime_ns == kept
+    for path, clip in zip(again.table["path"], whole, strict=True):
+        assert np.array_equal(open_array(again.resolve(path)), clip)
+    assert len(list((tmp_path / "packed").glob("*.arrow"))) == 4, "damaged shards are gone"
+
+
+@pytest.mark.usefixtures("in_threads")
+def test_a_stopped_packing_ends_in_the_bytes_of_one_that_was_not(tmp_path: Path) -> None:
+    manifest = clips(tmp_path / "clips")
+    for name in ("whole", "stopped"):
+        pack(manifest, tmp_path / name, size=16)
+    whole = {path.name: path.read_bytes() for path in (tmp_path / "whole").iterdir()}
+    for number in (1, 3):
+        (tmp_path / f"stopped/shard-{number:05d}.arrow").unlink()
+    pack(manifest, tmp_path / "stopped", size=16)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "stopped").iterdir()} == whole
+
+
+@pytest.mark.usefixtures("in_threads")
+def test_new_clips_go_into_further_shards_and_clips_of_another_manifest_stay(tmp_path: Path) -> None:
+    manifest = clips(tmp_path / "clips")
+    one, _ = pack(manifest.select(np.array([True, True, False, False])), tmp_path / "packed", size=16)
+    both, _ = pack(manifest, tmp_path / "packed", size=16)
+    assert both.table["path"][:2].tolist() == one.table["path"].tolist()
+    pack(manifest.select(np.array([False, False, True, False])), tmp_path / "packed", size=16)
+    for packed in (one, both):
+        assert all(len(open_array(packed.resolve(path))) for path in packed.table["path"])
 
 
 @pytest.mark.usefixtures("in_threads")
@@ -124,7 +152,7 @@ def test_clips_packed_in_another_size_or_colour_are_packed_anew(tmp_path: Path) 
     manifest = clips(tmp_path / "clips")
     for size, grey in ((16, False), (12, False), (12, True)):
         packed, _ = pack(manifest, tmp_path / "packed", size=size, grey=grey)
-        shapes = {np.load(packed.resolve(path)).shape[1:] for path in packed.table["path"]}
+        shapes = {open_array(packed.resolve(path)).shape[1:] for path in packed.table["path"]}
         assert shapes == {(size, size, 1 if grey else 3)}
 
 
@@ -147,19 +175,23 @@ def test_a_place_that_cannot_be_written_is_told_in_one_sentence(tmp_path: Path) 
 def test_a_full_disk_keeps_what_was_packed_and_leaves_no_half_of_a_clip(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save, times = np.save, iter(range(9))
-
-    def fill(file: object, frames: np.ndarray) -> None:
-        save(file, frames)  # type: ignore[call-overload]
-        if next(times):
-            raise OSError(errno.ENOSPC, "No space left on device")
-
     manifest = clips(tmp_path / "clips")
-    monkeypatch.setattr(np, "save", fill)
-    with pytest.raises(DferError, match=r"cannot write .*: No space left on device; .*run it again"):
+    room = iter(range(9))
+
+    @contextlib.contextmanager
+    def fill(path: Path) -> Iterator[object]:
+        with shard_writer(path) as add:
+            yield add
+            if next(room):
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(DferError, match=r"cannot write .*: No space left .*; .*run it again"),
+    ):
+        patch.setattr(module, "shard_writer", fill)
         pack(manifest, tmp_path / "packed", size=16, workers=1)
-    monkeypatch.setattr(np, "save", save)
-    assert [path.name for path in (tmp_path / "packed").iterdir()] == ["film.npy"]
+    assert [path.name for path in (tmp_path / "packed").iterdir()] == ["shard-00000.arrow"]
     packed, failures = pack(manifest, tmp_path / "packed", size=16)
     assert len(packed) == 4 and failures.empty
 
@@ -171,7 +203,7 @@ def test_a_packed_manifest_survives_the_disk(tmp_path: Path) -> None:
     (tmp_path / "packed").rename(tmp_path / "moved")
     read = Manifest.read(tmp_path / "moved/manifest.csv")
     assert read.root == tmp_path / "moved" and read.table["frames"].tolist() == [5, 3, 1, 4]
-    assert all(read.resolve(path).is_file() for path in read.table["path"])
+    assert [len(open_array(read.resolve(path))) for path in read.table["path"]] == [5, 3, 1, 4]
 
 
 def words() -> Iterator[str]:
@@ -179,15 +211,15 @@ def words() -> Iterator[str]:
 
 
 def test_file_names_of_different_clips_differ_even_where_case_does_not_matter() -> None:
-    made = [file_name(word).lower() for word in words()]
-    assert len(set(made)) == len(made) and made[:2] == ["00001.npy", "clip_7.npy"]
+    made = [safe_name(word).lower() for word in words()]
+    assert len(set(made)) == len(made) and made[:2] == ["00001", "clip_7"]
 
 
 @settings(deadline=None)
 @given(st.lists(st.text(min_size=1), min_size=2, max_size=2, unique=True))
 def test_any_name_gives_a_file_name_that_every_system_takes(names: list[str]) -> None:
-    one, other = map(file_name, names)
-    assert re.fullmatch(r"[A-Za-z0-9_-]+(\.[0-9a-f]{10})?\.npy", one) and len(one) <= 104
+    one, other = map(safe_name, names)
+    assert re.fullmatch(r"[A-Za-z0-9_-]+(\.[0-9a-f]{10})?", one) and len(one) <= 104
     assert one.lower() != other.lower()
 
 
@@ -197,8 +229,8 @@ def test_a_clip_whose_source_changed_is_packed_anew(tmp_path: Path) -> None:
         os.utime(tmp_path / "a.npy", ns=(moment, moment))
         rows = pd.DataFrame({"id": ["a"], "path": ["a.npy"], "kind": ["array"], "label": ["happy"]})
         manifest = Manifest.build(rows, emotions=DFEW, root=tmp_path)
-        pack(manifest, tmp_path / "packed", size=8, workers=1)
-        assert np.load(tmp_path / "packed" / "a.npy").max() == value
+        packed, _ = pack(manifest, tmp_path / "packed", size=8, workers=1)
+        assert open_array(packed.resolve(packed.table["path"][0])).max() == value
 
 
 def test_of_two_packings_into_one_folder_the_second_is_refused(tmp_path: Path, in_threads: None) -> None:

@@ -222,6 +222,20 @@ def packed_seed(folder: Path) -> list[Path]:
     return [folder / "c.npy"]
 
 
+def shard_seed(folder: Path) -> list[Path]:
+    from dfer.shards import shard_writer
+
+    with shard_writer(folder / "c.arrow") as add:
+        for name in ("a", "b"):
+            add(name, name, noise(4, 8, 8), 0)
+    return [folder / "c.arrow"]
+
+
+def read_shard(_: Path, file: Path) -> None:
+    for name in ("a", "b"):
+        read_packed(_, file.with_name(f"{file.name}#{name}"))
+
+
 def read_packed(_: Path, file: Path) -> None:
     from dfer.video import open_clip
 
@@ -465,6 +479,7 @@ DOORS: dict[str, Door] = {
     "timeline .json": Door(timeline_seed(".json"), read_timeline),
     "timeline .parquet": Door(timeline_seed(".parquet"), read_timeline),
     "packed clip .npy": Door(packed_seed, read_packed),
+    "packed clips .arrow": Door(shard_seed, read_shard),
     "pictures in .zip": Door(zip_seed, read_zip),
     **{f"picture {suffix}": Door(picture_seed(suffix), read_picture) for suffix in PICTURES},
     **{f"film {suffix}": Door(film_seed(suffix), read_film) for suffix in FILMS},

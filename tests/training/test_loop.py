@@ -8,6 +8,7 @@ import random
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -204,6 +205,23 @@ def test_without_an_average_the_last_weights_are_kept(toy: Manifest, tmp_path: P
     assert same(weights(tmp_path / "run"), network[0].state_dict())
 
 
+@pytest.mark.parametrize("worlds", [(1, 3), (2, 4), (4, 1), (3, 2)])
+def test_a_run_that_goes_on_with_other_processes_shows_each_clip_of_an_epoch_once(worlds: tuple[int, int]) -> None:
+    def batches(process: int, processes: int) -> list[np.ndarray]:
+        standing = SimpleNamespace(
+            recipe=quick(optim={"batch": 12}), chosen=SimpleNamespace(train=np.arange(100, 184)), shares=None,
+            batches_per_epoch=7, accelerator=SimpleNamespace(process_index=process, num_processes=processes),
+        )  # fmt: skip
+        return loop._Run._order(standing, 3)  # type: ignore[arg-type]
+
+    stopped_at = 4
+    seen: list[int] = []
+    for processes, part in zip(worlds, (slice(0, stopped_at), slice(stopped_at, None)), strict=True):
+        for process in range(processes):
+            seen += np.concatenate(batches(process, processes)[part]).tolist()
+    assert sorted(seen) == list(range(100, 184))
+
+
 # -- mixing, weighting, sampling ----------------------------------------------------------------------------------
 
 
@@ -211,14 +229,14 @@ def test_without_an_average_the_last_weights_are_kept(toy: Manifest, tmp_path: P
 def mixes(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
     """The λ of every batch that MIDAS mixes."""
     lams: list[Tensor] = []
-    call = Midas.__call__
+    draw = Midas.draw
 
     def spy(self: Midas, *arguments: Any, **options: Any) -> Any:
-        mixed = call(self, *arguments, **options)
-        lams.append(mixed.lam)
-        return mixed
+        lam, partner = draw(self, *arguments, **options)
+        lams.append(lam)
+        return lam, partner
 
-    monkeypatch.setattr(Midas, "__call__", spy)
+    monkeypatch.setattr(Midas, "draw", spy)
     return lams
 
 

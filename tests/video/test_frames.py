@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import struct
 import wave
 import zipfile
@@ -51,6 +52,22 @@ def test_frames_that_are_stored_out_of_order_come_in_the_order_of_time(tmp_path:
     ramp = np.broadcast_to(np.arange(0, 240, 8, dtype=np.uint8)[:, None, None, None], (30, 24, 32, 3))
     clip = open_clip(write_video(tmp_path / "a.mp4", ramp), "video")
     assert (np.diff(clip.times) > 0).all() and np.array_equal(clip.read(np.arange(30)), ramp)
+
+
+@pytest.mark.parametrize(("side", "least", "part"), [(224, 112, 2), (224, 113, 1), (225, 100, 2), (448, 57, 4)])
+def test_a_jpeg_that_may_come_smaller_is_decoded_so_and_looks_the_same(
+    tmp_path: Path, side: int, least: int, part: int
+) -> None:
+    coarse = np.random.default_rng(0).integers(64, 192, (12, 14, 3), np.uint8)
+    written = Image.fromarray(coarse).resize((side + 30, side), Image.Resampling.BICUBIC)
+    turned = Image.Exif()
+    turned[0x0112] = 6  # EXIF's orientation: a quarter to the right
+    written.save(tmp_path / "1.jpg", quality=95, exif=turned)
+    small = open_clip(tmp_path, "frames").read(np.array([0, 0]), least=least)
+    assert small.shape == (2, math.ceil((side + 30) / part), math.ceil(side / part), 3)
+    whole = Image.open(tmp_path / "1.jpg").transpose(Image.Transpose.ROTATE_270)
+    expected = np.asarray(whole.resize((small.shape[2], small.shape[1]), Image.Resampling.BOX), np.float64)
+    assert np.abs(small[0] - expected).mean() < 2
 
 
 def test_frames_are_read_in_any_order_and_repeatedly(tmp_path: Path) -> None:

@@ -136,19 +136,27 @@ class Midas:
             DferError: as `midas`, or a blend of clips that are not 5-D.
         """
         _check(clips, targets)
-        lam, partner = self._draw(targets, generator)
+        lam, partner = self.draw(targets, generator)
         weights = None if self.blend == "mixup" else self._weights(lam, clips, generator)
         if weights is not None:
             lam = weights.expand(-1, 1, *clips.shape[2:]).mean(dim=(1, 2, 3, 4))
         lam, partner = lam.to(clips.device), partner.to(clips.device)
         shown = clips if self.layer == "hidden" else _mix_clips(clips, lam, partner, weights)
-        mixed = Mixed(shown, _mix_targets(targets, lam, partner), lam, partner)
-        if self.softmax is not None:
-            mixed = mixed._replace(targets=torch.softmax(mixed.targets / self.softmax, dim=1))
+        mixed = Mixed(shown, self.mixed_targets(targets, lam, partner), lam, partner)
         return _with_real(clips, targets, mixed) if self.keep_real else mixed
 
-    def _draw(self, targets: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-        """λ (B,) float32 and partners (B,) int64."""
+    @property
+    def is_plain(self) -> bool:
+        """Whether B clips are mixed into B, all pixels of a clip alike, so that λ and partners say all."""
+        return self.blend == "mixup" and self.layer == "input" and not self.keep_real
+
+    def mixed_targets(self, targets: Tensor, lam: Tensor, partner: Tensor) -> Tensor:
+        """The soft labels (B, K) of mixed clips."""
+        mixed = _mix_targets(targets, lam, partner)
+        return mixed if self.softmax is None else torch.softmax(mixed / self.softmax, dim=1)
+
+    def draw(self, targets: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """λ (B,) float32 and partners (B,) int64, on the device of the generator."""
         drawing = torch.default_generator if generator is None else generator
         # torch's own Beta takes no generator, so one torch draw seeds numpy's.
         seed = int(torch.randint(2**62, (), generator=drawing, device=drawing.device))

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from dfer.datasets.manifest import Manifest
-from dfer.datasets.pack import Job, LeftOutError, changed, file_name, packed_before, write_clips
+from dfer.datasets.pack import Job, LeftOutError, changed, safe_name, write_clips
 from dfer.errors import DferError
 from dfer.files import replacing
 from dfer.video.decoding import Film
@@ -68,26 +68,18 @@ def cut_faces(
     """
     if kind not in KINDS or (grey and kind == "frames"):
         raise DferError(f"expected face clips to be {' or '.join(KINDS)}, grey only as array; got {kind!r}, {grey=}")
-    write = partial(_write_frames if kind == "frames" else _write_array, detector=detector)
-    names = [file_name(name) for name in manifest.table["id"]]
-    outs = [folder / (name.removesuffix(".npy") if kind == "frames" else name) for name in names]
+    make = partial(_write_frames if kind == "frames" else _crops, detector=detector)
     table = manifest.table
     jobs = [
-        Job(clip, manifest.resolve(path), source, out, size, grey, write)
-        for clip, path, source, out in zip(table["id"], table["path"], table["kind"], outs, strict=True)
+        Job(clip, manifest.resolve(path), source, folder / safe_name(clip), size, grey, make)
+        for clip, path, source in zip(table["id"], table["path"], table["kind"], strict=True)
     ]
     return write_clips(manifest, jobs, kind=kind, workers=workers, progress=progress)
 
 
-def _write_array(job: Job, *, detector: Callable[[], Detector]) -> int:
-    former = packed_before(job)
-    if former:
-        return former
+def _crops(job: Job, *, detector: Callable[[], Detector]) -> Frames:
     crops = main_face(job.path, job.kind, size=job.size, detector=detector())
-    with replacing(job.out, advice=ADVICE) as written:
-        np.save(written, resize_square(crops, job.size, grey=job.grey))
-        os.utime(written, ns=(0, changed(job.path)))
-    return len(crops)
+    return resize_square(crops, job.size, grey=job.grey)
 
 
 def _write_frames(job: Job, *, detector: Callable[[], Detector]) -> int:
@@ -104,7 +96,7 @@ def _write_frames(job: Job, *, detector: Callable[[], Detector]) -> int:
 
 
 def _cut_before(job: Job) -> int:
-    """The number of frames of a folder cut before, of the same source and size, else 0; see `packed_before`."""
+    """The number of frames of a folder cut before, of the same source and size, else 0."""
     if not job.out.is_dir() or job.out.stat().st_mtime_ns != changed(job.path):
         return 0
     names = sorted((path.name for path in job.out.glob("*.jpg")), key=natural_key)

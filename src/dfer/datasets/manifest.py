@@ -3,7 +3,8 @@
 Columns, always all there and in this order (their types, and what is refused, are in `columns`):
     id        unique name of the clip
     path      relative to the root ("/" on every system), or absolute; `faces.zip/dir/0001.png` lies in an archive
-    kind      video | frames (a folder of images) | image | array (a packed clip, .npy)
+    kind      video | frames (a folder of images) | image | array (a packed clip: .npy, or a
+              place in a shard, `shard-00003.arrow#00017`, see `dfer.shards`)
     group     person or film, "" unknown: what validation must not split
     fold      the fold in whose TEST part the clip is, empty: never tested
     split     train | val | test | ""

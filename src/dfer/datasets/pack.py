@@ -1,43 +1,55 @@
 """Pack clips: decode each once, into square frames of one size that training reads without decoding.
 
-A packed clip is a .npy file, (T, size, size, C) uint8, memory-mapped when it is read. Clips that are not square are
-centre-cropped. A clip that cannot be read is named in failures.csv, left out and counted; a packing that was killed
-goes on where it stopped.
+Packed clips lie in shards (`dfer.shards`), some dozens in each, which are memory-mapped when they are read. Clips that
+are not square are centre-cropped. A clip that cannot be read is named in failures.csv, left out and counted. A packing
+that was stopped goes on with the clips that are in no shard; clips that are new, or whose sources have changed, go into
+further shards.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, as_completed
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from dfer.arrays import open_array
 from dfer.datasets.manifest import Manifest
 from dfer.errors import DferError, UnwritableError
 from dfer.files import replacing, sole_owner
 from dfer.processes import worker_pool
+from dfer.shards import SUFFIX, Add, Row, holding_file, read_shard, shard_writer
 from dfer.tables import write_csv
 from dfer.video.frames import open_clip
 from dfer.video.preprocessing import resize_square
 
 UNREADABLE = "clip cannot be read"
-CHUNK = 32
-"""Clips a task, at most: few enough for a smooth progress bar, enough to make handing them over cheap."""
-FEWEST_CHUNKS = 64
+CHUNK = 64
+"""Clips a task, and so a shard, at most: a killed process loses these; DFEW at 160 pixels makes 250 shards of 75 MB."""
+FEWEST_CHUNKS = 16
 """Fewer clips a task where there are few, so that every process has something to do."""
+ADVICE = "what was packed stays, run it again"
+Frames = npt.NDArray[np.uint8]
 
 
 class Job(NamedTuple):
-    """One clip to pack."""
+    """One clip to pack.
+
+    Attributes:
+        id, path, kind: of the source.
+        out: a name of its own in the folder that is written.
+        size, grey: of the frames that are wanted.
+        make: gives the frames (T, size, size, C), or how many it wrote itself, to `out`; a plain function, that other
+            processes can call too.
+    """
 
     id: str
     path: Path
@@ -45,8 +57,14 @@ class Job(NamedTuple):
     out: Path
     size: int
     grey: bool
-    write: Callable[[Job], int]
-    """Writes the clip and returns how many frames it has; a plain function, that other processes can call too."""
+    make: Callable[[Job], Frames | int]
+
+
+class Packed(NamedTuple):
+    """Where a clip was written to, relative to the folder, and how many frames it has."""
+
+    path: str
+    frames: int
 
 
 class Failure(NamedTuple):
@@ -75,7 +93,7 @@ def pack(
 
     Args:
         manifest: any.
-        folder: where the .npy files and failures.csv go; clips packed there before are taken as they are.
+        folder: where the shards and failures.csv go; clips packed there before are taken as they are.
         size: height and width, pixels.
         grey: one channel instead of RGB.
         workers: processes; None: one a core.
@@ -87,9 +105,9 @@ def pack(
     Raises:
         DferError: the folder cannot be written (what was packed stays), or no clip could be read.
     """
-    names = [file_name(name) for name in manifest.table["id"]]
+    names = [safe_name(name) for name in manifest.table["id"]]
     jobs = [
-        Job(clip, manifest.resolve(path), kind, folder / name, size, grey, _pack_one)
+        Job(clip, manifest.resolve(path), kind, folder / name, size, grey, _squares)
         for clip, path, kind, name in zip(*(manifest.table[key] for key in ("id", "path", "kind")), names, strict=True)
     ]
     return write_clips(manifest, jobs, workers=workers, progress=progress)
@@ -112,7 +130,7 @@ def write_clips(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with sole_owner(folder):
-            done = _run(jobs, workers, progress)
+            done = _run(jobs, kind == "array", workers, progress)
         failed = {name: told for name, told in done.items() if isinstance(told, Failure)}
         rows = [{"id": name, "reason": told.message} for name, told in failed.items()]
         failures = pd.DataFrame(rows, columns=["id", "reason"])
@@ -122,74 +140,126 @@ def write_clips(
         raise DferError(
             f"cannot write packed clips to {folder}: {error.strerror or error}; what was packed stays, run it again"
         ) from error
-    frames = manifest.table["id"].map({name: told for name, told in done.items() if name not in failed})
-    table = manifest.table.assign(path=[job.out.name for job in jobs], kind=kind, frames=frames)
-    table = table[~table["id"].isin(failures["id"])]
+    kept = {name: told for name, told in done.items() if isinstance(told, Packed)}
+    table = manifest.table[manifest.table["id"].isin(list(kept))]
+    packed = [kept[name] for name in table["id"]]
+    table = table.assign(path=[each.path for each in packed], kind=kind, frames=[each.frames for each in packed])
     counts = Counter(manifest.left_out) + Counter(told.reason for told in failed.values())
-    packed = Manifest.build(table, emotions=manifest.emotions, root=folder, source=manifest.source, left_out=counts)
-    return packed, failures
+    built = Manifest.build(table, emotions=manifest.emotions, root=folder, source=manifest.source, left_out=counts)
+    return built, failures
 
 
-def file_name(name: str) -> str:
-    """A file name for an id: the id itself where every file system takes it, else made safe, and unique by a hash."""
+def safe_name(name: str) -> str:
+    """A name for an id: the id itself where every file system takes it, else made safe, and unique by a hash."""
     if re.fullmatch(r"[a-z0-9_-]{1,100}", name):
-        return f"{name}.npy"
+        return name
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:80]
-    return f"{safe}.{hashlib.sha256(name.encode()).hexdigest()[:10]}.npy"
+    return f"{safe}.{hashlib.sha256(name.encode()).hexdigest()[:10]}"
 
 
-def _run(jobs: list[Job], workers: int | None, progress: Callable[[int, int], None] | None) -> dict[str, int | Failure]:
-    """id -> number of frames, or why the clip is left out."""
+def _run(
+    jobs: list[Job], shards: bool, workers: int | None, progress: Callable[[int, int], None] | None
+) -> dict[str, Packed | Failure]:
+    """id -> where the clip is, or why it is left out."""
+    done: dict[str, Packed | Failure] = dict(_packed_before(jobs)) if shards else {}
     size = max(1, min(CHUNK, len(jobs) // FEWEST_CHUNKS))
     chunks = [jobs[start : start + size] for start in range(0, len(jobs), size)]
-    done: dict[str, int | Failure] = {}
+    left = [[job for job in chunk if job.id not in done] for chunk in chunks]
+    names = _new_shards(jobs[0].out.parent, len(chunks)) if shards else [None] * len(chunks)
     with worker_pool(workers) as pool:
-        futures: list[Future[dict[str, int | Failure]]] = [pool.submit(_pack_chunk, chunk) for chunk in chunks]
+        futures: list[Future[dict[str, Packed | Failure]]] = [
+            pool.submit(_do, some, shard) for some, shard in zip(left, names, strict=True) if some
+        ]
         for future in as_completed(futures):
             done |= future.result()
             if progress:
                 progress(len(done), len(jobs))
+    if shards:
+        _remove_outdated(jobs, done)
     return done
 
 
-def _pack_chunk(jobs: list[Job]) -> dict[str, int | Failure]:
-    done: dict[str, int | Failure] = {}
-    for job in jobs:
-        try:
-            done[job.id] = job.write(job)
-        except UnwritableError:
-            raise
-        except DferError as error:
-            done[job.id] = Failure(getattr(error, "reason", UNREADABLE), str(error))
+def _new_shards(folder: Path, count: int) -> list[Path | None]:
+    """A new shard for each of so many tasks: of the task's number where there is none yet, else of a further number.
+
+    What is packed at once and what is packed after a stop has the same shards.
+    """
+    taken = {int(path.stem.partition("-")[2]) for path in _shards(folder)}
+    further = itertools.count(max([count - 1, *taken]) + 1)
+    numbers = (next(further) if number in taken else number for number in range(count))
+    return [folder / f"shard-{number:05d}{SUFFIX}" for number in numbers]
+
+
+def _do(jobs: list[Job], shard: Path | None) -> dict[str, Packed | Failure]:
+    """Do some jobs; the frames that they make go into one shard."""
+    if shard is None:
+        return {job.id: _made(job, None) for job in jobs}
+    with replacing(shard, advice=ADVICE) as partial, shard_writer(partial) as add:
+        done = {job.id: _made(job, add, shard.name) for job in jobs}
+    if not any(isinstance(told, Packed) for told in done.values()):
+        shard.unlink()
     return done
 
 
-def _pack_one(job: Job) -> int:
-    former = packed_before(job)
-    if former:
-        return former
+def _made(job: Job, add: Add | None, shard: str = "") -> Packed | Failure:
+    try:
+        made = job.make(job)
+    except UnwritableError:
+        raise
+    except DferError as error:
+        return Failure(getattr(error, "reason", UNREADABLE), str(error))
+    if isinstance(made, int) or add is None:
+        return Packed(job.out.name, int(made))
+    add(job.out.name, job.id, made, changed(job.path))
+    return Packed(f"{shard}#{job.out.name}", len(made))
+
+
+def _squares(job: Job) -> Frames:
     clip = open_clip(job.path, job.kind)
-    frames = resize_square(clip.read(np.arange(len(clip))), job.size, grey=job.grey)
-    with replacing(job.out, advice="what was packed stays, run it again") as partial:
-        np.save(partial, frames)
-        os.utime(partial, ns=(0, changed(job.path)))
-    return len(frames)
+    return resize_square(clip.read(np.arange(len(clip)), least=job.size), job.size, grey=job.grey)
 
 
-def packed_before(job: Job) -> int:
-    """The number of frames of a file packed before, of the same source, size and colours, else 0.
+def _packed_before(jobs: list[Job]) -> dict[str, Packed]:
+    """The clips that are in a shard already: of the same source, size and colours, and undamaged.
 
     A packed clip carries its source's time of change: a source that was drawn, cut or chosen anew is packed anew.
     """
-    shape: tuple[Any, ...] = ()
-    if job.out.is_file() and job.out.stat().st_mtime_ns == changed(job.path):
-        with contextlib.suppress(DferError):  # damaged: packed again
-            shape = open_array(job.out).shape
-    return int(shape[0]) if shape[1:] == (job.size, job.size, 1 if job.grey else 3) else 0
+    wanted = {job.out.name: job for job in jobs}
+    found: dict[str, Packed] = {}
+    for shard in _shards(jobs[0].out.parent):
+        with contextlib.suppress(DferError):  # damaged: its clips are packed again
+            for name, row in read_shard(shard).items():
+                job = wanted.get(name)
+                if job and row.id == job.id and _is_current(row, job):
+                    found[job.id] = Packed(f"{shard.name}#{name}", len(row.frames))
+    return found
+
+
+def _is_current(row: Row, job: Job) -> bool:
+    shape = (job.size, job.size, 1 if job.grey else 3)
+    with contextlib.suppress(OSError):  # the source is gone: the error of reading it says so
+        return row.frames.shape[1:] == shape and row.changed == changed(job.path) and row.sound
+    return False
+
+
+def _remove_outdated(jobs: list[Job], done: dict[str, Packed | Failure]) -> None:
+    """Remove shards of which every clip was packed anew, and those that cannot be read; others may need the rest."""
+    names = {job.out.name: done[job.id] for job in jobs}
+    for shard in _shards(jobs[0].out.parent):
+        rows: list[str] = []
+        with contextlib.suppress(DferError):
+            rows = list(read_shard(shard))
+        if all(isinstance(told := names.get(name), Packed) and told.path != f"{shard.name}#{name}" for name in rows):
+            shard.unlink()
+
+
+def _shards(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob(f"shard-*{SUFFIX}") if re.fullmatch(r"shard-\d{5,9}", path.stem))
 
 
 def changed(path: Path) -> int:
-    """When a source last changed, ns; a member of an archive changes with it."""
+    """When a source last changed, ns; a member of an archive, and a clip in a shard, changes with it."""
+    path = holding_file(path)
     while not path.exists() and path != path.parent:
         path = path.parent
     return path.stat().st_mtime_ns

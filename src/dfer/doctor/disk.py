@@ -18,11 +18,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from dfer.archives import open_archive, read_member
+from dfer.arrays import open_array
 from dfer.datasets import Manifest
 from dfer.datasets.sources.named_clips import POINTER
 from dfer.errors import DferError
+from dfer.shards import holding_file
 from dfer.video.decoding import is_picture, is_video
-from dfer.video.frames import IMAGE_SUFFIXES, images_in, natural_key, open_clip
+from dfer.video.frames import IMAGE_SUFFIXES, images_in, natural_key
 
 Progress = Callable[[int, int], None]
 ENDS = 64
@@ -122,9 +124,10 @@ def _folder(path: Path) -> OnDisk:
 
 
 def _array(path: Path) -> OnDisk:
-    size = path.stat().st_size
+    size = holding_file(path).stat().st_size
     try:
-        return OnDisk(frames=len(open_clip(path, "array")), sizes=size)
+        frames = open_array(path)
+        return OnDisk(frames=len(frames), sizes=frames.nbytes)
     except DferError as error:
         return OnDisk(fault="empty" if not size else str(error).removeprefix(f"{path}: "))
 

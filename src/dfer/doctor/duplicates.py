@@ -20,6 +20,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from dfer.archives import read_member
+from dfer.arrays import open_array
 from dfer.datasets import Manifest
 from dfer.doctor.disk import OnDisk, Progress, archive_of, frame_names, opened
 
@@ -127,6 +128,10 @@ def _files(path: Path, kind: str, whole: bool) -> Iterator[tuple[int, IO[bytes]]
         frames = frame_names(path)
         for name, size in frames if whole else frames[len(frames) // 2 :][:1]:
             yield size, (path / name).open("rb")
+        return
+    if kind == "array":
+        pixels = np.ascontiguousarray(open_array(path))
+        yield pixels.nbytes, io.BytesIO(pixels.data)
         return
     archive = archive_of(path)
     if archive is None:

@@ -19,6 +19,7 @@ from dfer.documents import checked, read_json
 from dfer.errors import DferError, require_known
 from dfer.labels import entropy, map_columns
 from dfer.labels.dirichlet import Floats
+from dfer.shards import holding_file
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +126,9 @@ class Beside:
         found = np.flatnonzero(keep)
         if wanted.missing:
             paths = table["path"]
-            found = np.array([row for row in found if not self.manifest.resolve(paths[row]).exists()], dtype=np.int64)
+            found = np.array(
+                [row for row in found if not holding_file(self.manifest.resolve(paths[row])).exists()], dtype=np.int64
+            )
         if wanted.order == "disagreement":
             found = found[np.argsort(-np.nan_to_num(self.entropy[found], nan=-1.0), kind="stable")]
         elif wanted.order == "surprise":

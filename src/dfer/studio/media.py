@@ -10,6 +10,7 @@ import numpy as np
 
 from dfer.errors import DferError
 from dfer.files import replacing
+from dfer.shards import holding_file
 from dfer.video import open_clip
 from dfer.video.browsers import played_type, small_copy
 from dfer.video.decoding import length_s
@@ -40,13 +41,14 @@ def playable(path: Path, kind: str, copy: Path, *, rotate: int = 0) -> tuple[Pat
     Raises:
         DferError: it is not there, cannot be read, or is too long to be copied.
     """
-    if not path.exists():
+    file = holding_file(path)
+    if not file.exists():
         raise DferError(f"the clip {path.name} is no longer there")
     known = PICTURES.get(path.suffix.lower()) if kind == "image" else played_type(path) if kind == "video" else None
     if known and not rotate:
         return path, known
     with _copying:  # one at a time: two raters who wait for one clip get one copy, and a core is left for votes
-        if not copy.exists() or copy.stat().st_mtime < path.stat().st_mtime:
+        if not copy.exists() or copy.stat().st_mtime < file.stat().st_mtime:
             _write_copy(path, kind, copy, rotate)
     return copy, "video/mp4"
 

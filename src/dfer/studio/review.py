@@ -13,6 +13,7 @@ from dfer.documents import checked, read_json
 from dfer.errors import DferError
 from dfer.files import read_bytes
 from dfer.pages import emotion_colours
+from dfer.shards import holding_file
 from dfer.studio.app import API, Folder, Owner, page
 from dfer.studio.beside import MOST, Beside, Wanted, doctor_report, read_beside
 from dfer.studio.media import playable
@@ -129,7 +130,7 @@ def clip(data: str, row: int, _: Owner, folder: Folder) -> FileResponse:
         raise RefusedError("there is no such clip", 404)
     record = manifest.table.iloc[row]
     path = manifest.resolve(record["path"])
-    if not path.exists():
+    if not holding_file(path).exists():
         raise RefusedError("this clip is no longer there", 404)
     shown, kind = playable(path, record["kind"], folder.home / "copies" / data / f"{row}.mp4")
     return FileResponse(shown, media_type=kind, headers={"Cache-Control": "private, max-age=600"})

@@ -15,6 +15,7 @@ from dfer.datasets.vote_files import Clip
 from dfer.labels.allocation import Board, Positions, own_order
 from dfer.labels.dirichlet import Floats, Prior, learn_mixture
 from dfer.processes import worker_pool
+from dfer.shards import holding_file
 from dfer.studio.store import COUNTED, PRACTISED, REPEATED, Cast, Store
 from dfer.studio.study import Practice, Study
 
@@ -185,7 +186,7 @@ class Session:
 
     def _is_there(self, clip: int) -> bool:
         """Whether a clip's file is still there; those that are not are kept in `vanished`."""
-        there = self.path(clip).exists()
+        there = holding_file(self.path(clip)).exists()
         (self.vanished.discard if there else self.vanished.add)(clip)
         return there
 

@@ -10,8 +10,9 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from dfer.errors import DferError
-from dfer.models import mixed_inside, to_network
+from dfer.models import mixed_inside
 from dfer.training.checks import proved_precision
+from dfer.training.clips import Clips
 from dfer.training.config import Recipe
 from dfer.training.faults import advice, not_finite
 from dfer.training.layers import freeze
@@ -19,6 +20,7 @@ from dfer.training.losses import Loss
 from dfer.training.optim import learning_rate, make_optimizer, moving_average, set_rate
 from dfer.training.precision import Precision, autocast
 from dfer.training.randomness import Purpose, stream
+from dfer.training.showing import Showing
 
 
 class Learner:
@@ -40,6 +42,7 @@ class Learner:
     ) -> None:
         self.recipe, self.accelerator, self.loss, self.steps_per_epoch = recipe, accelerator, loss, steps_per_epoch
         self.precision: Precision = "fp32"
+        self.showing = Showing(recipe)
         self.frozen = freeze(network, recipe.init.freeze)
         optimizer = make_optimizer(network, recipe.optim)
         self.average = moving_average(network, recipe.optim.ema) if recipe.optim.ema else None
@@ -64,13 +67,13 @@ class Learner:
         device = self.accelerator.device
         self.precision = proved_precision(self.recipe, self.network, batch=batch, device=device)
 
-    def step(self, clips: Tensor, targets: Tensor, ballots: Tensor, *, number: int) -> float:
+    def step(self, clips: Clips, targets: Tensor, ballots: Tensor, *, number: int) -> float:
         """One step of the optimiser.
 
         Args:
-            clips: (B, C, T, H, W) in [0, 1], on the device.
-            targets: (B, K).
-            ballots: (B,).
+            clips: B of (C, T, H, W) uint8, on the device.
+            targets: (B, K), on the device.
+            ballots: (B,), on the device.
             number: of the step, from 0: everything that is drawn depends on it, the seed and the process alone.
 
         Returns:
@@ -83,22 +86,20 @@ class Learner:
         torch.manual_seed(stream(recipe.seed, Purpose.MODEL, number, process))
         augmenting = torch.Generator().manual_seed(stream(recipe.seed, Purpose.AUGMENT, number, process))
         mixing = torch.Generator().manual_seed(stream(recipe.seed, Purpose.MIX, number, process))
-        clips = recipe.augment(clips, size=recipe.input.size, generator=augmenting)
+        mixes = number < (recipe.optim.epochs - recipe.optim.unmixed_epochs) * self.steps_per_epoch
+        midas = recipe.midas if mixes else None
+        shown = self.showing(clips, targets, midas, augmenting=augmenting, mixing=mixing)
         inside: AbstractContextManager[object] = nullcontext()
-        if recipe.midas and number < (recipe.optim.epochs - recipe.optim.unmixed_epochs) * self.steps_per_epoch:
-            mixed = recipe.midas(clips, targets, generator=mixing)
-            clips, targets, ballots = mixed.clips, mixed.targets, mixed.carry(ballots)
-            if recipe.midas.layer == "hidden":
-                inside = mixed_inside(self.network, mixed, generator=mixing)
+        if midas and midas.layer == "hidden":
+            inside = mixed_inside(self.network, shown, generator=mixing)
         set_rate(self.optimizer, learning_rate(recipe.optim, number, self.steps_per_epoch))
-        shown = to_network(clips, recipe.input)
         self._train_mode()
         self.optimizer.zero_grad()
         with inside:
-            loss = self._gradients(shown, targets, ballots)
+            loss = self._gradients(shown.clips, shown.targets, shown.carry(ballots))
         value = float(self.accelerator.reduce(loss, "mean"))  # of all processes, so that all stop at a NaN
         if not math.isfinite(value):
-            raise not_finite(f"the loss is {value} at step {number}, in {self.precision}", self.network, shown)
+            raise not_finite(f"the loss is {value} at step {number}, in {self.precision}", self.network, shown.clips)
         if recipe.optim.clip_norm:
             self.accelerator.clip_grad_norm_(self.model.parameters(), recipe.optim.clip_norm)
         self.optimizer.step()

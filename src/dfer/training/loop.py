@@ -24,15 +24,16 @@ from accelerate import Accelerator
 
 from dfer.datasets import Manifest
 from dfer.errors import DferError, listed, shortened
-from dfer.models import Card, save_checkpoint, to_floats
+from dfer.models import Card, save_checkpoint
 from dfer.training.balance import answered_prior, class_weights, clip_shares
 from dfer.training.checks import require_even_batches, require_selection
 from dfer.training.choosing import Chosen, Rows, choose_clips
-from dfer.training.clips import Batch, ClipDataset, batches
+from dfer.training.clips import Batch, ClipDataset, batches, stacked
 from dfer.training.config import Recipe
 from dfer.training.faults import NotFiniteError, advice
 from dfer.training.learner import Learner
 from dfer.training.losses import make_loss
+from dfer.training.memory import memory_kept
 from dfer.training.optim import learning_rate
 from dfer.training.predict import validation_scores
 from dfer.training.progress import Begun, Progress, Step
@@ -68,7 +69,7 @@ def fit(
         DferError: a folder in use, no clips to train on, an unreadable clip, a loss that is not finite.
     """
     # The caller's global generator is put back afterwards: the network's initialisation and dropout use it.
-    with torch.random.fork_rng(), threads_kept():
+    with torch.random.fork_rng(), threads_kept(), memory_kept():
         run = _Run(recipe, manifest, folder, fold, resume=resume)
         if run.begin(resume):
             run.train(progress)
@@ -243,7 +244,7 @@ class _Run:
 
     def _step(self, batch: Batch, step: int) -> float:
         device = self.accelerator.device
-        clips = to_floats(batch.clips.to(device))
+        clips = batch.clips if device.type == "cpu" else stacked(batch.clips).to(device)
         targets, ballots = self.targets[batch.rows].to(device), self.ballots[batch.rows].to(device)
         try:
             return self.learner.step(clips, targets, ballots, number=step)

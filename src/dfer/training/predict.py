@@ -17,7 +17,7 @@ from dfer.datasets import Manifest
 from dfer.metrics import Predictions, kl_divergence, uar, war
 from dfer.models import answer, load_checkpoint, require_emotions
 from dfer.training.choosing import Rows
-from dfer.training.clips import Change, ClipDataset, batches
+from dfer.training.clips import Change, ClipDataset, batches, stacked
 from dfer.training.config import Recipe
 from dfer.video.preprocessing import Preprocessing
 
@@ -39,7 +39,7 @@ def predict_probs(
     probs, frames = [], []
     parts = [rows[start : start + batch].tolist() for start in range(0, len(rows), batch)]
     for read in batches(dataset, parts, workers=workers):
-        logits = answer(model, read.clips.to(device), dataset.preprocessing)
+        logits = answer(model, stacked(read.clips).to(device), dataset.preprocessing)
         probs.append(torch.softmax(logits.float().cpu().double(), dim=1).numpy())
         frames += [" ".join(map(str, indices)) for indices in read.indices.tolist()]
     return np.concatenate(probs), frames

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from dfer.shards import place_in_shard
 from dfer.video.decoding import is_picture, is_video
 from dfer.video.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES, images_in, natural_key
 from dfer.video.listing import find_list
@@ -42,6 +43,8 @@ def kind_of(path: Path) -> str:
     """The kind of clip that a path is, "" for none; a file need not exist to have one, it may be in an archive."""
     if path.is_dir():
         return "frames" if images_in(path) else ""
+    if place_in_shard(path):
+        return "array"
     suffix = path.suffix.lower()
     kind = KINDS.get(suffix, "")
     if not path.is_file() or (kind and kind != "image" and suffix not in DOUBTFUL):

@@ -22,7 +22,7 @@ from dfer.arrays import open_array
 from dfer.errors import DferError
 from dfer.files import read_bytes
 from dfer.video.decoding import Film
-from dfer.video.limits import LARGEST_FILE, require_decodable
+from dfer.video.limits import JPEG, LARGEST_FILE, require_decodable
 from dfer.video.listing import find_list, times_by_number
 
 Frames = npt.NDArray[np.uint8]
@@ -34,6 +34,10 @@ VIDEO_SUFFIXES = (
     *(".y4m", ".rm", ".rmvb", ".qt", ".apng", ".avif"),
 )
 """Names that say that a file is a film. Files of other names are looked into."""
+REDUCED = {
+    1: 0, 2: cv2.IMREAD_REDUCED_GRAYSCALE_2, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+}  # fmt: skip
+"""Flags of OpenCV that reduce; with the flag for RGB they give colours, those named after colours give BGR."""
 KEPT_BYTES = 256 * 2**20
 """A decoded video is kept in memory up to this size; a longer one is decoded again when frames are read."""
 
@@ -48,8 +52,11 @@ class Clip(Protocol):
     def __len__(self) -> int:
         """T, the number of frames."""
 
-    def read(self, indices: npt.NDArray[np.int64]) -> Frames:
-        """The frames at `indices`, in any order and with repeats, (n, H, W, C) uint8."""
+    def read(self, indices: npt.NDArray[np.int64], *, least: int | None = None) -> Frames:
+        """The frames at `indices`, in any order and with repeats, (n, H, W, C) uint8.
+
+        With `least`, they may come smaller than they are where that is faster, neither side below so many pixels.
+        """
 
 
 def open_clip(path: Path, kind: str, *, fps: float | None = None) -> Clip:
@@ -58,7 +65,7 @@ def open_clip(path: Path, kind: str, *, fps: float | None = None) -> Clip:
     Args:
         path: a file or folder; an image may be a member of a zip archive, `faces.zip/dir/0001.png`.
         kind: "video", "frames" (a folder of images, read in natural order: 2.jpg before 10.jpg), "image" or "array"
-            (a .npy file, (T, H, W, C) uint8, memory-mapped).
+            (a packed clip, (T, H, W, C) uint8, memory-mapped: a .npy file, or a place in a shard, `a.arrow#name`).
         fps: frames a second of sources without a clock; None leaves their times NaN.
 
     Raises:
@@ -121,21 +128,27 @@ class FolderClip:
     def __len__(self) -> int:
         return len(self.files)
 
-    def read(self, indices: npt.NDArray[np.int64]) -> Frames:
+    def read(self, indices: npt.NDArray[np.int64], *, least: int | None = None) -> Frames:
         """See `Clip.read`; frames of one folder have one size."""
-        images = {index: read_image(self.files[index]) for index in dict.fromkeys(indices.tolist())}
+        images = {index: read_image(self.files[index], least=least) for index in dict.fromkeys(indices.tolist())}
         sizes = {image.shape for image in images.values()}
         if len(sizes) > 1:
             raise DferError(f"{self.path}: expected frames of one size, found {sorted(size[:2] for size in sizes)}")
         return np.stack([images[index] for index in indices.tolist()])
 
 
-def read_image(path: Path) -> Frames:
-    """One image as (H, W, 3) uint8 RGB; alpha is dropped, 16 bits become 8, grey becomes RGB."""
+def read_image(path: Path, *, least: int | None = None) -> Frames:
+    """One image as (H, W, 3) uint8 RGB; alpha is dropped, 16 bits become 8, grey becomes RGB.
+
+    With `least`, a JPEG is decoded at a half, a quarter or an eighth of its size where neither side falls below that.
+    """
     data = _bytes(path)
-    require_decodable(data, path)
+    side = min(require_decodable(data, path))
+    scale = 1
+    while least and scale < 8 and side >= 2 * scale * least and data.startswith(JPEG):
+        scale *= 2
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | REDUCED[scale])
     except cv2.error:  # it is larger than OpenCV allows, say
         image = None
     if image is None:
@@ -144,7 +157,9 @@ def read_image(path: Path) -> Frames:
 
 
 def _bytes(path: Path) -> bytes:
-    archive = next((parent for parent in path.parents if parent.suffix.lower() == ".zip"), None)
+    archive = None
+    if ".zip" in os.fspath(path).lower():
+        archive = next((parent for parent in path.parents if parent.suffix.lower() == ".zip"), None)
     if archive is None:
         data = read_bytes(path, LARGEST_FILE)
     else:
@@ -170,7 +185,7 @@ class ArrayClip:
     def __len__(self) -> int:
         return int(self.array.shape[0])
 
-    def read(self, indices: npt.NDArray[np.int64]) -> Frames:
+    def read(self, indices: npt.NDArray[np.int64], *, least: int | None = None) -> Frames:  # noqa: ARG002
         """See `Clip.read`."""
         return np.asarray(self.array[indices])
 
@@ -202,7 +217,7 @@ class VideoClip:
     def __len__(self) -> int:
         return len(self.times)
 
-    def read(self, indices: npt.NDArray[np.int64]) -> Frames:
+    def read(self, indices: npt.NDArray[np.int64], *, least: int | None = None) -> Frames:  # noqa: ARG002
         """See `Clip.read`."""
         if self._kept is not None:
             return np.stack([self._kept[index] for index in indices.tolist()])

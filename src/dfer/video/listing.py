@@ -10,6 +10,7 @@ import csv
 import itertools
 import logging
 import math
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,7 +48,9 @@ def find_list(folder: Path, names: Sequence[str]) -> Listed | None:
         DferError: times that are no numbers or go back, or pictures that are not in the list.
     """
     beside = [folder.with_name(folder.name + suffix) for suffix in SUFFIXES]
-    inside = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.name[0] != ".")
+    with os.scandir(folder) as scan:
+        found = [entry.name for entry in scan if entry.name.lower().endswith(SUFFIXES) and entry.name[0] != "."]
+    inside = [folder / name for name in sorted(found)]
     for path in (*inside, *beside):
         rows = _rows(path, set(names)) if path.is_file() and path.stat().st_size <= LARGEST else []
         if rows:

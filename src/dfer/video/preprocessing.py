@@ -94,7 +94,7 @@ class Preprocessing:
 
     def read(self, clip: Clip, indices: npt.NDArray[np.int64], *, size: int | None = None) -> Frames:
         """The frames at `indices` as (T, size, size, C) uint8; `size` None is the network's own."""
-        return self.shown(clip.read(indices), size=size)
+        return self.shown(clip.read(indices, least=size or self.size), size=size)
 
     def shown(self, frames: Frames, *, size: int | None = None) -> Frames:
         """Frames (T, H, W, C) of any size as (T, size, size, C) in the network's colours."""

@@ -13,6 +13,7 @@ import pandas as pd
 from dfer.datasets.sources.on_disk import Disk
 from dfer.datasets.spelling import file_of
 from dfer.errors import DferError, listed
+from dfer.shards import holding_file
 from dfer.video.folders import EMPTY, NEITHER, kind_of
 
 logger = logging.getLogger(__name__)
@@ -74,7 +75,9 @@ def _as_named(folder: Path, path: str) -> tuple[str, str, str]:
 
 def _exists(path: Path) -> bool:
     """Whether a file or folder is there; of a member of an archive, whether the archive is."""
-    return path.exists() or any(parent.suffix.lower() == ".zip" and parent.is_file() for parent in path.parents)
+    return holding_file(path).exists() or any(
+        parent.suffix.lower() == ".zip" and parent.is_file() for parent in path.parents
+    )
 
 
 def keep_on_disk(rows: pd.DataFrame, folder: Path, root: Path) -> tuple[pd.DataFrame, dict[str, int]]:

@@ -1,0 +1,57 @@
+"""docs/performance.md says what the benchmarks measured, and every benchmark of `make bench` still runs."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .test_readme import ROOT
+
+
+def test_the_page_is_what_the_numbers_say() -> None:
+    page = runpy.run_path(str(ROOT / "tools" / "performance.py"))["render"]()
+    assert (ROOT / "docs" / "performance.md").read_text(encoding="utf-8") == page, "run python tools/performance.py"
+
+
+SMALL: dict[str, dict[str, Any]] = {
+    "start": {"ROUNDS": 1},
+    "prepare": {"CLIPS": 40},
+    "input": {"CLIPS": 8, "ROUNDS": 1, "STEPS": 1},
+    "store": {"CLIPS": 8, "ROUNDS": 1},
+    "midas": {"SHAPE": (4, 3, 2, 16, 16), "ROUNDS": 4},
+    "memory": {"CLIPS": 40, "EPOCHS": 13},
+    "doctor": {"CLIPS": 60, "TWICE": 5, "LARGE": 2**20},
+}
+"""What each benchmark of `make bench` measures so little with that it takes seconds."""
+LARGE_ONLY = {"scale", "level"}
+"""These work in processes that know their own sizes, for minutes."""
+
+
+def test_each_benchmark_is_tried() -> None:
+    named = re.search(r"^BENCHMARKS := (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert named and set(named[1].split()) == {*SMALL, *LARGE_ONLY}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("in_threads")
+@pytest.mark.parametrize("name", SMALL)
+def test_a_benchmark_runs_at_a_small_size(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    monkeypatch.setattr(sys, "argv", [name])
+    with monkeypatch.context() as patch:
+        patch.delitem(sys.modules, name, raising=False)
+        module = importlib.import_module(name)
+        patch.delitem(sys.modules, "results")
+        written: dict[str, Any] = {}
+        for constant, value in SMALL[name].items():
+            assert hasattr(module, constant)
+            patch.setattr(module, constant, value)
+        patch.setattr(module, "write_result", lambda key, values: written.update({key: values}))
+        module.main()
+    assert list(written) == [name] and Path(ROOT / "benchmarks/results" / f"{name}.json").exists()

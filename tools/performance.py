@@ -1,0 +1,152 @@
+"""Writes docs/performance.md from benchmarks/results/*.json: `python tools/performance.py`; `make bench` ends with it.
+
+Every number of the page is one of those files'. What the page says about them holds within the bounds that the
+benchmarks name; who measures anew reads the sentences again.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "performance.md"
+HEAD = """What things cost, against what others do and against what the machine can do. `make bench` measures most of it
+anew and writes this page; each section names its benchmark. Ratios are of one run, side by side; times are of the
+machine that ran it, two shared cores, and mostly of one thread's processor time."""
+WIDTH = 128
+"""Characters of a line of text."""
+
+
+def rows_of(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table of Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def section(title: str, name: str, text: str, table: str = "") -> str:
+    benchmark = f"[`benchmarks/{name}.py`](../benchmarks/{name}.py), [numbers](../benchmarks/results/{name}.json)"
+    parts = (f"## {title}", filled(text), table, f"Measured by {benchmark}.")
+    return "\n\n".join(part for part in parts if part)
+
+
+def filled(text: str) -> str:
+    return textwrap.fill(" ".join(text.split()), WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def of_input(found: dict[str, Any]) -> str:
+    spent, faster, copies = (found[key] for key in ("milliseconds_a_clip", "speed_of_the_field", "times_a_copy"))
+    rows = [(name, f"{spent[name]:.2f}", f"{faster[name]:.1f}", f"{copies[name]:.1f}") for name in spent]
+    text = (
+        f"From frames on disk to a batch for training: {found['frames']} frames of RGB, {found['size']} x "
+        f"{found['size']}, cropped, mirrored, brightened, mixed by MIDAS and normalised. From folders of JPEGs"
+        " of 224 x 224 most of the time is that of the JPEG decoder. Packed clips cost less than copying the "
+        "finished batch into new memory."
+    )
+    return section(
+        "Input of training",
+        "input",
+        text,
+        rows_of(("", "ms a clip", "times as fast as the field", "times a copy"), rows),
+    )
+
+
+def of_training(found: dict[str, Any]) -> str:
+    rows = []
+    for name, values in found["training"].items():
+        spent = values["milliseconds"]
+        former = spent["ready, freed memory returned"]
+        rows.append((f"`{name}`", f"{spent['read']:.2f}", f"{100 * values['share_of_ready']:.0f} %", f"{former:.2f}"))
+    text = (
+        "A step of training in fp32, with clips that are read and augmented in the same thread: what share of"
+        " the speed with a batch that lies ready is reached; and what a step costs with a ready batch where "
+        "freed memory goes back to the system, as it does outside of dfer."
+    )
+    return section(
+        "Steps of training", "input", text,
+        rows_of(("", "ms a clip", "of the speed with a ready batch", "ms, freed memory returned"), rows),
+    )  # fmt: skip
+
+
+def of_store(found: dict[str, Any]) -> str:
+    keys = ("KB a clip", "ms to write", "ms to open", "ms in order", "ms at random", "clips after a cut")
+    rows = [
+        (name, *(values[key] for key in keys), "yes" if values["memory-mapped"] else "no")
+        for name, values in found["formats"].items()
+    ]
+    text = (
+        f"Packed clips of {found['frames']} frames of {found['size']} x {found['size']} in several formats, "
+        f"{found['clips']} of them: size, time to write and to read, whether the file is memory-mapped, and "
+        "how many clips can be read after a tenth of the file was cut off. dfer writes Arrow with uint8: it "
+        "is read fastest, without a copy, in any order, and by every reader of Arrow. A shard that was cut is"
+        " named and packed anew, so a format whose head is left would gain little. JPEGs take a tenth of the "
+        "space, and decoding them costs more than all the rest of the input."
+    )
+    return section("The store", "store", text, rows_of(("", *keys, "mapped"), rows))
+
+
+def of_mixing(found: dict[str, Any]) -> str:
+    rows = [(name, found["milliseconds"][name], found["ratio_to_copy"][name]) for name in found["milliseconds"]]
+    text = f"MIDAS on a batch of {' x '.join(map(str, found['shape']))}, in any loop (`dfer.Midas`):"
+    return section("Mixing", "midas", text, rows_of(("", "ms", "times a copy"), rows))
+
+
+def of_threads(found: dict[str, Any]) -> str:
+    states = list(next(iter(found["clips_per_second"].values())))
+    rows = [
+        (f"`{name}`", *(f"{values[state]['1']:g} / {values[state]['2']:g}" for state in states))
+        for name, values in found["clips_per_second"].items()
+    ]
+    text = "Clips a second in training with one thread / with two, while other programs keep cores busy:"
+    return section("Threads", "threads", text, rows_of(("", *states), rows))
+
+
+def of_large_sets(prepare: dict[str, Any], doctor: dict[str, Any], scale: dict[str, Any]) -> str:
+    rows = [
+        (f"`dfer prepare`, {prepare['clips']:,} clips", prepare["seconds"]["dfer prepare"], "",
+         f"walking the folders: {prepare['seconds']['os.walk']}"),
+        (f"`dfer doctor`, {doctor['clips']:,} clips on disk", doctor["seconds"]["dfer doctor"], "",
+         f"asking for the sizes: {doctor['seconds']['size of every file']}"),
+        *((f"`dfer {name}`, {scale['compared' if name == 'compare' else 'clips']:,} clips",
+           scale[name]["seconds"], scale[name]["megabytes"], "") for name in ("split", "doctor", "compare")),
+    ]  # fmt: skip
+    table = rows_of(("", "seconds", "MB", "the floor, seconds"), rows)
+    return section("Large data sets", "scale", "Tables of a million clips, and folders of 16,000:", table)
+
+
+def of_prediction(predict: dict[str, Any], start: dict[str, Any]) -> str:
+    rows = [
+        (name, values["x_real_time"], values["x_processor_time"],
+         ", ".join(f"{part} {100 * values[part]:.0f} %" for part in ("decode", "detect, track", "classify")))
+        for name, values in predict["runtimes"].items()
+    ]  # fmt: skip
+    text = (
+        "Reading a video of one face, 640 x 360, 30 frames a second. The first result comes after "
+        f"{predict['first_result']['wall_s']} s; `import dfer` takes {start['seconds']['import dfer']} s."
+    )
+    return section(
+        "Prediction", "predict", text, rows_of(("", "times real time", "by processor time", "shares of the time"), rows)
+    )
+
+
+def render() -> str:
+    """The page."""
+
+    def read(name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((ROOT / "benchmarks/results" / f"{name}.json").read_text(encoding="utf-8"))
+        return found
+
+    parts = [
+        "# Performance", filled(HEAD), of_input(read("input")), of_training(read("input")), of_store(read("store")),
+        of_mixing(read("midas")), of_threads(read("threads")),
+        of_large_sets(read("prepare"), read("doctor"), read("scale")), of_prediction(read("predict"), read("start")),
+    ]  # fmt: skip
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(), encoding="utf-8")
+    print(PAGE)
