@@ -159,6 +159,26 @@ def test_rows_that_contradict_themselves_are_refused(tmp_path: Path, shape: tupl
         open_row(tmp_path / "b.arrow", "x")
 
 
+@pytest.mark.parametrize("codec", ["zstd", "lz4"])
+def test_a_compressed_shard_is_refused_before_it_takes_memory(codec: str, tmp_path: Path) -> None:
+    """200 MB of black frames in some kilobytes."""
+    shard, shape = tmp_path / "shard-00000.arrow", (1000, 256, 256, 3)
+    with shard_writer(shard) as add:
+        add("black", "black", np.zeros(shape, np.uint8), 0)
+    with pa.memory_map(str(shard)) as file:
+        whole = pa.ipc.open_file(file).read_all()
+    small = tmp_path / "small.arrow"
+    with pa.OSFile(str(small), "wb") as file:
+        options = pa.ipc.IpcWriteOptions(compression=codec)
+        with pa.ipc.new_file(file, whole.schema, options=options) as writer:
+            writer.write_table(whole)
+    assert small.stat().st_size < shard.stat().st_size / 100
+    before = pa.total_allocated_bytes()
+    with pytest.raises(DferError, match=f"{small}: not a shard that can be read: record batch 0 is compressed"):
+        read_shard(small)
+    assert pa.total_allocated_bytes() - before < 10**6
+
+
 def test_a_manifest_of_another_packing_is_one_sentence(tmp_path: Path) -> None:
     write(tmp_path / "a.arrow", count=2)
     with pytest.raises(

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import math
 import re
+import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ PLACE = re.compile(rf"(.+{re.escape(SUFFIX)})#([A-Za-z0-9_.-]+)", re.DOTALL)
 Add = Callable[[str, str, Frames, int], None]
 """Adds a clip to a shard: its name there, its id, its frames (T, H, W, C), and when its source last changed, ns."""
 KEY, VERSION = "dfer.shard", 1
+START = 8
+"""Bytes before the first message of an Arrow file."""
 WIDEST = 8192
 """Pixels of an edge."""
 AGAIN = "`dfer prepare --pack` packs it anew"
@@ -150,11 +153,38 @@ def _kept(shard: Path, _size: int, _changed: int) -> tuple[dict[str, Row], set[s
         with pa.memory_map(str(shard)) as file:
             reader = pa.ipc.open_file(file)
             _require_schema(shard, reader.schema, pa)
-            batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
-            return dict(_row(batch) for batch in batches), set()
-    except (pa.ArrowException, OSError, ValueError, TypeError, IndexError, OverflowError, MemoryError) as error:
+            return dict(map(_row, _batches(file, reader, pa))), set()
+    except (pa.ArrowException, OSError, ValueError, TypeError, IndexError, OverflowError, MemoryError, StopIteration, struct.error) as error:
         told = shortened(" ".join(str(error).split()) or "out of memory", 200)
         raise DferError(f"{shard}: not a shard that can be read: {told}; {AGAIN}") from error
+
+
+def _batches(file: Any, reader: Any, pa: Any) -> Iterator[Any]:
+    """The record batches as they lie in the file; a compressed one is refused before memory is taken for it."""
+    file.seek(START)
+    messages = pa.ipc.MessageReader.open_stream(file)
+    messages.read_next_message()  # the schema
+    for number in range(reader.num_record_batches):
+        message = messages.read_next_message()
+        if _is_compressed(message.metadata.to_pybytes()):
+            raise ValueError(f"record batch {number} is compressed")
+        yield pa.ipc.read_record_batch(message, reader.schema)
+
+
+def _is_compressed(message: bytes) -> bool:
+    """Whether a message (a flatbuffer, as Arrow's Message.fbs has it) holds a record batch with compressed buffers."""
+
+    def number(kind: str, place: int) -> int:
+        return int(struct.unpack_from(f"<{kind}", message, place)[0])
+
+    def field(table: int, which: int) -> int:
+        """Where a field of a table begins, from the table on; 0 if it is not there."""
+        known = table - number("i", table)
+        return number("H", known + 4 + 2 * which) if 4 + 2 * which < number("H", known) else 0
+
+    root = number("I", 0)
+    header = root + field(root, 2)
+    return field(header + number("I", header), 3) > 0
 
 
 def _require_schema(shard: Path, schema: Any, pa: Any) -> None:
