@@ -41,6 +41,8 @@ START = 8
 """Bytes before the first message of an Arrow file."""
 WIDEST = 8192
 """Pixels of an edge."""
+UNREADABLE = (OSError, ValueError, TypeError, IndexError, OverflowError, MemoryError, StopIteration, struct.error)
+"""What a damaged file may raise beside Arrow's own errors."""
 AGAIN = "`dfer prepare --pack` packs it anew"
 
 
@@ -154,7 +156,7 @@ def _kept(shard: Path, _size: int, _changed: int) -> tuple[dict[str, Row], set[s
             reader = pa.ipc.open_file(file)
             _require_schema(shard, reader.schema, pa)
             return dict(map(_row, _batches(file, reader, pa))), set()
-    except (pa.ArrowException, OSError, ValueError, TypeError, IndexError, OverflowError, MemoryError, StopIteration, struct.error) as error:
+    except (*UNREADABLE, pa.ArrowException) as error:
         told = shortened(" ".join(str(error).split()) or "out of memory", 200)
         raise DferError(f"{shard}: not a shard that can be read: {told}; {AGAIN}") from error
 
