@@ -212,6 +212,11 @@ def _remove_leftovers(path: Path) -> None:
             _remove(path.with_name(name))
 
 
+def search_anew() -> None:
+    """Look for leftovers in every folder again: a process that worked beside this one was killed."""
+    _leftovers.clear()
+
+
 def _remove(place: Path) -> None:
     with contextlib.suppress(OSError):
         if place.is_dir() and not place.is_symlink():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing
 import os
@@ -9,13 +10,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextvars import ContextVar
 from functools import partial
 from multiprocessing.process import BaseProcess
 from types import FrameType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from dfer.errors import DferError, OneLine
 
@@ -52,8 +54,39 @@ class WorkerPool(ProcessPoolExecutor):
             raise DferError(DIED) from error
 
 
-def worker_pool(workers: int | None) -> WorkerPool:
-    """A pool of so many processes, None: one a core; each keeps to one thread of OpenCV, and ends with its parent."""
+class MakePool(Protocol):
+    """Makes the pools of another place than this machine."""
+
+    def __call__(self, *, gpu: bool) -> Executor:
+        """A pool whose calls take a GPU each, where there are some."""
+
+
+_elsewhere: ContextVar[MakePool | None] = ContextVar("elsewhere", default=None)
+
+
+@contextlib.contextmanager
+def pools_by(make: MakePool) -> Iterator[None]:
+    """Within the block, `worker_pool` gives the pools that `make` makes."""
+    token = _elsewhere.set(make)
+    try:
+        yield
+    finally:
+        _elsewhere.reset(token)
+
+
+def works_elsewhere() -> bool:
+    """Whether `worker_pool` has more than this machine's processes; see `dfer.cluster`."""
+    return _elsewhere.get() is not None
+
+
+def worker_pool(workers: int | None, *, gpu: bool = False) -> Executor:
+    """A pool of so many processes, None: one a core; each keeps to one thread of OpenCV, and ends with its parent.
+
+    Within `dfer.cluster.on_cluster` it is one of the cluster, and `gpu` says that each call takes a GPU.
+    """
+    make = _elsewhere.get()
+    if make is not None:
+        return make(gpu=gpu)
     return WorkerPool(workers, multiprocessing.get_context("spawn"), initializer=_start_worker)
 
 
@@ -101,13 +134,18 @@ ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasatt
 """The signals that ask a process to end."""
 
 
-def _start_worker() -> None:
+def begin_work() -> None:
+    """To be called once in a worker: one thread of OpenCV, and warnings on stderr."""
     import cv2  # here: the command line starts faster without
 
     cv2.setNumThreads(1)  # the processes share the processors already
     handler = logging.StreamHandler()
     handler.setFormatter(OneLine("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+def _start_worker() -> None:
+    begin_work()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that started it, which ends it
     for number in ENDING:
         signal.signal(number, _end_worker)

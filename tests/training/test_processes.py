@@ -117,7 +117,12 @@ def run(script: Path, text: str, *arguments: object, launch: tuple[str, ...] = (
     return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=300)
 
 
-TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+def processes(count: int) -> tuple[str, ...]:
+    """What starts so many processes that train together; one needs nothing."""
+    return ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)) if count > 1 else ()
+
+
+TWO = processes(2)
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +180,67 @@ def test_two_processes_weigh_emotions_and_log_the_loss_as_one_does(data: Path, t
         said = f"error: a batch of {batch} clips cannot be shared evenly by 2 processes; set optim.batch"
         assert told["two"].count(said) == 2  # both processes may write into one line
         assert not (tmp_path / "two" / str(batch)).exists()
+
+
+WORLDS = """
+import os, sys
+from pathlib import Path
+from torch import nn
+from dfer import Manifest, models
+from dfer.training import fit, recipe_from
+
+class Linear(nn.Module):
+    def __init__(self, num_classes, *, in_channels=3):
+        super().__init__()
+        self.linear = nn.Linear(in_channels * 4 * 16 * 16, num_classes)
+    def forward(self, clips):
+        return self.linear(clips.flatten(1))
+
+models.register_model("linear", Linear)
+recipe = recipe_from({
+    "data": {"subset": "all", "validation": 0.2}, "input": {"frames": 4, "size": 16}, "model": {"name": "linear"},
+    "selection": "val_kl",
+    "optim": {"lr": 1e-3, "epochs": 3, "batch": 4, "warmup_epochs": 1, "ema": 0.5, "precision": "fp32"},
+})
+
+class Watch:
+    def begin(self, run):
+        print("begins at", run.step, flush=True)
+    def step(self, step):
+        if step.number == int(sys.argv[3]) and os.environ.get("RANK") == sys.argv[4]:
+            os.kill(os.getpid(), 9)
+    def epoch(self, row):
+        pass
+
+fit(recipe, Manifest.read(Path(sys.argv[1])), Path(sys.argv[2]), fold=1, resume=True, progress=Watch())
+"""
+"""A network whose sums do not depend on who computes them, but for the last bits; one process may be killed."""
+
+
+def curve(folder: Path) -> list[dict[str, float]]:
+    """What each epoch says of the loss and of the validation part."""
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: row[name] for name in row if name == "train_loss" or name.startswith("val_")} for row in rows]
+
+
+def test_four_processes_and_fewer_after_each_kill_train_as_one_does(data: Path, tmp_path: Path) -> None:
+    """Same losses, same scores of a validation part that they cannot share evenly, same weights: one of four is killed
+    in the second epoch, which ends the others; one of two that go on in the third; one goes on alone."""
+    alone = run(tmp_path / "worlds.py", WORLDS, data, tmp_path / "one", -1, 0)
+    assert alone.returncode == 0, alone.stderr[-2000:]
+    one = json.loads((tmp_path / "one" / "train.json").read_text())
+    steps = json.loads((tmp_path / "one" / "metrics.jsonl").read_text().splitlines()[0])["step"]
+    assert steps > 1 and one["validation"] % 2 and one["processes"] == 1
+    folder = tmp_path / "chain"
+    for begun, count in enumerate((4, 2, 1)):
+        stop = (begun + 1) * steps + 1 if count > 1 else -1
+        done = run(tmp_path / "worlds.py", WORLDS, data, folder, stop, count - 1, launch=processes(count))
+        assert f"begins at {begun * steps}\n" in done.stdout, done.stderr[-2000:]
+        assert (done.returncode == 0) == (folder / "train.json").exists() == (count == 1)
+    for ours, theirs in zip(curve(tmp_path / "one"), curve(folder), strict=True):
+        assert {"train_loss", "val_war", "val_uar", "val_kl"} <= ours.keys() and theirs == pytest.approx(ours, rel=1e-4)
+    weights, others = (load_file(home / "model" / "model.safetensors") for home in (tmp_path / "one", folder))
+    assert all(np.allclose(weights[key], others[key], rtol=1e-3, atol=1e-6) for key in weights)
 
 
 def test_memory_and_open_files_do_not_grow_with_epochs(data: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dfer.cli.app import app
+from dfer.cli.clustering import Ray
 from dfer.cli.comparing import show_comparison
 from dfer.cli.terminal import TrainingBar, say
 from dfer.cli.tracking import Track
@@ -43,9 +44,11 @@ def ablate(
         "runs/ablate"
     ),
     track: Track = None,
+    ray: Ray = None,
 ) -> None:
     """Train a grid of recipes x seeds x folds and compare its cells; the same command goes on where it stopped."""
     from dfer.cli.training import folds_of
+    from dfer.cluster import on_cluster
     from dfer.datasets import Manifest
     from dfer.experiments import ablation
 
@@ -60,7 +63,7 @@ def ablate(
     runs = ablation.jobs(cells, out, seeds=_seeds(seeds), folds=folds)
     count = sum(len(of_a_seed) for of_a_cell in runs.values() for of_a_seed in of_a_cell)
     say(f"{len(cells)} cells, {count} runs in {out}")
-    with TrainingBar("ablate", root=out, every=10, track=track or []) as progress:
+    with on_cluster(ray), TrainingBar("ablate", root=out, every=10, track=track or []) as progress:
         elsewhere = ablation.train_grid(runs, manifest, progress)
     if elsewhere:
         say(f"{len(elsewhere)} runs are still being trained by other processes; run this again for the table")

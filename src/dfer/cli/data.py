@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from dfer.cli.app import app
+from dfer.cli.clustering import Ray
 from dfer.cli.terminal import Counter, cell, console, errors, say
 from dfer.errors import DferError
 
@@ -78,8 +79,10 @@ def prepare(
     option: Annotated[
         list[str] | None, typer.Option("--option", "-O", help="An option of the reader, as key=value; may be repeated.")
     ] = None,
+    ray: Ray = None,
 ) -> None:
     """Read a data set into a manifest: a table with a row for each clip, with its votes, fold and person."""
+    from dfer.cluster import on_cluster
     from dfer.datasets import Manifest, read_source
 
     options = dict(key_value(text) for text in option or []) | ({"map": map_} if map_ else {})
@@ -88,12 +91,15 @@ def prepare(
         raise DferError(f"expected --out to end in .csv or .parquet, got {path}")
     if pack and faces:
         raise DferError("expected --pack or --faces, got both; faces are packed as they are cut")
+    if ray and not (pack or faces):
+        raise DferError("--ray packs clips or finds faces; add --pack or --faces and a size in pixels")
     manifest = read_source(source, root, **options)
-    if pack:
-        manifest = _pack(manifest, path.with_suffix(""), pack, grey, workers)
-    if faces:
-        folder = path.with_name(f"{path.stem}_faces")
-        manifest = _cut_faces(manifest, folder, faces, faces_as, grey, workers)
+    with on_cluster(ray, workers=workers):
+        if pack:
+            manifest = _pack(manifest, path.with_suffix(""), pack, grey, workers)
+        if faces:
+            folder = path.with_name(f"{path.stem}_faces")
+            manifest = _cut_faces(manifest, folder, faces, faces_as, grey, workers)
     manifest.write(path)
     _show_manifest(Manifest.read(path), path)
 

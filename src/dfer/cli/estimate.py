@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dfer.cli.app import app
+from dfer.cli.clustering import Ray
 from dfer.cli.terminal import TrainingBar, say
 from dfer.cli.tracking import Track
 
@@ -41,8 +42,10 @@ def estimate(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a command that was interrupted.")] = False,
     track: Track = None,
+    ray: Ray = None,
 ) -> None:
     """Estimate soft labels for clips with one label and no votes, by models that never saw the clip."""
+    from dfer.cluster import on_cluster
     from dfer.datasets import Manifest
     from dfer.datasets.manifest import check_suffix
     from dfer.experiments.estimate import Estimation, estimate_labels
@@ -52,7 +55,7 @@ def estimate(
     plan = Estimation(recipe.stem, folds=folds, models=models, weight=weight, fold=fold)
     resolved, manifest = load_recipe(recipe, set_ or []), Manifest.read(data)
     folder = runs or Path("runs") / f"estimate_{recipe.stem}"
-    with TrainingBar(recipe.stem, root=folder, track=track or []) as progress:
+    with on_cluster(ray), TrainingBar(recipe.stem, root=folder, track=track or []) as progress:
         estimated = estimate_labels(resolved, manifest, folder, plan=plan, resume=resume, progress=progress)
     estimated.write(out)
     _show(estimated)

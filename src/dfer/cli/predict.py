@@ -5,7 +5,11 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +21,7 @@ from rich.text import Text
 
 from dfer.cli.allowing import Allow
 from dfer.cli.app import app
+from dfer.cli.clustering import Ray
 from dfer.cli.terminal import console, errors, say
 from dfer.errors import DferError, UnwritableError, listed
 
@@ -44,6 +49,28 @@ class How:
     people: int | None
     fps: float | None
     rotate: int | None
+
+
+@dataclass(frozen=True)
+class Load:
+    """How a model is loaded, on this machine or another; see `dfer.Predictor.from_pretrained`.
+
+    Attributes:
+        allowed: modules of the user's that it was built with.
+    """
+
+    model: str
+    device: str
+    prior: str | None
+    abstain: float | None
+    allowed: tuple[str, ...] = ()
+
+    def predictor(self) -> Predictor:
+        from dfer.inference import Predictor
+        from dfer.models import allow_models
+
+        allow_models(*self.allowed)
+        return Predictor.from_pretrained(self.model, device=self.device, prior=self.prior, abstain=self.abstain)
 
 
 @dataclass(frozen=True)
@@ -128,6 +155,7 @@ def predict(
         ),
     ] = None,
     _allow: Allow = None,
+    ray: Ray = None,
 ) -> None:
     """Read the emotions of the faces in videos: who shows what, and when."""
     from dfer.inference.batch import Video, destinations, find_videos, split_outs
@@ -145,16 +173,23 @@ def predict(
     places = destinations(found, outs, format_ or [])
     jobs = [Job(video, places[video], style, in_full=not out) for video in found]
     _check_outputs([*summaries, *(path for job in jobs for path in job.paths)], style, camera)
-    from dfer.inference import Predictor
+    if camera is not None and ray:
+        raise DferError("a camera is read by this machine; leave --ray out")
+    load, how = Load(model, device, prior, abstain, tuple(_allow or ())), How(span, people, fps, rotate)
+    if ray:
+        from dfer.cluster import on_cluster
 
-    predictor = Predictor.from_pretrained(model, device=device, prior=prior, abstain=abstain)
-    how = How(span, people, fps, rotate)
+        with on_cluster(ray):
+            _read_all(_read_there(load, jobs, how), len(jobs), summaries, style)
+        return
+    predictor = load.predictor()
     if camera is not None:
         _finish(_watch(predictor, camera, how), jobs[0], "")
     elif len(found) == 1 and not summaries:
         _read(predictor, jobs[0], how)
     else:
-        _read_all(predictor, jobs, how, summaries)
+        several = [replace(job, place=f"{number} of {len(jobs)}") for number, job in enumerate(jobs, 1)]
+        _read_all(((job, partial(_read, predictor, job, how)) for job in several), len(jobs), summaries, style)
 
 
 @app.command()
@@ -243,19 +278,27 @@ def _check_outputs(paths: list[Path], style: CsvStyle, camera: int | None) -> No
         raise DferError("--csv-sep and --csv-decimal are for a .csv; name one with -o, or leave them out")
 
 
-def _read_all(predictor: Predictor, jobs: list[Job], how: How, summaries: list[Path]) -> None:
+def _read_all(
+    readings: Iterable[tuple[Job, Callable[[], Timeline]]], count: int, summaries: list[Path], style: CsvStyle
+) -> None:
     """One after the other; who fails is named, and the rest goes on. Exit code 1 if some failed, 2 if all.
 
     Summaries are written at the beginning, to see that they can be, and at the end, also where that comes early.
+
+    Args:
+        readings: the videos, and what reads each.
+        count: how many they are.
+        summaries: files to write.
+        style: of a .csv among them.
     """
     from dfer.inference.summary import Summary
 
     summary = Summary()
-    _summarise(summary, summaries, jobs[0].style)
+    _summarise(summary, summaries, style)
     try:
-        for number, job in enumerate(jobs, 1):
+        for job, read in readings:
             try:
-                summary.add(_read(predictor, replace(job, place=f"{number} of {len(jobs)}"), how))
+                summary.add(read())
             except UnwritableError:
                 raise
             except Exception as error:  # one film never ends the run of a folder; --debug shows where a fault lies
@@ -266,13 +309,13 @@ def _read_all(predictor: Predictor, jobs: list[Job], how: How, summaries: list[P
                 told = f" {' '.join(str(told_of).split())}"
                 errors.print(Text.assemble(("error:", "bold red"), told), soft_wrap=True)
     finally:
-        _summarise(summary, summaries, jobs[0].style)
+        _summarise(summary, summaries, style)
         arrow = " -> " + ", ".join(map(str, summaries)) if summaries else ""
         *most, last = summary.totals()
         say("", *most, last + arrow)
     if summary.failed:
-        errors.print(f"{summary.failed} of {len(jobs)} videos could not be read", highlight=False)
-        raise typer.Exit(2 if summary.failed == len(jobs) else 1)
+        errors.print(f"{summary.failed} of {count} videos could not be read", highlight=False)
+        raise typer.Exit(2 if summary.failed == count else 1)
 
 
 def _summarise(summary: Summary, paths: list[Path], style: CsvStyle) -> None:
@@ -282,7 +325,43 @@ def _summarise(summary: Summary, paths: list[Path], style: CsvStyle) -> None:
         write_summary(summary, path, style=style)
 
 
+def _read_there(load: Load, jobs: list[Job], how: How) -> Iterator[tuple[Job, Callable[[], Timeline]]]:
+    """The videos, read and written side by side by the cluster, and told of in their order."""
+    from dfer.processes import worker_pool
+
+    with worker_pool(None, gpu=load.device != "cpu") as pool:
+        futures = deque(pool.submit(_read_and_write, load, job, how) for job in jobs)
+        for number, job in enumerate(jobs, 1):
+            numbered = replace(job, place=f"{number} of {len(jobs)}")
+            yield numbered, partial(_tell_of, futures.popleft(), numbered)
+
+
+def _tell_of(future: Future[tuple[Timeline, str]], job: Job) -> Timeline:
+    timeline, speed = future.result()
+    _tell(timeline, job, speed)
+    return timeline
+
+
+def _read_and_write(load: Load, job: Job, how: How) -> tuple[Timeline, str]:
+    """In a worker of the cluster: what is written of a video, and its timeline."""
+    timeline, speed = _look(_loaded(load), job, how)
+    _write(timeline, job)
+    return timeline, speed
+
+
+@cache
+def _loaded(load: Load) -> Predictor:
+    return load.predictor()
+
+
 def _read(predictor: Predictor, job: Job, how: How) -> Timeline:
+    timeline, speed = _look(predictor, job, how)
+    _finish(timeline, job, speed)
+    return timeline
+
+
+def _look(predictor: Predictor, job: Job, how: How) -> tuple[Timeline, str]:
+    """A video's timeline, and how fast it was read."""
     from dfer.video.decoding import length_s
 
     video = job.video
@@ -305,18 +384,25 @@ def _read(predictor: Predictor, job: Job, how: How) -> Timeline:
             looked_at = moment.time_s - span.start_s
             speed = f"{looked_at:.0f} s, {looked_at / (time.monotonic() - begin):.1f}x real time"
             progress.update(task, completed=looked_at, note=speed)
-    timeline = recording.timeline()
-    _finish(timeline, job, f", {looked_at / (time.monotonic() - begin):.1f}x real time")
-    return timeline
+    return recording.timeline(), f", {looked_at / (time.monotonic() - begin):.1f}x real time"
 
 
 def _finish(timeline: Timeline, job: Job, speed: str) -> None:
-    """Write what is wanted of a video, and say in a line what it shows; all of it where nothing is written."""
-    from dfer.inference.summary import NOBODY, strongest
+    _write(timeline, job)
+    _tell(timeline, job, speed)
+
+
+def _write(timeline: Timeline, job: Job) -> None:
     from dfer.inference.writers import write
 
     for path in job.paths:
         write(timeline, path, style=job.style)
+
+
+def _tell(timeline: Timeline, job: Job, speed: str) -> None:
+    """Say in a line what a video shows; all of it where nothing is written."""
+    from dfer.inference.summary import NOBODY, strongest
+
     count = len(timeline.people)
     told = f"{count} {'person' if count == 1 else 'people'}, {strongest(timeline)}" if count else NOBODY
     arrow = " -> " + ", ".join(map(str, job.paths)) if job.paths else ""

@@ -10,13 +10,13 @@ that began it.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
@@ -24,7 +24,8 @@ from dfer.comparison.cells import Comparison, Cost, compare
 from dfer.datasets import Manifest
 from dfer.errors import DferError, listed
 from dfer.experiments.attributes import groups_of
-from dfer.experiments.runs import fold_name, saved_predictions, train_folds, trained_folds, training_constants
+from dfer.experiments.runs import fold_name, saved_predictions, train_folds, training_constants
+from dfer.experiments.spread import Job, train_jobs
 from dfer.models import name_model
 from dfer.reports import write_comparison
 from dfer.training.config import Recipe, load_recipe
@@ -35,19 +36,6 @@ CLAIM = "claim"
 """The file that a process locks while it trains a run, in its folder, or compares the grid."""
 MOST_CELLS = 10_000
 """Of a grid; each is a training run or more."""
-
-
-class Job(NamedTuple):
-    """One run of the grid: its folder (of all folds), recipe and fold."""
-
-    folder: Path
-    recipe: Recipe
-    fold: int | None
-
-    @property
-    def finished(self) -> bool:
-        """Whether it was trained to its end."""
-        return self.fold in trained_folds(self.folder)
 
 
 def grid(recipes: Sequence[Path], axes: Sequence[str], overrides: Sequence[str] = ()) -> dict[str, Recipe]:
@@ -112,19 +100,17 @@ def train_grid(runs: Mapping[str, list[list[Job]]], manifest: Manifest, progress
     """
     by_seed = zip(*runs.values(), strict=True)
     todo = [job for of_a_seed in by_seed for of_a_cell in of_a_seed for job in of_a_cell]
-    elsewhere = []
-    for job in todo:
-        if job.finished:
-            continue
-        claim = job.folder / fold_name(job.fold) / CLAIM
-        claim.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(claim, timeout=0):
-                if not job.finished:  # another process may have finished it since
-                    train_folds(job.recipe, manifest, job.folder, folds=[job.fold], resume=True, progress=progress)
-        except Timeout:
-            elsewhere.append(job)
-    return [job for job in elsewhere if not job.finished]
+    train_jobs(_train_unclaimed, [job for job in todo if not job.finished], manifest, progress)
+    return [job for job in todo if not job.finished]
+
+
+def _train_unclaimed(job: Job, manifest: Manifest, progress: Progress | None) -> None:
+    """Train a run, unless another process is at it."""
+    claim = job.folder / fold_name(job.fold) / CLAIM
+    claim.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(Timeout), FileLock(claim, timeout=0):
+        if not job.finished:  # another process may have finished it since
+            train_folds(job.recipe, manifest, job.folder, folds=[job.fold], resume=True, progress=progress)
 
 
 def compare_grid(runs: Mapping[str, list[list[Job]]], manifest: Manifest, out: Path) -> Comparison:

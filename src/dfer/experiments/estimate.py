@@ -33,6 +33,7 @@ from dfer.datasets.splits import cut_folds
 from dfer.errors import DferError, listed
 from dfer.experiments.held_out import saved_validation
 from dfer.experiments.runs import fold_name, saved_predictions, train_folds
+from dfer.experiments.spread import Job, train_jobs
 from dfer.labels import one_hot
 from dfer.metrics import Predictions, apply_temperature, calibration, fit_temperature
 from dfer.metrics.calibration import TEMPERATURES
@@ -117,8 +118,8 @@ def estimate_labels(
         calibration.require_clips("a temperature", held_out, calibration.FEWEST_FOR_TEMPERATURE)
     clips = _begin(folder, clips, resume)
     runs = [folder / f"model{number}" for number in range(1, plan.models + 1)]
-    for each, run in zip(recipes, runs, strict=True):
-        train_folds(each, clips, run, folds=clips.folds, resume=resume, progress=progress)
+    jobs = [Job(run, each, fold) for each, run in zip(recipes, runs, strict=True) for fold in clips.folds]
+    train_jobs(_train, jobs, clips, progress)
     soft, origin = np.full((len(manifest), len(manifest.emotions)), np.nan), np.full(len(manifest), "", dtype=object)
     for fold in clips.folds:
         own = rows[(clips.table["fold"] == fold).to_numpy(dtype=bool)]
@@ -127,6 +128,10 @@ def estimate_labels(
         soft[own] = plan.weight * given + (1 - plan.weight) * probs
         origin[own] = plan.origin(temperature)
     return _with_soft(manifest, split, soft, origin)
+
+
+def _train(job: Job, manifest: Manifest, progress: Progress | None) -> None:
+    train_folds(job.recipe, manifest, job.folder, folds=[job.fold], resume=True, progress=progress)
 
 
 def _check(recipe: Recipe, manifest: Manifest) -> None:
@@ -161,9 +166,9 @@ def _clips_by_fold(training: Manifest, folds: int, seed: int) -> Manifest:
 def _begin(folder: Path, clips: Manifest, resume: bool) -> Manifest:
     """The clips as they are written down; refuses a folder in use, and to go on with others than were begun with."""
     path = folder / CLIPS
+    if not resume and (path.exists() or any(folder.glob("model*"))):
+        raise DferError(f"{folder} holds an estimate already; go on with --resume or choose another with --runs")
     if path.exists():
-        if not resume:
-            raise DferError(f"{folder} holds an estimate already; go on with --resume or choose another with --runs")
         former = Manifest.read(path)
         unmoved = clips.table.drop(columns=["path", "kind"])
         if former.emotions != clips.emotions or not former.table.drop(columns=["path", "kind"]).equals(unmoved):

@@ -90,7 +90,7 @@ def train_folds(
         home = folder / fold_name(fold)
         with sole_owner(home) if writes else contextlib.nullcontext():
             fit(recipe, manifest, home, fold=fold, resume=resume, progress=progress)
-        if writes:
+        if writes and not os.path.lexists(folder / DATA):
             write_text(folder / DATA, json.dumps(asdict(TrainedOn(str(data.resolve())))) + "\n")
 
 
