@@ -122,6 +122,13 @@ def test_figures_are_files_that_stand_alone(tables: Path) -> None:
     counts = np.array(told["cells"][0]["confusion"])
     assert f"happy ({counts[0].sum()})" in texts and f"{100 * counts[0, 0] / counts[0].sum():.0f}" in texts
     before = Path("one/figures/mine-confusion.svg").read_bytes()
+    table = pd.read_csv("mine.csv").assign(map_x=0.5, map_y=-0.5)
+    table.to_csv("placed.csv", index=False)
+    here("report", "placed.csv", "-o", "two")
+    assert here("figures", "two").out.split()[2:] == ["two/figures/placed-map.svg"]
+    drawing = ElementTree.parse("two/figures/placed-map.svg").getroot()
+    spots = next(part for part in drawing.iter() if part.get("id") == "PathCollection_1")
+    assert len([part for part in spots.iter() if part.tag.endswith(("}path", "}use"))]) == len(table), "a spot a clip"
     here("figures", "one", "--format", "pdf")
     assert Path("one/figures/mine-confusion.pdf").read_bytes().startswith(b"%PDF")
     assert b"http" not in re.sub(rb'xmlns[^>]*|"http://www.w3.org[^"]*"|<rdf.*?</rdf:RDF>', b"", before, flags=re.S)
@@ -188,6 +195,7 @@ class TestOnAnotherDataSet:
         done = here("evaluate", "model", "--data", "data/clips.csv", "-o", "out")
         assert done.code == 0, done.err
         manifest, table = Manifest.read("data/clips.csv"), Predictions.read("out/model.csv")
+        assert table.places is not None and table.places.max() == 1
         assert list(table.emotions) == ["happy", "sad", "neutral"]
         assert (table.labels == manifest.labels).all() and np.array_equal(table.votes, manifest.votes)
         network, _ = load_checkpoint(model)
@@ -239,7 +247,7 @@ class _Frames:
     def __init__(self, frames: np.ndarray) -> None:
         self.frames = frames
 
-    def read(self, indices: np.ndarray) -> np.ndarray:
+    def read(self, indices: np.ndarray, *, least: int = 0) -> np.ndarray:
         return self.frames[indices]
 
 

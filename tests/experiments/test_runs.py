@@ -120,6 +120,9 @@ def test_the_report_holds_what_scikit_learn_says_of_the_saved_predictions(
     manifest = Manifest.read(data)
     tested = manifest.table["id"][manifest.table["fold"].isin([1, 2])]
     assert sorted(np.concatenate([part.ids for part in parts])) == sorted(tested)
+    assert cell.maps is not None and [(each.fold, each.clips) for each in cell.maps] == [
+        (fold, len(part)) for fold, part in enumerate(parts, 1)
+    ]
     assert report.emotions == list(EMOTIONS) and (tmp_path / "out" / "report.html").stat().st_size > 1000
 
 

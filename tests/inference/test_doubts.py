@@ -177,7 +177,7 @@ def test_the_page_hatches_and_the_overlay_names_nothing(tmp_path: Path) -> None:
     timeline = timeline_of(doubtful([HIGH] * 5, [LOW] * 5))
     timeline.save(tmp_path / "a.html")
     text = (tmp_path / "a.html").read_text()
-    assert 'class="doubt mixed" style="left:0.0%;width:100.0%" title="mixed: angry/disgust' in text
+    assert 'class="doubt mixed" style="--left:0.0%;--width:100.0%" title="mixed: angry/disgust' in text
     assert 'class="doubt' not in _page(toy_timeline(), tmp_path)
 
 

@@ -52,6 +52,19 @@ def test_a_table_comes_back_bit_for_bit(tmp_path: Path, suffix: str) -> None:
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_places_on_the_map_stay_with_their_clips(tmp_path: Path, suffix: str) -> None:
+    placed = toy(places=np.array([[0.25, -1], [np.nan, np.nan], [1, 0.125]]))
+    placed.select(np.array([2, 0])).write(tmp_path / f"p{suffix}")
+    read = Predictions.read(tmp_path / f"p{suffix}")
+    assert read.places is not None and read.places.tolist() == [[1, 0.125], [0.25, -1]]
+    both = concatenate([placed, toy(ids=["a", "b", "c"])])
+    assert both.places is not None and np.isnan(both.places[3:]).all() and both.places[2].tolist() == [1, 0.125]
+    assert toy().places is None and concatenate([toy()]).places is None
+    with pytest.raises(DferError, match=r"expected places of shape \(3, 2\) for 3 clips, got \(3, 3\)"):
+        toy(places=np.zeros((3, 3)))
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
 @given(
     ids=st.lists(

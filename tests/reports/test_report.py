@@ -23,7 +23,7 @@ from dfer.errors import DferError
 from dfer.labels import MAFW
 from dfer.metrics import concatenate
 from dfer.reports import build_report, write_report
-from dfer.reports.contents import DataSet, Report
+from dfer.reports.contents import ClipMap, DataSet, Report, clip_maps
 from dfer.reports.report import render_page
 from tests.metrics.toy import FOUR, looked_into, noise, toy_cell, toy_predictions, toy_report
 from tests.training.full_disk import full_disk
@@ -448,3 +448,30 @@ def test_pooling_folds_by_hand_gives_the_same_page_as_one_table() -> None:
 def test_report_works_without_torch() -> None:
     code = "import sys, dfer.reports.report; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_clips_lie_on_the_map_where_the_network_puts_them() -> None:
+    known = toy_predictions(1, clips=3, emotions=("happy", "sad"))
+    votes = np.array([[6.0, 0], [2, 2], [np.nan, np.nan]])
+    placed = replace(
+        known, votes=votes, labels=np.array([0, -1, 1]), places=np.array([[1.0, 0], [-0.5, 0.5], [np.nan, 0]])
+    )
+    cell = toy_cell("a", placed, maps=clip_maps(placed))
+    assert cell.maps == [ClipMap(1, 2, [1.0, -0.5], [0.0, 0.5], [0, 0], [0.0, 1.0])], "no place, not shown"
+    report = build_report([cell], data=DataSet("toy", 3), protocol=["Once."], gallery=[])
+    page = render_page(report, {})
+    circles = re.findall(r'<circle class="spot (e\d+)" cx="([\d.]+)" cy="([\d.]+)" r="([\d.]+)"><title>([^<]*)', page)
+    (first, _, _, small, said), (second, x, y, large, _) = circles
+    assert first == second and said == "happy, entropy of the votes 0.00" and float(large) > float(small)
+    assert float(x) < 160 and float(y) < 160, "left of the middle and above it"
+    assert 'id="maps"' in page and 'id="maps"' not in render_page(toy_report(), {})
+    assert clip_maps(known) is None
+
+
+def test_a_map_of_many_clips_shows_some_of_each_fold() -> None:
+    many = toy_predictions(1, clips=1001, folds=2)
+    maps = clip_maps(replace(many, places=np.zeros((1001, 2))))
+    assert maps is not None and [(each.fold, each.clips, len(each.x)) for each in maps] == [
+        (1, 501, 400),
+        (2, 500, 400),
+    ]

@@ -8,6 +8,7 @@ import sqlite3
 import zipfile
 from collections import Counter
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,18 @@ def test_votes_that_cannot_tell_and_times_survive_the_way_out_and_in(
         assert found == wanted and sum(json.loads(row[2]) == {} for row in found) == 4
     told = client.get("/api/v1/studies/other").json()
     assert (told["votes"], told["cannot_tell"]) == (12, 4)
+
+
+@pytest.mark.parametrize("word", ["cannot tell", "unsure", "?"])
+def test_a_file_in_which_nobody_can_tell_is_taken_and_one_without_answers_is_refused(client: Any, word: str) -> None:
+    define(client)
+    send = partial(client.post, "/api/v1/studies/pilot/answers", params={"name": "answers.csv"})
+    told = send(content=f"clip,rater,emotion\n1.flv,Ann,{word}\n2.flv,Ann,{word}\n1.flv,Bo,{word}\n".encode()).json()
+    assert told == {"added": 3, "read": 3, "left_out": {}}
+    study = client.get("/api/v1/studies/pilot").json()
+    assert (study["votes"], study["cannot_tell"]) == (3, 3)
+    empty = send(content=b"clip,rater,emotion\n1.flv,Ann,\n")
+    assert empty.status_code == 400 and "no answer" in empty.json()["error"]
 
 
 def test_practice_comes_first_has_feedback_and_does_not_count(client: Any) -> None:

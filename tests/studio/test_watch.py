@@ -17,6 +17,7 @@ import pytest
 
 pytest.importorskip("fastapi")
 
+from dfer.inference.doubts import CANNOT_TELL, MIXED
 from dfer.studio import films as films_module
 from dfer.studio.films import Film, Films
 from dfer.studio.workspace import Workspace
@@ -70,6 +71,11 @@ def test_a_film_is_read_as_from_python_and_its_progress_is_told(client: Any, fol
     times = [moment["time_s"] for moment in told["moment"]]
     assert times == sorted(times) and len(times) > 10
     assert all(set(moment) == {"time_s", "faces", "renamed"} for moment in told["moment"])
+    faces = [face for moment in told["moment"] for face in moment["faces"]]
+    assert all(0 <= face[score] <= 1 for face in faces for score in ("mixed", "cannot_tell"))
+    assert all(
+        face["doubt"] == "mixed" for face in faces if face["mixed"] > MIXED and face["cannot_tell"] < CANNOT_TELL
+    )
 
 
 def test_corrections_are_kept_beside_the_answer_of_the_machine(client: Any, film: str, folder: Path) -> None:

@@ -108,12 +108,12 @@ def read_votes(path: Path, *, words: Vocabulary, several: bool = False) -> tuple
         The votes, with "" for a time that is not known, and reason -> how many answers are none of them.
 
     Raises:
-        DferError: a file that cannot be read, or an answer that is none of the emotions.
+        DferError: a file that cannot be read or has no answers, or an answer that is none of the emotions.
     """
     table = _opened(path, words, "", {})
     found = {key: _column(table, what, "", path) for what, key in WANTED.items()}
     try:
-        answers = clean(table, found, words)
+        answers = clean(table, found, words, unnamed=True)
     except DferError as error:
         raise DferError(f"{path}: {error}") from error
     left_out = Counter(answers.left_out)

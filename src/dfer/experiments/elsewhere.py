@@ -23,6 +23,7 @@ from dfer.models import Card, load_checkpoint
 from dfer.reports.contents import DataSet, Report
 from dfer.reports.given import report_on
 from dfer.training.clips import ClipDataset
+from dfer.training.features import watched
 from dfer.training.predict import predict_probs
 from dfer.video.preprocessing import Preprocessing
 
@@ -120,7 +121,8 @@ def _predict(
 ) -> Predictions:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dataset = ClipDataset(manifest, Preprocessing.from_card(card.preprocessing), rule=None)
-    probs, frames = predict_probs(model.to(device), dataset, rows)
+    with watched(model, len(card.emotions)) as features:
+        probs, frames = predict_probs(model.to(device), dataset, rows)
     temperature = card.calibration.get("temperature", 1.0)
     probs = probs ** (1 / temperature)
     known, _ = map_columns(probs, card.emotions, emotions, missing="drop")
@@ -134,6 +136,7 @@ def _predict(
         votes=np.where(votes.sum(axis=1, keepdims=True) > 0, votes, np.nan),
         frames=frames,
         emotions=emotions,
+        places=features.places(every=2 if dataset.preprocessing.mirror else 1),
     )
 
 

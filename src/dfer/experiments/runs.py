@@ -27,7 +27,7 @@ from dfer.experiments.attributes import groups_of, require_columns, scores_by_gr
 from dfer.experiments.held_out import mended
 from dfer.files import sole_owner, write_text
 from dfer.metrics import Predictions, concatenate, gallery, score
-from dfer.reports.contents import Cell, Curve, DataSet, Report, Training
+from dfer.reports.contents import Cell, Curve, DataSet, Report, Training, clip_maps
 from dfer.reports.report import build_report, write_report
 from dfer.training.choosing import choose_clips
 from dfer.training.config import Recipe, load_recipe
@@ -139,6 +139,7 @@ def evaluate_runs(
             Cell(
                 **vars(score(predictions[name])), **vars(told.cells[name]), name=name, run=folder.name, labels=labels,
                 mix=mix, curves=curves, training=training, posthoc=posthoc, subgroups=by_group[name],
+                maps=clip_maps(predictions[name]),
             )
         )  # fmt: skip
     chosen = gallery(predictions, count=GALLERY_CLIPS)

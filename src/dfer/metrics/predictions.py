@@ -1,9 +1,10 @@
 """The predictions table: one row a test clip, from which every figure can be computed again without a model.
 
-    id, fold, label, prob_<emotion> ..., votes_<emotion> ..., frames
+    id, fold, label, prob_<emotion> ..., votes_<emotion> ..., map_x, map_y, frames
 
 The order of the prob_ columns is the order of the emotions. `label` is a name, empty where the clip has no
-single label; votes are empty where there are none; `frames` lists the indices that the model saw ("0 4 9"). Fold 0
+single label; votes are empty where there are none; `frames` lists the indices that the model saw ("0 4 9"); `map_x`
+and `map_y`, which may be missing, say where the fold's network puts the clip (`dfer.training.features`). Fold 0
 stands for the test part of a split. CSV, or Parquet by suffix. A table of somebody else needs id, prob_, and label or
 votes_; without a fold it is that of a split.
 """
@@ -31,6 +32,7 @@ Mask = NDArray[np.bool_]
 
 MOST_FOLDS = 10**6
 """The largest number of a fold."""
+PLACES = ["map_x", "map_y"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,7 @@ class Predictions:
         votes: (N, K) counts, rows of NaN where a clip has none.
         frames: N texts, the indices of the frames that were read.
         emotions: the K emotions in order; names alone will do.
+        places: (N, 2) where the fold's network puts the clips; NaN or None where that is not known.
 
     Raises:
         DferError: columns of different length, an id twice or empty, probabilities that are none, a label
@@ -58,6 +61,7 @@ class Predictions:
     votes: Floats
     frames: list[str]
     emotions: EmotionSet
+    places: Floats | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.emotions, EmotionSet):
@@ -104,6 +108,7 @@ class Predictions:
             probs=self.probs[rows],
             votes=self.votes[rows],
             frames=np.array(self.frames, dtype=object)[rows].tolist(),
+            places=None if self.places is None else self.places[rows],
         )
 
     def write(self, path: str | Path) -> None:
@@ -150,6 +155,8 @@ class Predictions:
         columns: dict[str, Any] = {"id": self.ids, "fold": self.fold, "label": names[self.labels]}
         columns |= {f"prob_{name}": self.probs[:, k] for k, name in enumerate(self.emotions)}
         columns |= {f"votes_{name}": self.votes[:, k] for k, name in enumerate(self.emotions)}
+        if self.places is not None:
+            columns |= dict(zip(PLACES, self.places.T, strict=True))
         return pd.DataFrame(columns | {"frames": np.array(self.frames, dtype=object)})
 
     def _check_shapes(self) -> None:
@@ -158,6 +165,8 @@ class Predictions:
             found = getattr(self, name).shape
             if found != shape:
                 raise DferError(f"expected {name} of shape {shape} for {len(self)} clips, got {found}")
+        if self.places is not None and self.places.shape != (len(self), 2):
+            raise DferError(f"expected places of shape {(len(self), 2)} for {len(self)} clips, got {self.places.shape}")
         if len(self.frames) != len(self):
             raise DferError(f"expected the frames of {len(self)} clips, got {len(self.frames)}")
 
@@ -206,7 +215,16 @@ def concatenate(parts: Sequence[Predictions]) -> Predictions:
         votes=np.concatenate([part.votes for part in parts]),
         frames=[text for part in parts for text in part.frames],
         emotions=emotions,
+        places=_places(parts),
     )
+
+
+def _places(parts: Sequence[Predictions]) -> Floats | None:
+    """Those of all parts; NaN in parts that have none."""
+    if all(part.places is None for part in parts):
+        return None
+    known = [np.full((len(part), 2), np.nan) if part.places is None else part.places for part in parts]
+    return np.concatenate(known)
 
 
 def _whole(values: ArrayLike, name: str) -> NDArray[np.int64]:
@@ -241,7 +259,7 @@ def _kind(name: str, *, frames: bool) -> str:
         return "text" if frames else ""
     if name in ("id", "label"):
         return "text"
-    return "number" if name == "fold" or name.startswith(("prob_", "votes_")) else ""
+    return "number" if name in ("fold", *PLACES) or name.startswith(("prob_", "votes_")) else ""
 
 
 def _from_table(table: Any) -> Predictions:
@@ -270,6 +288,7 @@ def _from_table(table: Any) -> Predictions:
         votes=_numbers(table, votes) if voted else np.full((len(table), len(names)), np.nan),
         frames=_texts(table, "frames").tolist() if "frames" in there else [""] * len(table),
         emotions=emotions,
+        places=_numbers(table, PLACES) if set(PLACES) <= there else None,
     )
 
 

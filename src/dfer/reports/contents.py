@@ -10,15 +10,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from dfer.comparison.constant import ConstantScores
 from dfer.comparison.paired import Difference, Standing
 from dfer.comparison.remedies import Posthoc, Unfitted
 from dfer.comparison.sign_flips import Interval
 from dfer.comparison.subgroups import Subgroups
+from dfer.labels import entropy
+from dfer.metrics import Predictions
 from dfer.metrics.protocol import GalleryClip, Summary
 from dfer.version import __version__
 
 FORMAT = "dfer.report/1"
+MOST_SPOTS = 400
+"""Clips that are shown on a map."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,26 @@ class Curve:
 
     fold: int
     epochs: Sequence[Mapping[str, float | None]]
+
+
+@dataclass(frozen=True)
+class ClipMap:
+    """Where a fold's network puts its test clips, on two principal components of its features.
+
+    Attributes:
+        fold: 0 for a split.
+        clips: how many the fold has; of more than `MOST_SPOTS` some are shown, at even distances in the table.
+        x, y: of each that is shown, -1 to 1.
+        emotion: the position of its label, or of the emotion that most people voted for.
+        entropy: of its votes, 0 to 1; None where nobody voted.
+    """
+
+    fold: int
+    clips: int
+    x: list[float]
+    y: list[float]
+    emotion: list[int]
+    entropy: list[float | None]
 
 
 @dataclass(frozen=True)
@@ -71,6 +97,7 @@ class Cell(Summary):
         intervals, beyond_constant, answers: see `dfer.comparison.support.Support`; None where nothing was tested.
         posthoc: what remedies after training do, or why there are none; None where nobody asked.
         subgroups: the scores by attributes of clips; None where nobody asked.
+        maps: one a fold; None where the features of its network are not known.
     """
 
     name: str
@@ -84,12 +111,31 @@ class Cell(Summary):
     answers: int | None = None
     posthoc: Posthoc | Unfitted | None = None
     subgroups: list[Subgroups] | None = None
+    maps: list[ClipMap] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: without what was not asked for, and an empty training where it is not known."""
-        optional = ("intervals", "beyond_constant", "answers", "posthoc", "subgroups")
+        optional = ("intervals", "beyond_constant", "answers", "posthoc", "subgroups", "maps")
         told = {key: value for key, value in super().as_dict().items() if key not in optional or value is not None}
         return told | {"training": self.training or {}}
+
+
+def clip_maps(predictions: Predictions) -> list[ClipMap] | None:
+    """The maps of predictions whose clips have places; clips without a label and without votes are left out."""
+    if predictions.places is None:
+        return None
+    emotion = np.where(predictions.labelled, predictions.labels, np.nan_to_num(predictions.votes).argmax(axis=1))
+    known = (predictions.labelled | predictions.voted) & np.isfinite(predictions.places).all(axis=1)
+    maps = []
+    for fold in np.unique(predictions.fold[known]).tolist():
+        rows = np.flatnonzero(known & (predictions.fold == fold))
+        shown = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_SPOTS)).round().astype(int)]
+        x, y = predictions.places[shown].T.tolist()
+        votes = np.where(predictions.voted[shown, None], predictions.votes[shown], 1)
+        spread = entropy(votes).round(3).tolist()
+        told = [each if there else None for each, there in zip(spread, predictions.voted[shown], strict=True)]
+        maps.append(ClipMap(fold, len(rows), x, y, emotion[shown].tolist(), told))
+    return maps or None
 
 
 @dataclass(frozen=True)

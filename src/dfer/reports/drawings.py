@@ -1,4 +1,4 @@
-"""Figures for papers, as SVG or PDF files that stand alone: confusion, reliability and training curves of a report."""
+"""Figures for papers, as SVG or PDF files that stand alone: confusion, reliability, curves and maps of a report."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 from dfer.documents import read_json
 from dfer.errors import DferError, printable, require_known
 from dfer.files import replacing
+from dfer.pages import bright_colours
+from dfer.reports.figures import spot_radius
 from dfer.reports.tables import LARGEST
 
 FORMS = ("svg", "pdf", "png")
@@ -35,11 +37,12 @@ CURVES = {
 
 
 def write_figures(report: Path, out: Path, *, form: str = "svg") -> list[Path]:
-    """Write the figures of a report, three a run at most.
+    """Write the figures of a report, four a run at most.
 
     Args:
         report: `report.json`.
-        out: folder of RUN-confusion, RUN-reliability and RUN-curves; the last where a log was kept.
+        out: folder of RUN-confusion, RUN-reliability, RUN-curves where a log was kept, and RUN-map where features are
+            known.
         form: one of `FORMS`.
 
     Returns:
@@ -117,12 +120,32 @@ def curves(cell: Mapping[str, Any]) -> Figure | None:
     return figure
 
 
+def map_(cell: Mapping[str, Any], emotions: list[str]) -> Figure | None:
+    """The test clips of each fold on the map of its network, as on the page; None where there is no map."""
+    maps = cell.get("maps") or []
+    if not maps:
+        return None
+    shades = list(bright_colours(emotions).values())
+    figure = Figure(figsize=(WIDTH, WIDTH * len(maps) + 0.5), layout="constrained")
+    figure.suptitle(cell["name"])
+    for axes, part in zip(np.ravel(figure.subplots(len(maps), 1, squeeze=False)), maps, strict=True):
+        sizes = [2 * spot_radius(spread) ** 2 for spread in part["entropy"]]
+        colours = [shades[emotion] for emotion in part["emotion"]]
+        axes.scatter(part["x"], part["y"], s=sizes, c=colours, alpha=0.75, linewidths=0)
+        axes.set(xticks=[], yticks=[], xlim=(-1.1, 1.1), ylim=(-1.1, 1.1), aspect="equal")
+        axes.set_title(f"fold {part['fold']}" if len(maps) > 1 else "")
+    marks = [axes.scatter([], [], c=shade, label=name) for name, shade in zip(emotions, shades, strict=True)]
+    figure.legend(handles=marks, loc="outside lower center", ncols=4, fontsize=6)
+    return figure
+
+
 def _figures(report: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
     try:
         emotions = [printable(str(name)) for name in report["emotions"]]
         cells = [{**cell, "name": printable(str(cell["name"]))} for cell in report["cells"]]
         made: list[tuple[str, Callable[[Any], Figure | None]]] = [
             ("confusion", lambda cell: confusion(cell, emotions)), ("reliability", reliability), ("curves", curves),
+            ("map", lambda cell: map_(cell, emotions)),
         ]  # fmt: skip
         for cell in cells:
             for kind, draw in made:

@@ -29,6 +29,8 @@ BARS = 34
 PITCH = 11
 """Pixels from one run's line of the recall chart to the next."""
 
+SMALLEST_SPOT, LARGEST_SPOT = 1.6, 6.0
+"""Radius of a clip on a map: all people agree; as many vote for each emotion."""
 TINY = 1e-12
 """Numbers nearer to 0 than this are drawn as 0."""
 
@@ -196,6 +198,37 @@ def strata_panels(cells: Sequence[Cell]) -> list[Panel]:
         panels.append(_panel(title, series, percent=BY_KEY[key].percent, names=names))
     # clips belong to a stratum by their votes: without any, no panel has a number
     return [panel for panel in panels if panel]
+
+
+def map_panels(cells: Sequence[Cell], emotions: Sequence[str]) -> list[dict[str, Any]]:
+    """A square a run and fold with a spot for each clip: its place, radius, the place of its emotion, and words."""
+    middle, reach = WIDTH / 2, WIDTH / 2 - LARGEST_SPOT - 1
+    panels = []
+    for cell in cells:
+        for part in cell.maps or []:
+            spots = [
+                {
+                    "x": round(middle + reach * x, 1),
+                    "y": round(middle - reach * y, 1),
+                    "emotion": emotion,
+                    "r": spot_radius(spread),
+                    "said": emotions[emotion] + _agreement(spread),
+                }
+                for x, y, emotion, spread in zip(part.x, part.y, part.emotion, part.entropy, strict=True)
+            ]
+            fold = f", fold {part.fold}" if part.fold and len(cell.maps or []) > 1 else ""
+            shown = f"{len(spots)} of {part.clips}" if len(spots) < part.clips else f"{part.clips}"
+            panels.append({"title": f"{cell.name}{fold}", "shown": f"{shown} clips", "size": WIDTH, "spots": spots})
+    return panels
+
+
+def spot_radius(spread: float | None) -> float:
+    """Of a clip on a map, by the entropy of its votes."""
+    return round(SMALLEST_SPOT + (LARGEST_SPOT - SMALLEST_SPOT) * (spread or 0.0), 1)
+
+
+def _agreement(spread: float | None) -> str:
+    return "" if spread is None else f", entropy of the votes {spread:.2f}"
 
 
 def curve_panels(cells: Sequence[Cell]) -> list[Panel]:

@@ -9,7 +9,7 @@ from dfer.comparison.constant import Constant
 from dfer.comparison.support import evidence
 from dfer.metrics.predictions import Predictions
 from dfer.metrics.protocol import gallery, score
-from dfer.reports.contents import Cell, DataSet, Report
+from dfer.reports.contents import Cell, DataSet, Report, clip_maps
 from dfer.reports.report import build_report, write_report
 
 PROTOCOL = (
@@ -37,7 +37,15 @@ def report_on(
     """
     told = evidence({name: [part] for name, part in predictions.items()}, groups=groups, constants=constants)
     cells = [
-        Cell(**vars(score(part)), **vars(told.cells[name]), name=name, labels="", mix="", run=name)
+        Cell(
+            **vars(score(part)),
+            **vars(told.cells[name]),
+            name=name,
+            labels="",
+            mix="",
+            run=name,
+            maps=clip_maps(part),
+        )
         for name, part in predictions.items()
     ]
     report = build_report(cells, data=data, protocol=protocol, gallery=gallery(predictions), evidence=told)

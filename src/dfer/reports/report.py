@@ -138,6 +138,7 @@ def _drawings(cells: Sequence[Cell], emotions: Sequence[str]) -> dict[str, Any]:
         "groups": [figures.group_rows(cells, place) for place, _ in enumerate(cells[0].subgroups or [])],
         "strata_panels": figures.strata_panels(cells),
         "curves": figures.curve_panels(cells),
+        "maps": figures.map_panels(cells, emotions),
     }
 
 

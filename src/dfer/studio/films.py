@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import secrets
 import shutil
@@ -17,6 +18,8 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from dfer.documents import checked, read_json
 from dfer.errors import DferError, printable, shortened
@@ -411,12 +414,23 @@ def picture_size(path: Path, turn: int) -> tuple[int, int]:
 
 def _plain(moment: Moment) -> str:
     """A moment as one line of JSON, for a page."""
+    from dfer.inference.doubts import KINDS, judged
+
+    mixed, cannot_tell = (np.array([getattr(face, key) for face in moment.faces]) for key in ("mixed", "cannot_tell"))
+    kinds = judged(mixed, cannot_tell).kinds
     values = {
         "time_s": round(moment.time_s, 3),
         "faces": [
-            {"id": face.id, "box": face.box.round(1).tolist(), "probs": face.probs.round(3).tolist()}
-            for face in moment.faces
+            {
+                "id": face.id, "box": face.box.round(1).tolist(), "probs": face.probs.round(3).tolist(),
+                "mixed": _known(face.mixed), "cannot_tell": _known(face.cannot_tell), "doubt": KINDS[kind],
+            }
+            for face, kind in zip(moment.faces, kinds, strict=True)
         ],
         "renamed": {str(new): old for new, old in moment.renamed.items()},
-    }
+    }  # fmt: skip
     return json.dumps(values, separators=(",", ":"))
+
+
+def _known(score: float) -> float | None:
+    return None if math.isnan(score) else round(score, 3)

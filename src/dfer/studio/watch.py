@@ -216,14 +216,12 @@ def events(id_: str, _: Owner, films: All, request: Request) -> StreamingRespons
 @router.get(f"{API}/films/{{id_}}/timeline", tags=["films"])
 def timeline(id_: str, _: Owner, films: All, corrected: bool = True) -> dict[str, Any]:
     """The timeline (`dfer.timeline/1`), with the corrections of people or as the machine made it."""
-    from dfer.inference.segments import FALL, RISE
-
     film = films.get(id_)
     found = replace(films.timeline(film, as_corrected=corrected), video=film.about.name)
     shades = emotion_colours(found.emotions.emotions)
     if not any(film.size):
         film.size = picture_size(films.path(film), found.rotate)
-    more = {"shades": shades, "corrections": len(films.corrections(film)), "likely": [RISE, FALL], "size": film.size}
+    more = {"shades": shades, "corrections": len(films.corrections(film)), "size": film.size}
     return found.to_dict() | more
 
 
@@ -336,7 +334,7 @@ def _progress(film: Film) -> dict[str, Any]:
 
 def _told(films: Films, film: Film) -> dict[str, Any]:
     """A film, and of one that is read a row for each person."""
-    from dfer.inference.summary import summarise
+    from dfer.inference.summary import DOUBTED, summarise
 
     told = _progress(film) | {"people": []}
     if film.about.state != "done":
@@ -355,5 +353,7 @@ def _told(films: Films, film: Film) -> dict[str, Any]:
             "id": person.id, "name": person.label, "seen_s": round(short.seen_s, 2), "strongest": found.emotions[top],
             "mean": dict(zip(found.emotions, short.mean.round(4).tolist(), strict=True)), "shades": shades,
             "usable": round(short.usable, 4), "segments": len(person.segments),
+            **{key: None if np.isnan(share) else round(share, 4)
+               for key, share in zip(DOUBTED, short.doubts.tolist(), strict=True)},
         })  # fmt: skip
     return told | {"length_s": round(found.duration_s, 2)}

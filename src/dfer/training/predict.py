@@ -19,6 +19,7 @@ from dfer.models import answer, load_checkpoint, require_emotions
 from dfer.training.choosing import Rows
 from dfer.training.clips import Change, ClipDataset, batches, stacked
 from dfer.training.config import Recipe
+from dfer.training.features import watched
 from dfer.video.preprocessing import Preprocessing
 
 BATCH = 64
@@ -92,7 +93,8 @@ def predict_rows(
     require_emotions(card, manifest.emotions)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dataset = ClipDataset(manifest, Preprocessing.from_card(card.preprocessing), rule=None, change=change)
-    probs, frames = predict_probs(model.to(device), dataset, rows)
+    with watched(model, len(manifest.emotions)) as features:
+        probs, frames = predict_probs(model.to(device), dataset, rows)
     return Predictions(
         ids=manifest.table["id"].to_numpy()[rows],
         fold=np.full(len(rows), fold or 0),
@@ -101,4 +103,5 @@ def predict_rows(
         votes=manifest.votes[rows],
         frames=frames,
         emotions=manifest.emotions,
+        places=features.places(every=2 if dataset.preprocessing.mirror else 1),
     )

@@ -48,8 +48,9 @@ class AnswerRows:
 
 
 def clean(
-    table: pd.DataFrame, columns: Mapping[str, Any], words: Vocabulary, lies_at: Callable[[str], str] = lambda _: ""
-) -> AnswerRows:
+    table: pd.DataFrame, columns: Mapping[str, Any], words: Vocabulary, lies_at: Callable[[str], str] = lambda _: "",
+    *, unnamed: bool = False,
+) -> AnswerRows:  # fmt: skip
     """The answers in a table.
 
     Args:
@@ -57,9 +58,11 @@ def clean(
         columns: "id", "rater" (or None) and "emotion" -> the table's columns.
         words: what the answers mean.
         lies_at: the file under exactly a clip's name, "" for none.
+        unnamed: take a table whose answers name no emotion, too.
 
     Raises:
-        DferError: answers without a clip, a clip that cannot be told, an unknown emotion, or no emotion at all.
+        DferError: no answers, answers without a clip, a clip that cannot be told, an unknown emotion, or no emotion at
+            all.
     """
     rows = pd.DataFrame({"clip": table[columns["id"]].map(cell_text), "said": table[columns["emotion"]].map(cell_text)})
     rows["rater"] = table[columns["rater"]].map(cell_text) if columns.get("rater") is not None else ""
@@ -73,7 +76,7 @@ def clean(
     others = {word: words.other(word) for word in rows["said"].unique()}
     rows["other"] = rows["said"].map(others).mask(rejected, REJECTED)
     named = rows["other"] == ""
-    if not named.any():
+    if not (named.any() or (unnamed and len(rows))):
         what = "".join(f"; {count}: {reason}" for reason, count in (left_out + Counter(rows["other"])).items())
         raise DferError(f"no answer names an emotion{what}")
     chosen = words.space(sorted(rows["said"][named].unique()))

@@ -3,7 +3,7 @@ import {ask, attempt, count, fill, find, h, percent} from "./page.js";
 
 const id = find("#film").dataset.id, api = `/api/v1/films/${id}`;
 const player = find("#player"), boxes = find("#boxes"), tip = h("div", {class: "tip", role: "tooltip", hidden: true});
-let film, people = [], emotions = [], shades = {}, likely = [0.5, 0.35], lasts = 0, done = false;
+let film, people = [], emotions = [], shades = {}, lasts = 0, done = false;
 document.body.append(tip);
 
 const clock = (seconds) => seconds < 60 ? `${seconds.toFixed(1)} s` : `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
@@ -26,12 +26,13 @@ function rowAt(person, seconds) {
   return low - 1;
 }
 
-/** What a distribution says, in words: one emotion, a mixture, or nothing that can be told. */
-function inWords(probs) {
-  const found = emotions.map((name, place) => [name, probs[place]]).filter(([, share]) => share >= likely[1]).sort((a, b) => b[1] - a[1]);
-  if (!found.length) return "cannot be told";
-  if (found.length > 1) return `mixed: ${found.map(([name]) => name).join(" and ")}`;
-  return found[0][1] >= likely[0] ? found[0][0] : `perhaps ${found[0][0]}`;
+/** Emotions with their shares in a row, the most probable one first. */
+const ranked = (probs) => emotions.map((name, place) => [name, probs[place]]).sort((a, b) => b[1] - a[1]);
+
+/** What a row with a face says: the most probable emotion, or why none is named. */
+function inWords(person, row) {
+  const [first, second] = ranked(person.probs[row]), doubt = person.doubt?.[row];
+  return doubt === "mixed" && second ? `mixed: ${first[0]}/${second[0]}` : doubt || first[0];
 }
 
 // --- bands
@@ -70,9 +71,11 @@ function hover(event, person) {
 
 function showTip(person, seconds, x, y) {
   const row = rowAt(person, seconds), probs = row >= 0 ? person.probs[row] : null;
-  const shown = probs ? emotions.map((name, place) => [name, probs[place]]).sort((a, b) => b[1] - a[1]).filter(([, share]) => share >= 0.02) : [];
-  fill(tip, h("b", {}, `${clock(seconds)}: ${probs ? inWords(probs) : "not seen"}`),
+  const shown = probs ? ranked(probs).filter(([, share]) => share >= 0.02) : [];
+  const scores = [["people would disagree", person.mixed?.[row]], ["the picture does not tell", person.cannot_tell?.[row]]];
+  fill(tip, h("b", {}, `${clock(seconds)}: ${probs ? inWords(person, row) : "not seen"}`),
     ...shown.map(([name, share]) => h("div", {class: shades[name]}, h("span", {}, name), h("i", {"--share": `${100 * share}%`}), h("span", {}, percent(share)))),
+    ...scores.filter(([, score]) => Number.isFinite(score)).map(([name, score]) => h("p", {}, h("span", {}, name), h("span", {}, percent(score)))),
     probs && person.flaws?.[row] ? h("span", {}, `the face is ${person.flaws[row].replaceAll(" ", ", ")}`) : null);
   tip.hidden = false;
   tip.style.setProperty("--x", `${Math.min(x + 14, innerWidth - tip.offsetWidth - 8)}px`);
@@ -90,8 +93,12 @@ function band(person) {
     onkeydown: (event) => {
       const steps = {ArrowLeft: -0.2, ArrowRight: 0.2, PageUp: -2, PageDown: 2};
       if (event.key in steps) { event.preventDefault(); go(player.currentTime + steps[event.key]); }
-    }}, person.canvas, person.now);
+    }}, person.canvas, ...(person.stretches ?? []).map(hatching), person.now);
 }
+
+/** A stretch of a band in which no emotion is named. */
+const hatching = ({start_s, end_s, says}) => h("div", {class: `doubt ${says === "cannot tell" ? "cannot-tell" : "mixed"}`,
+  "--left": `${100 * start_s / lasts}%`, "--width": `${100 * (end_s - start_s) / lasts}%`});
 
 const label = (person) => person.name || `person ${person.id}`;
 
@@ -99,6 +106,7 @@ const label = (person) => person.name || `person ${person.id}`;
 
 function show() {
   fill(find("#legend"), ...emotions.map((name) => h("li", {}, h("span", {class: `swatch ${shades[name]}`}), name)));
+  find("#hatched").hidden = !people.some((person) => person.stretches?.length);
   fill(find("#people"), ...people.map((person) => h("div", {class: "person", "data-person": person.id},
     h("div", {class: "head"}, h("h2", {}, label(person)), ...(done ? tools(person) : [])),
     band(person), done ? marks(person) : null)));
@@ -118,16 +126,17 @@ function tools(person) {
 }
 
 function marks(person) {
-  const choose = (value, change) => {
+  const choose = (value, change, doubt) => {
     const select = h("select", {"aria-label": "emotion", onchange: change}, ...emotions.map((name) => h("option", {}, name)), h("option", {value: ""}, "none"));
     select.value = value;
+    if (doubt) select.prepend(h("option", {disabled: true, selected: true}, doubt));
     return select;
   };
   const time = (value, what) => h("input", {type: "number", step: "0.1", min: "0", max: String(lasts), value: value.toFixed(2), "aria-label": what});
   const rows = person.segments.slice(0, 200).map((segment) => h("tr", {},
     h("th", {scope: "row"}, h("button", {class: "plain", type: "button", onclick: () => go(segment.apex_s)}, `${clock(segment.start_s)} – ${clock(segment.end_s)}`)),
-    h("td", {class: "text"}, choose(segment.emotion, (event) => correct({kind: "mark", person: person.id, start_s: segment.start_s, end_s: segment.end_s, emotion: event.target.value}))),
-    h("td", {}, percent(segment.score))));
+    h("td", {class: "text"}, choose(segment.emotion, (event) => correct({kind: "mark", person: person.id, start_s: segment.start_s, end_s: segment.end_s, emotion: event.target.value}), segment.doubt)),
+    h("td", {}, segment.doubt ? "" : percent(segment.score))));
   const start = time(0, "from, seconds"), end = time(Math.min(1, lasts), "to, seconds"), emotion = choose(emotions[0], () => {});
   return h("details", {class: "marks", open: person.open ?? false, ontoggle: (event) => { person.open = event.target.open; }},
     h("summary", {}, `${count(person.segments.length, "segment")}: look, correct`),
@@ -164,7 +173,7 @@ function move() {
     pen.lineWidth = 2 * ratio;
     pen.strokeStyle = colour(best);
     pen.strokeRect(left + box[0] * scale, top + box[1] * scale, box[2] * scale, box[3] * scale);
-    const text = `${label(person)}: ${inWords(probs)}`;
+    const text = `${label(person)}: ${inWords(person, row)}`;
     pen.font = `600 ${13 * ratio}px system-ui, sans-serif`;
     const tall = 20 * ratio, y = Math.max(0, top + box[1] * scale - tall);
     pen.fillStyle = colour(best);
@@ -178,12 +187,19 @@ function say() {
   if (done) {
     const seen = people.filter((person) => person.overall);
     const parts = seen.slice(0, 3).map((person) => {
-      const top = person.overall.indexOf(Math.max(...person.overall));
-      return `${people.length > 1 ? `${label(person)} ` : ""}mostly ${emotions[top]} (${percent(person.overall[top])})`;
+      const [[name, share]] = ranked(person.overall);
+      return `${people.length > 1 ? `${label(person)} ` : ""}${person.overall_doubt?.says ?? `mostly ${name} (${percent(share)})`}`;
     });
     find("#said").textContent = seen.length ? `${count(people.length, "person", "people")}: ${parts.join(", ")}.` : "No face was found in this film.";
   } else if (film.state === "failed") find("#said").textContent = film.error;
   else find("#said").textContent = {waiting: "This film waits for its turn.", cancelled: "This film was not read to its end.", reading: `Reading: ${clock(film.read_s)}${film.length_s ? ` of ${clock(film.length_s)}` : ""}.`}[film.state] ?? "";
+}
+
+const ROWS = {probs: "probs", boxes: "box", mixed: "mixed", cannot_tell: "cannot_tell", doubt: "doubt"};
+/** Add a row to a person: what is said of the face, or nothing where it is not seen. */
+function append(person, time_s, face = {}) {
+  person.times_s.push(time_s);
+  for (const [rows, key] of Object.entries(ROWS)) person[rows].push(face[key] ?? null);
 }
 
 /** While the film is read: rows as they come. */
@@ -193,17 +209,17 @@ function grow(moments) {
       const one = people.find((person) => person.id === Number(fresh)), other = people.find((person) => person.id === old);
       if (one && !other) one.id = old;
       else if (one) {
-        other.times_s.push(...one.times_s); other.probs.push(...one.probs); other.boxes.push(...one.boxes);
+        for (const rows of ["times_s", ...Object.keys(ROWS)]) other[rows].push(...one[rows]);
         people.splice(people.indexOf(one), 1);
       }
     }
     for (const face of moment.faces) {
       let person = people.find((each) => each.id === face.id);
-      if (!person) { person = {id: face.id, times_s: [], probs: [], boxes: [], segments: []}; people.push(person); people.sort((a, b) => a.id - b.id); person.fresh = true; }
-      person.times_s.push(moment.time_s); person.probs.push(face.probs); person.boxes.push(face.box);
+      if (!person) { person = {id: face.id, segments: [], times_s: [], ...Object.fromEntries(Object.keys(ROWS).map((rows) => [rows, []]))}; people.push(person); people.sort((a, b) => a.id - b.id); person.fresh = true; }
+      append(person, moment.time_s, face);
     }
     for (const person of people) {
-      if (!moment.faces.some((face) => face.id === person.id) && person.probs.at(-1)) { person.times_s.push(moment.time_s); person.probs.push(null); person.boxes.push(null); }
+      if (!moment.faces.some((face) => face.id === person.id) && person.probs.at(-1)) append(person, moment.time_s);
     }
     film.read_s = moment.time_s;
     lasts = Math.max(film.length_s, moment.time_s);
@@ -226,7 +242,7 @@ async function listen() {
 
 async function load(open = []) {
   const found = await ask(`${api}/timeline`);
-  ({people, emotions, shades, likely} = found);
+  ({people, emotions, shades} = found);
   lasts = found.duration_s;
   film.size = found.size;
   done = true;

@@ -68,8 +68,9 @@ async function change(address, method, json) {
 
 const COLUMNS = {
   film: (row) => row.film, person: (row) => row.name, "seen for": (row) => row.seen_s, strongest: (row) => row.strongest,
-  segments: (row) => row.segments, usable: (row) => row.usable,
+  segments: (row) => row.segments, usable: (row) => row.usable, mixed: (row) => row.mixed ?? -1, "cannot tell": (row) => row.cannot_tell ?? -1,
 };
+const known = (share) => typeof share === "number" ? percent(share) : "–";
 
 function table() {
   const rows = told.films.filter((film) => film.state === "done").flatMap((film) =>
@@ -88,7 +89,7 @@ function table() {
     h("tbody", {}, ...rows.map((row) => h("tr", {},
       h("th", {scope: "row"}, h("a", {href: `/watch/${row.id}`}, row.film)), h("td", {class: "text"}, row.name),
       h("td", {}, `${row.seen_s.toFixed(1)} s`), h("td", {class: "text"}, row.strongest), h("td", {}, String(row.segments)),
-      h("td", {}, percent(row.usable)), h("td", {}, stack(Object.fromEntries(Object.entries(row.mean).map(([name, share]) => [name, Math.round(100 * share)])), row.shades)),
+      h("td", {}, percent(row.usable)), h("td", {}, known(row.mixed)), h("td", {}, known(row.cannot_tell)), h("td", {}, stack(Object.fromEntries(Object.entries(row.mean).map(([name, share]) => [name, Math.round(100 * share)])), row.shades)),
       h("td", {class: "text"}, h("input", {class: "group", value: row.group, maxlength: 80, "aria-label": `group of ${row.film}`,
         onchange: (event) => change(`${API}/${row.id}/group`, "PUT", {group: event.target.value})})))))));
   const names = [...new Set(told.films.map((film) => film.group).filter(Boolean))];
