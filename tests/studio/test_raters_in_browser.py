@@ -54,6 +54,13 @@ VOTING = """
 """
 """Votes on clip after clip as a table says, on so many at most; gives the clips in their order."""
 
+LISTENING = """
+window.told = "";
+new MutationObserver((changes) => { for (const {target} of changes) told += target.textContent; })
+  .observe(document.querySelector("#toast"), {childList: true});
+"""
+"""Notes what the page tells, which it does not show for long."""
+
 
 @contextmanager
 def server(folder: Path, port: int) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
@@ -103,8 +110,9 @@ def test_five_raters_on_forty_clips_while_the_server_is_killed(world: Path, tmp_
             process.kill()
             process.wait()
             clip = browser.run("Number(document.querySelector('.shown video').dataset.clip)")
+            browser.run(LISTENING)
             browser.run(f"document.querySelector('[data-name={said['Cy'][clip]}]').click()")
-            browser.wait("document.querySelector('#toast').textContent.includes('kept here')")
+            browser.wait("told.includes('kept here')")
         with server(world, port) as (address, _):
             browser.wait(f"document.querySelector('.shown video')?.dataset.clip !== '{clip}'")
             orders["Cy"] += [clip, *browser.run(f"{VOTING}({json.dumps(said['Cy'])}, 99)")]

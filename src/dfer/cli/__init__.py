@@ -8,13 +8,14 @@ from __future__ import annotations
 
 # isort: off
 from dfer.cli.app import app, main
-from dfer.cli import predict, people, data, doctor, raters, split, estimate, training, ablating, comparing, reporting
-from dfer.cli import listing, studio
+from dfer.cli import predict, people, clipping, data, doctor, raters, split, estimate, training, ablating, comparing
+from dfer.cli import reporting, listing, studio
 # isort: on
 
 __all__ = [
     "ablating",
     "app",
+    "clipping",
     "comparing",
     "data",
     "doctor",

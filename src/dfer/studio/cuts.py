@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from dfer.errors import DferError
 from dfer.studio.app import API, Folder, Owner
 from dfer.studio.security import RefusedError
 from dfer.studio.watch import All
-from dfer.video.cutting import cut
+from dfer.video.cutting import clip_name, cut
 
 router = APIRouter()
 
@@ -48,8 +47,7 @@ def cut_clip(id_: str, given: Cutting, _: Owner, films: All, folder: Folder) -> 
             f"s, got {given.start_s:.2f} to {given.end_s:.2f} s",
             400,
         )
-    stem = re.sub("[^A-Za-z0-9_-]+", "_", Path(film.about.name).stem).strip("_")[:60] or "film"
-    name = f"{stem}_{film.id[:4]}_{given.start_s:.2f}-{end_s:.2f}.mp4"
+    name = clip_name(f"{Path(film.about.name).stem}_{film.id[:4]}.mp4", given.start_s, end_s)
     place = Path(PLACE, given.study, name)
     with _cutting:
         try:

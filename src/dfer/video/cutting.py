@@ -3,12 +3,21 @@ the sound of that part."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from dfer.errors import DferError
 from dfer.files import replacing
+from dfer.video.decoding import length_s
 from dfer.video.stream import Span, stream
 from dfer.video.writing import Timed, write_video
+
+LONGEST_NAME = 60
+"""Characters that a clip's name takes of its film's."""
 
 
 def cut(source: Path, out: Path, *, start_s: float, end_s: float, rotate: int = 0) -> None:
@@ -32,3 +41,80 @@ def cut(source: Path, out: Path, *, start_s: float, end_s: float, rotate: int = 
 
     with replacing(out) as partial:
         write_video(partial, frames, sound=(source, start_s, end_s))
+
+
+@dataclass(frozen=True)
+class Part:
+    """A clip that a film can be cut into.
+
+    Attributes:
+        film: its path.
+        name: of the clip's file.
+        start_s, end_s: where it lies in the film.
+        rotate: as `cut` takes it.
+    """
+
+    film: Path
+    name: str
+    start_s: float
+    end_s: float
+    rotate: int = 0
+
+    def cut(self, folder: Path) -> None:
+        """Write the clip into a folder; see `cut` for the errors."""
+        cut(self.film, folder / self.name, start_s=self.start_s, end_s=self.end_s, rotate=self.rotate)
+
+
+def clip_name(film: str, start_s: float, end_s: float) -> str:
+    """The name of a clip, of letters, digits, - and _ alone; a checksum tells films whose names become alike.
+
+    >>> clip_name("Anna.mov", 4.0, 8.0)
+    'Anna_4.00-8.00.mp4'
+    >>> clip_name("day 1/Anna.mov", 4.0, 8.0)
+    'day_1_Anna_27ee8ebe_4.00-8.00.mp4'
+    """
+    stem = str(Path(film).with_suffix(""))
+    plain = re.sub("[^A-Za-z0-9_-]+", "_", stem).strip("_")[-LONGEST_NAME:] or "film"
+    if plain != stem:
+        plain += f"_{zlib.crc32(stem.encode('utf-8', 'surrogateescape')):08x}"
+    return f"{plain}_{start_s:.2f}-{end_s:.2f}.mp4"
+
+
+def window_parts(film: Path, name: str, *, length: float, every: float, shortest: float) -> list[Part]:
+    """Parts of one length, one after the other; the last one ends with the film, if it is long enough.
+
+    Args:
+        film: its path.
+        name: what the clips are called after.
+        length: seconds of a part.
+        every: seconds from the beginning of a part to that of the next.
+        shortest: parts that would be shorter are left out.
+
+    Raises:
+        DferError: the film cannot be read.
+    """
+    end_s = length_s(film)
+    if end_s is None:  # it does not say, or cannot be read
+        end_s = max((frame.end_s for frame in stream(film)), default=0.0)
+    starts = (number * every for number in range(math.ceil(end_s / every)))
+    spans = [(start_s, min(start_s + length, end_s)) for start_s in starts]
+    return _parts(film, name, spans, shortest)
+
+
+def segment_parts(film: Path, spans: Iterable[tuple[float, float]], *, shortest: float, rotate: int = 0) -> list[Part]:
+    """A part for each span (start, end), seconds, that is long enough.
+
+    Raises:
+        DferError: the film is not where it was.
+    """
+    if not film.exists():
+        raise DferError(f"{film}, the film of a timeline, is not there; give the film itself, or put it back")
+    return _parts(film, film.name, spans, shortest, rotate)
+
+
+def _parts(film: Path, name: str, spans: Iterable[tuple[float, float]], shortest: float, rotate: int = 0) -> list[Part]:
+    return [
+        Part(film, clip_name(name, start_s, end_s), start_s, end_s, rotate)
+        for start_s, end_s in spans
+        if end_s - start_s >= shortest
+    ]
