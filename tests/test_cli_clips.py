@@ -53,7 +53,7 @@ def test_clips_overlap_and_what_is_there_is_not_cut_again(film: Path, tmp_path: 
     assert sorted(name.split("-")[0] for name in times) == ["0.00", "1.00", "2.00", "3.00", "4.00"]
     next((tmp_path / "clips").glob("*_1.00-3.00.mp4")).unlink()
     code, told = run(*words)
-    assert code == 0 and "1 clips cut, 4 were there" in told, told
+    assert code == 0 and "1 clip cut, 4 were there" in told, told
     for path in (tmp_path / "clips").iterdir():
         assert path.name.endswith("1.00-3.00.mp4") or path.stat().st_mtime_ns == times[path.name.rsplit("_", 1)[1]]
 
@@ -74,6 +74,22 @@ def test_films_whose_names_become_alike_do_not_hide_each_other(film: Path, tmp_p
     other.write_bytes(film.read_bytes())
     code, told = run(film.parent, "-o", tmp_path / "clips")
     assert code == 0 and len(list((tmp_path / "clips").iterdir())) == 2, told
+
+
+def test_two_films_of_one_name_are_refused_before_anything_is_cut(film: Path, tmp_path: Path) -> None:
+    other = tmp_path / "elsewhere" / film.name
+    other.parent.mkdir()
+    other.write_bytes(film.read_bytes())
+    for name, each in (("one", film), ("two", other)):
+        segments = (Segment(0.0, 0.5, 1.4, "angry", 0.9),)
+        people = [toy_person(number, segments=segments) for number in range(2)]
+        toy_timeline(*people, video=str(each)).save(tmp_path / f"{name}.json")
+    for films in ((film, other), (tmp_path / "one.json", tmp_path / "two.json")):
+        code, told = run(*films, "-o", tmp_path / "clips")
+        assert code == 2 and f"the clips of {film} and {other} have one name" in " ".join(told.split())
+        assert not (tmp_path / "clips").exists()
+    code, told = run(tmp_path / "one.json", "-o", tmp_path / "clips")
+    assert code == 0 and "1 clip cut" in told, told
 
 
 def test_what_cannot_be_cut_is_named_and_the_rest_goes_on(film: Path, tmp_path: Path) -> None:

@@ -26,8 +26,9 @@ def clips(
     films: Annotated[
         list[Path],
         typer.Argument(
+            metavar="FILM...",
             help="Films, folders of films, patterns (*.mp4); or timelines that predict wrote (.json): each segment in "
-            "which an emotion is named becomes a clip."
+            "which an emotion is named becomes a clip.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the clips.")] = Path("clips"),
@@ -41,18 +42,24 @@ def clips(
     ] = 1.0,
 ) -> None:
     """Cut films into clips, for raters (see studio) or a data set; clips that are there are not cut again."""
-    parts, failed = [], 0
+    parts: dict[str, Part] = {}
+    failed = 0
     for named, ways in _sources(films, length, every or length, shortest):
         try:
-            parts += ways()
+            found = ways()
         except DferError as error:
             failed += 1
             _tell(named, error)
+            continue
+        for part in found:  # two people of a timeline may have one segment
+            other = parts.setdefault(part.name, part)
+            if other.film != part.film:
+                raise DferError(f"the clips of {other.film} and {part.film} have one name; cut each into its own --out")
     if not parts and not failed:
         raise DferError(f"nothing lasts for {shortest:g} s; lower --shortest")
     if len(parts) > MOST:
         raise DferError(f"expected at most {MOST} clips, got {len(parts)}; raise --every, or cut fewer films at a time")
-    missing = [part for part in parts if not (out / part.name).is_file()]
+    missing = [part for part in parts.values() if not (out / part.name).is_file()]
     done = 0
     with Counter("cutting") as progress:
         for number, part in enumerate(missing, 1):
@@ -66,7 +73,10 @@ def clips(
                 _tell(part.name, error)
             progress(number, len(missing))
     were_there = f", {len(parts) - len(missing)} were there" if len(missing) < len(parts) else ""
-    say(f"{done} clips cut{were_there} -> {out}; next: dfer studio, or dfer prepare with your votes")
+    if parts:
+        say(
+            f"{done} {'clip' if done == 1 else 'clips'} cut{were_there} -> {out}; next: dfer studio, or dfer prepare with your votes"
+        )
     if failed:
         errors.print(f"{failed} films or clips could not be cut", highlight=False)
         raise typer.Exit(1 if done or were_there else 2)
