@@ -74,9 +74,8 @@ def clips(
             progress(number, len(missing))
     were_there = f", {len(parts) - len(missing)} were there" if len(missing) < len(parts) else ""
     if parts:
-        say(
-            f"{done} {'clip' if done == 1 else 'clips'} cut{were_there} -> {out}; next: dfer studio, or dfer prepare with your votes"
-        )
+        cut = "1 clip" if done == 1 else f"{done} clips"
+        say(f"{cut} cut{were_there} -> {out}; next: dfer studio, or dfer prepare with your votes")
     if failed:
         errors.print(f"{failed} films or clips could not be cut", highlight=False)
         raise typer.Exit(1 if done or were_there else 2)
