@@ -75,17 +75,9 @@ fit(recipe, Manifest.read(Path(sys.argv[1])), Path(sys.argv[2]), fold=1, progres
 WEIGHED = """
 import sys
 from pathlib import Path
-from torch import nn
 from dfer import DferError, Manifest, models
 from dfer.training import fit, recipe_from
-
-class Linear(nn.Module):
-    # without batch norm, whose statistics are those of a process's share
-    def __init__(self, num_classes, *, in_channels=3):
-        super().__init__()
-        self.linear = nn.Linear(in_channels * 4 * 16 * 16, num_classes)
-    def forward(self, clips):
-        return self.linear(clips.flatten(1))
+from tests.training.toy import Linear
 
 models.register_model("linear", Linear)
 def recipe(batch):
@@ -185,16 +177,9 @@ def test_two_processes_weigh_emotions_and_log_the_loss_as_one_does(data: Path, t
 WORLDS = """
 import os, sys
 from pathlib import Path
-from torch import nn
 from dfer import Manifest, models
 from dfer.training import fit, recipe_from
-
-class Linear(nn.Module):
-    def __init__(self, num_classes, *, in_channels=3):
-        super().__init__()
-        self.linear = nn.Linear(in_channels * 4 * 16 * 16, num_classes)
-    def forward(self, clips):
-        return self.linear(clips.flatten(1))
+from tests.training.toy import Linear
 
 models.register_model("linear", Linear)
 recipe = recipe_from({

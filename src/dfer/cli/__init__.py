@@ -8,8 +8,8 @@ from __future__ import annotations
 
 # isort: off
 from dfer.cli.app import app, main
-from dfer.cli import predict, people, clipping, data, doctor, raters, split, estimate, training, ablating, comparing
-from dfer.cli import reporting, listing, studio
+from dfer.cli import predict, exporting, people, clipping, data, doctor, raters, split, estimate, training, ablating
+from dfer.cli import comparing, reporting, listing, studio
 # isort: on
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "data",
     "doctor",
     "estimate",
+    "exporting",
     "listing",
     "main",
     "people",

@@ -1,4 +1,4 @@
-"""Verbs on videos: `dfer predict | export`."""
+"""The verb on videos: `dfer predict`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ from dfer.errors import DferError, UnwritableError, listed
 if TYPE_CHECKING:
     from dfer.inference import Person, Predictor, Reading, Timeline
     from dfer.inference.batch import Video
-    from dfer.inference.quantise import Int8
     from dfer.inference.summary import Summary
     from dfer.inference.writers import CsvStyle
     from dfer.video.stream import Span
@@ -190,63 +189,6 @@ def predict(
     else:
         several = [replace(job, place=f"{number} of {len(jobs)}") for number, job in enumerate(jobs, 1)]
         _read_all(((job, partial(_read, predictor, job, how)) for job in several), len(jobs), summaries, style)
-
-
-@app.command()
-def explain(
-    model: Annotated[str, typer.Argument(help="The folder of a checkpoint or of a run, or default.")],
-    video: Annotated[Path, typer.Argument(help="A film, an image or a folder of frames.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The film to write, .mp4.")],
-    emotion: Annotated[
-        str | None, typer.Option(help="Whose probability is looked at.", show_default="the one that is named")
-    ] = None,
-    start: Annotated[str, typer.Option(help="Begin at this time: seconds, min:s or h:min:s.")] = "0",
-    end: Annotated[str | None, typer.Option(help="Stop before this time.")] = None,
-    _allow: Allow = None,
-) -> None:
-    """Colour the faces in a video by which parts of them the answer hangs on (gradients)."""
-    from dfer.inference.saliency import explain as explained
-    from dfer.video.stream import Span
-
-    span = Span(seconds(start), None if end is None else seconds(end))
-    count = explained(model, video, out, emotion=emotion, span=span)
-    say(f"{video}: {count} faces coloured -> {out}")
-
-
-@app.command()
-def export(
-    model: Annotated[Path, typer.Argument(help="The folder of a checkpoint or of a run.")],
-    int8: Annotated[
-        bool,
-        typer.Option("--int8", help="Write a second file, of 8 bits a number, and say what it loses; needs --data."),
-    ] = False,
-    data: Annotated[
-        Path | None, typer.Option(help="A manifest, for --int8: it is fitted and measured on up to 256 of its clips.")
-    ] = None,
-    _allow: Allow = None,
-) -> None:
-    """Write a model as ONNX beside its weights and check it against torch; predict then uses it on a CPU."""
-    from dfer.inference.export import export_onnx
-    from dfer.models import model_folder
-
-    if int8 != (data is not None):
-        raise DferError("--int8 and --data go together: int8 is fitted and measured on clips of a manifest")
-    if data is None:
-        path, difference = export_onnx(model_folder(model))
-        say(f"{path}: differs from torch by at most {difference:.1g}")
-    else:
-        say(str(_export_int8(model_folder(model), data)))
-
-
-def _export_int8(folder: Path, data: Path) -> Int8:
-    from dfer.datasets import Manifest
-    from dfer.inference.quantise import export_int8
-    from dfer.models.checkpoint import read_card
-    from dfer.training.clips import spread
-    from dfer.video.preprocessing import Preprocessing
-
-    card = read_card(folder)
-    return export_int8(folder, spread(Manifest.read(data), Preprocessing.from_card(card.preprocessing), most=256))
 
 
 def seconds(text: str) -> float:
