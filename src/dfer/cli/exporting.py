@@ -29,7 +29,7 @@ def explain(
     end: Annotated[str | None, typer.Option(help="Stop before this time.")] = None,
     _allow: Allow = None,
 ) -> None:
-    """Colour the faces in a video by which parts of them the answer hangs on (gradients)."""
+    """Colour the parts of each face in a video that the answer depends on (by gradients)."""
     from dfer.inference.saliency import explain as explained
     from dfer.video.stream import Span
 

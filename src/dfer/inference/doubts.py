@@ -1,4 +1,4 @@
-"""Where a timeline names no emotion, and why: people would disagree, or the picture does not allow it to tell.
+"""Where a timeline names no emotion, and why: people would disagree, or the picture does not show enough.
 
 Two scores of each row, 0..1, and a verdict. *Mixed*: the share of people who would not choose the most probable
 emotion, in the population that the network was trained for, where it says how votes are shared out. *Cannot tell*: how

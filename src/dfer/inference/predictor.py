@@ -82,7 +82,7 @@ class Predictor:
         smoothing_s: of timelines, see `dfer.inference.segments.smooth`.
         prior: the population that is answered for, see `dfer.inference.population`; None: the one that the card names.
         abstain: the risk of naming another emotion than most people would, at most, see `dfer.models.abstention`;
-            None: an emotion is named unless people would probably disagree, or the picture does not allow to tell.
+            None: an emotion is named unless people would probably disagree, or the picture does not show enough.
     """
 
     def __init__(

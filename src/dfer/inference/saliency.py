@@ -1,4 +1,4 @@
-"""Which parts of a face an answer hangs on, over time: a film with the faces coloured by saliency.
+"""Which parts of a face an answer depends on, over time: a film with the faces coloured by saliency.
 
 The saliency of a pixel is how strongly the log probability of the emotion that is named changes with it: the size of
 the gradient, in the mean over some copies of the picture with noise, blurred a little. It shows where the network
@@ -107,7 +107,7 @@ def explain(
     model: str | Path, video: Path, out: Path, *, emotion: str | None = None, span: Span | None = None,
     detector: Detector | None = None,
 ) -> int:  # fmt: skip
-    """Write a film in which each face is coloured by what the answer hangs on.
+    """Write a film in which each face is coloured where the answer depends on it.
 
     Args:
         model: see `Predictor.from_pretrained`.

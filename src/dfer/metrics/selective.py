@@ -4,7 +4,7 @@ Conventions: `confidence (N,)` says how sure the model is of each clip, in any u
 probability, say, or minus the entropy); `loss (N,)` is what its answer costs: 1 for wrong and 0 for right, or the
 share of voters who disagree with it. The surest clips are accepted first. Coverage is the share of clips that are
 accepted, risk their mean loss. Clips of equal confidence come in any order: risk is the mean over these orders, so
-that no number hangs on the order of the rows.
+that no number depends on the order of the rows.
 
 References:
     El-Yaniv and Wiener, "On the foundations of noise-free selective classification", JMLR 2010.
