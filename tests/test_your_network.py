@@ -16,8 +16,9 @@ import pytest
 
 from dfer import Manifest, Timeline
 from dfer.datasets import read_source
+from dfer.documents import parse_toml
 from dfer.metrics.protocol import measure
-from dfer.training import fit, load_recipe
+from dfer.training import fit, load_recipe, recipe_from
 from dfer.training.predict import predict_fold
 
 from .training.toy import toy_manifest
@@ -26,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "your_network.md").read_text(encoding="utf-8")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NETWORK, ALLOWING, REGISTERING = (text for language, text in FENCE.findall(PAGE) if language == "python")
-(RECIPE,) = (text for language, text in FENCE.findall(PAGE) if language == "toml")
+RECIPE, *TABLES = (text for language, text in FENCE.findall(PAGE) if language == "toml")
 COMMANDS = [
     line.strip()
     for language, text in FENCE.findall(PAGE)
@@ -56,6 +57,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         done = run(folder, "-m", *shlex.split(command), *quick)
         assert done.returncode == 0, (command, done.stdout, done.stderr)
     return folder
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_tables_of_the_page_are_those_of_a_recipe(table: str) -> None:
+    assert recipe_from(parse_toml(table, "the page"))
 
 
 def test_the_network_of_the_page_is_short() -> None:

@@ -106,6 +106,9 @@ class Init(Section):
     """Take over the weights that match, though others are missing, unexpected or of another shape."""
     freeze: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     """Layers, or patterns such as encoder.*, whose weights are not trained; batch norms among them stay as they are."""
+    cache: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """For a frozen encoder: of so many views of each clip its features are kept in memory, and epochs show one view
+    after the other. Frames and augmentation of a view are drawn once, and MIDAS mixes features. 0 keeps none."""
 
 
 class Loss(Section):
@@ -240,6 +243,21 @@ class Recipe(Section):
             raise ValueError(
                 f"data.load_size is {self.data.load_size}, below input.size = {self.input.size}, so clips would be "
                 "enlarged; raise it, or set it to 0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _caches(self) -> Recipe:
+        """Features are kept of what is frozen, and have no pixels."""
+        if self.init.cache and not self.init.freeze:
+            raise ValueError(
+                "init.cache keeps what a frozen encoder makes of clips, and nothing is frozen; set "
+                'init.freeze = ["encoder"], or init.cache to 0'
+            )
+        if self.init.cache and self.midas and (self.midas.blend != "mixup" or self.midas.layer == "hidden"):
+            raise ValueError(
+                "with init.cache features behind the encoder are mixed, which have no pixels and no layers before "
+                "them; leave midas.blend and midas.layer out, or set init.cache to 0"
             )
         return self
 

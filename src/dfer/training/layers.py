@@ -48,7 +48,7 @@ def _children(network: nn.Module) -> Iterator[nn.Module]:
 
 
 def freeze(network: nn.Module, patterns: tuple[str, ...]) -> list[nn.Module]:
-    """Keep the weights whose names match a pattern from being trained.
+    """Keep the weights whose names match a pattern from being trained; others stay as the network made them.
 
     Args:
         network: changed in place.
@@ -63,20 +63,27 @@ def freeze(network: nn.Module, patterns: tuple[str, ...]) -> list[nn.Module]:
     """
     names = [name for name, _ in network.named_parameters()]
     for pattern in patterns:
-        if not any(_matches(name, pattern) for name in names):
+        if not any(matches(name, pattern) for name in names):
             layers = [name for name, _ in network.named_modules() if name]
             raise DferError(
                 f"init.freeze: no weight is called {pattern}{nearest(pattern, [*layers, *names])}; layers are "
                 f"{listed([name for name, _ in network.named_children()], 8)}"
             )
     for name, weight in network.named_parameters():
-        weight.requires_grad_(not any(_matches(name, pattern) for pattern in patterns))
+        if any(matches(name, pattern) for pattern in patterns):
+            weight.requires_grad_(False)
     if not any(weight.requires_grad for weight in network.parameters()):
         raise DferError(f"init.freeze = {list(patterns)} leaves no weight to train; leave a pattern out")
     return [layer for layer in network.modules() if _is_frozen(layer)]
 
 
-def _matches(name: str, pattern: str) -> bool:
+def count_weights(network: nn.Module, *, trained: bool = False) -> int:
+    """How many weights a network has, or how many of them are trained."""
+    return sum(weight.numel() for weight in network.parameters() if weight.requires_grad or not trained)
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether a weight or a layer is meant by a pattern: by its own name, or as one below a layer of that name."""
     return fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")
 
 

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from dfer.errors import DferError
 from dfer.models import mixed_inside
+from dfer.models.encoded import FromFeatures, encoder_of
 from dfer.training.checks import proved_precision
-from dfer.training.clips import Clips
+from dfer.training.clips import Clips, stacked
 from dfer.training.config import Recipe
 from dfer.training.faults import advice, not_finite
 from dfer.training.layers import freeze
@@ -20,7 +21,7 @@ from dfer.training.losses import Loss
 from dfer.training.optim import learning_rate, make_optimizer, moving_average, set_rate
 from dfer.training.precision import Precision, autocast
 from dfer.training.randomness import Purpose, stream
-from dfer.training.showing import Showing
+from dfer.training.showing import Showing, mixed
 
 
 class Learner:
@@ -34,7 +35,8 @@ class Learner:
         steps_per_epoch: of the schedule.
 
     Raises:
-        DferError: `init.freeze` names no weight, or leaves none to train.
+        DferError: `init.freeze` names no weight, or leaves none to train; or `init.cache` where there is no frozen
+            encoder.
     """
 
     def __init__(
@@ -46,8 +48,9 @@ class Learner:
         self.frozen = freeze(network, recipe.init.freeze)
         optimizer = make_optimizer(network, recipe.optim)
         self.average = moving_average(network, recipe.optim.ema) if recipe.optim.ema else None
-        self.model, self.optimizer = accelerator.prepare(network, optimizer)
-        self.network: nn.Module = accelerator.unwrap_model(self.model)
+        self.cached = self._from_features(network) if recipe.init.cache else None
+        self.network = network
+        self.model, self.optimizer = accelerator.prepare(self.cached or network, optimizer)
         if self.average:
             self.average.to(accelerator.device)
 
@@ -71,7 +74,7 @@ class Learner:
         """One step of the optimiser.
 
         Args:
-            clips: B of (C, T, H, W) uint8, on the device.
+            clips: B of (C, T, H, W) uint8, on the device; with `init.cache` features (B, n, ...) of them.
             targets: (B, K), on the device.
             ballots: (B,), on the device.
             number: of the step, from 0: everything that is drawn depends on it, the seed and the process alone.
@@ -88,7 +91,10 @@ class Learner:
         mixing = torch.Generator().manual_seed(stream(recipe.seed, Purpose.MIX, number, process))
         mixes = number < (recipe.optim.epochs - recipe.optim.unmixed_epochs) * self.steps_per_epoch
         midas = recipe.midas if mixes else None
-        shown = self.showing(clips, targets, midas, augmenting=augmenting, mixing=mixing)
+        if self.cached:
+            shown = mixed(stacked(clips), targets, midas, mixing)
+        else:
+            shown = self.showing(clips, targets, midas, augmenting=augmenting, mixing=mixing)
         inside: AbstractContextManager[object] = nullcontext()
         if midas and midas.layer == "hidden":
             inside = mixed_inside(self.network, shown, generator=mixing)
@@ -99,13 +105,36 @@ class Learner:
             loss = self._gradients(shown.clips, shown.targets, shown.carry(ballots))
         value = float(self.accelerator.reduce(loss, "mean"))  # of all processes, so that all stop at a NaN
         if not math.isfinite(value):
-            raise not_finite(f"the loss is {value} at step {number}, in {self.precision}", self.network, shown.clips)
+            said = f"the loss is {value} at step {number}, in {self.precision}"
+            raise not_finite(said, self.cached or self.network, shown.clips)
         if recipe.optim.clip_norm:
             self.accelerator.clip_grad_norm_(self.model.parameters(), recipe.optim.clip_norm)
         self.optimizer.step()
         if self.average:
             self.average.update_parameters(self.network)
         return value
+
+    def features(self, clips: Clips, augmenting: torch.Generator) -> Tensor:
+        """What the frozen encoder makes of B clips (C, T, H, W) uint8, on the device, augmented: (B, n, ...)."""
+        assert self.cached
+        device = self.accelerator.device
+        unmixed = torch.ones(len(clips), 1, device=device)
+        shown = self.showing(clips, unmixed, None, augmenting=augmenting, mixing=augmenting)
+        with autocast(device, self.precision):
+            return self.cached.features(shown.clips)
+
+    def _from_features(self, network: nn.Module) -> FromFeatures:
+        shown, name = self.recipe.input, self.recipe.model.name
+        try:
+            behind = FromFeatures(network, clip=(shown.channels, shown.frames, shown.size, shown.size))
+        except DferError as error:
+            raise DferError(f"init.cache cannot be used with {name}: {error}; set init.cache to 0") from error
+        if encoder_of(network) not in self.frozen:
+            raise DferError(
+                "init.cache keeps what an encoder makes of clips, which must not change in training; set "
+                'init.freeze = ["encoder"], or init.cache to 0'
+            )
+        return behind
 
     def _gradients(self, clips: Tensor, targets: Tensor, ballots: Tensor) -> Tensor:
         """Leave the gradient of a batch's mean loss in the weights, part by part, and return that loss."""

@@ -14,6 +14,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,16 +22,20 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from torch import Tensor
 
 from dfer.datasets import Manifest
 from dfer.errors import DferError, listed, shortened
 from dfer.models import Card, save_checkpoint
+from dfer.models.encoded import recalled
 from dfer.training.balance import answered_prior, class_weights, clip_shares
+from dfer.training.cached import CachedFeatures
 from dfer.training.checks import require_even_batches, require_selection
 from dfer.training.choosing import Chosen, Rows, choose_clips
-from dfer.training.clips import Batch, ClipDataset, batches, stacked
+from dfer.training.clips import Batch, ClipDataset, Clips, batches, stacked
 from dfer.training.config import Recipe
 from dfer.training.faults import NotFiniteError, advice
+from dfer.training.layers import count_weights
 from dfer.training.learner import Learner
 from dfer.training.losses import make_loss
 from dfer.training.memory import memory_kept
@@ -91,7 +96,6 @@ class _Run:
         require_selection(recipe, manifest, self.chosen.validation)
         require_even_batches(recipe, len(self.chosen.train), self.accelerator.num_processes)
         network = make_network(recipe, manifest.emotions, fresh=not (resume and self.record.begun))
-        self.parameters = sum(weight.numel() for weight in network.parameters())
         self.ballots = torch.from_numpy(_ballots(manifest))
         of_training = self.chosen.targets[self.chosen.train]
         self.shares = clip_shares(of_training) if recipe.loss.sampler == "balanced" else None
@@ -100,6 +104,9 @@ class _Run:
         self.loss = make_loss(recipe.loss, on_device(self.chosen.prior), weight)
         self.batches_per_epoch = max(1, len(self.chosen.train) // recipe.optim.batch)
         self.learner = Learner(recipe, self.accelerator, network, self.loss, steps_per_epoch=self.batches_per_epoch)
+        self.features: CachedFeatures | None = None
+        if recipe.init.cache:
+            self.features = CachedFeatures(recipe, manifest, self.chosen.train, self._encoded)
         self.threads = Threads(recipe.optim.threads)
         self.place = Place(self.chosen.fingerprint(manifest.table["id"]))
 
@@ -151,7 +158,8 @@ class _Run:
             estimated=self.estimated,
             left_out={**self.manifest.left_out, **self.chosen.left_out}, epochs=self.recipe.optim.epochs,
             kept_epoch=self.place.best_epoch or self.recipe.optim.epochs,
-            seconds=round(self.place.seconds, 1), parameters=self.parameters, model=self.recipe.model.name,
+            seconds=round(self.place.seconds, 1), model=self.recipe.model.name,
+            parameters=count_weights(self.learner.judged), trained=count_weights(self.learner.network, trained=True),
             emotions=tuple(self.manifest.emotions), data=self.place.data,
             prior=tuple(self.chosen.prior.round(6).tolist()),
             precision=self.learner.precision, processes=self.accelerator.num_processes,
@@ -237,14 +245,22 @@ class _Run:
         return [order[start : start + size][process::processes] for start in starts]
 
     def _read(self, rows: list[Rows], epoch: int) -> Iterator[Batch]:
+        if self.features:
+            return self.features.batches(rows, epoch)
         recipe, size = self.recipe, self.recipe.data.load_size
         clips = ClipDataset(self.manifest, recipe.input, rule=None, seed=recipe.seed, jitter=True, size=size)
         clips.set_epoch(epoch)
         return batches(clips, [part.tolist() for part in rows], workers=recipe.data.workers)
 
-    def _step(self, batch: Batch, step: int) -> float:
+    def _on_device(self, clips: Clips) -> Clips:
         device = self.accelerator.device
-        clips = batch.clips if device.type == "cpu" else stacked(batch.clips).to(device)
+        return clips if device.type == "cpu" else stacked(clips).to(device)
+
+    def _encoded(self, clips: Clips, augmenting: torch.Generator) -> Tensor:
+        return self.learner.features(self._on_device(clips), augmenting)
+
+    def _step(self, batch: Batch, step: int) -> float:
+        device, clips = self.accelerator.device, self._on_device(batch.clips)
         targets, ballots = self.targets[batch.rows].to(device), self.ballots[batch.rows].to(device)
         try:
             return self.learner.step(clips, targets, ballots, number=step)
@@ -262,7 +278,9 @@ class _Run:
         }  # fmt: skip
         validation = self.chosen.validation
         if len(validation):
-            row |= validation_scores(self.learner.judged, self.manifest, validation, self.recipe)
+            judged = self.learner.judged
+            with recalled(judged, self.features.validation) if self.features else nullcontext():
+                row |= validation_scores(judged, self.manifest, validation, self.recipe)
         return row
 
     def _is_best(self, row: dict[str, Any]) -> bool:

@@ -70,6 +70,7 @@ class Summary:
         kept_epoch: the one whose weights are kept.
         seconds: of training.
         parameters: weights of the network.
+        trained: how many were trained, those of adapters too; None in files of earlier versions.
         model: its name.
         emotions: the K names in order.
         data: a fingerprint of the clips and targets.
@@ -94,6 +95,7 @@ class Summary:
     processes: Number = 1
     device: str = ""
     version: str = ""
+    trained: Number | None = None
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (pydantic reads it; it is no field)
 

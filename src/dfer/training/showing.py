@@ -41,14 +41,14 @@ class Showing:
         drawn, size = self.augment.draw(len(clips), augmenting), self.input.size
         if targets.device.type != "cpu":
             floats = on_tensors(to_floats(stacked(clips)), drawn, size)
-            return _mixed(to_network(floats, self.input), targets, midas, mixing)
+            return mixed(to_network(floats, self.input), targets, midas, mixing)
         channels, frames = clips[0].shape[:2]
         shape = (len(clips), channels, frames, size, size)
         if self._planes.shape != shape:
             self._planes, self._floats = torch.empty(shape, dtype=torch.uint8), torch.empty(shape)
         on_frames([clip.permute(1, 2, 3, 0).numpy() for clip in clips], drawn, size, out=self._planes)
         if midas is None or not midas.is_plain:
-            return _mixed(self._blended(*_unmixed(targets)), targets, midas, mixing)
+            return mixed(self._blended(*_unmixed(targets)), targets, midas, mixing)
         lam, partner = midas.draw(targets, mixing)
         return Mixed(self._blended(lam, partner), midas.mixed_targets(targets, lam, partner), lam, partner)
 
@@ -58,7 +58,8 @@ class Showing:
         return self._floats
 
 
-def _mixed(clips: Tensor, targets: Tensor, midas: Midas | None, mixing: torch.Generator) -> Mixed:
+def mixed(clips: Tensor, targets: Tensor, midas: Midas | None, mixing: torch.Generator) -> Mixed:
+    """Mix clips, or features of them, (B, ...) floating point, and their targets (B, K); None mixes nothing."""
     if midas is None:
         return Mixed(clips, targets, *_unmixed(targets))
     return midas(clips, targets, generator=mixing)
