@@ -173,7 +173,7 @@ def test_every_key_of_a_recipe_is_on_the_page_of_keys_with_a_sentence() -> None:
 
     page = runpy.run_path(str(ROOT / "tools" / "docs_pages.py"))["keys_page"]()
     tables = {part.split("\n")[0].strip("`[]"): part for part in page.split("\n## ")}
-    for key in keys_of(recipe_from({"midas": {}})):
+    for key in keys_of(recipe_from({"midas": {}, "lora": {}})):
         (row,) = re.findall(rf"^\| `{key.name}` \|[^|]*\| (.*) \|$", tables[key.table or "Above all tables"], re.M)[:1]
         assert row.endswith((".", "?")) and len(row.split()) > 3, key
 

@@ -96,7 +96,7 @@ def keys_page() -> str:
         "This page is made from the docstrings of the code. How recipes are used is on the page [Recipes](recipes.md). "
         "`dfer train RECIPE --show` prints the same sentences beside the values of your recipe.\n",
     ]
-    keys = [key for key in keys_of(recipe_from({"midas": {}})) if key.given]
+    keys = [key for key in keys_of(recipe_from({"midas": {}, "lora": {}})) if key.given]
     for table in dict.fromkeys(key.table for key in keys):
         lines += ["\n## " + (f"`[{table}]`" if table else "Above all tables") + "\n", *_table(keys, table)]
         if table == "labels":

@@ -162,7 +162,8 @@ def started(model: str, state: dict[str, Tensor], tmp_path: Path, **options: Any
     torch.save({"epoch": 3, "state_dict": {f"module.{key}": value for key, value in state.items()}}, tmp_path / "w.pth")
     network = create_model(model, len(SEVEN), **options)
     head = head_of(network, create_model(model, len(SEVEN) + 1, **options))
-    return network, start_from(network, read_source(tmp_path / "w.pth"), Target(model, options, SEVEN, head))
+    found = start_from(network, read_source(tmp_path / "w.pth"), Target(model, options, SEVEN, head))
+    return network, found.told
 
 
 WHOLE: dict[str, tuple[str, Shapes, int]] = {

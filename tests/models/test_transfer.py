@@ -40,7 +40,7 @@ def started(
     """The network, as it was before, and what was told."""
     network, before = (built(name, len(emotions), seed=1) for _ in range(2))
     target = Target(name, OPTIONS[name], emotions, head_of(network, built(name, len(emotions) + 1)))
-    return network, before, start_from(network, source, target, **how)
+    return network, before, start_from(network, source, target, **how).told
 
 
 def from_card(state: dict[str, Tensor], name: str = "tiny3d", **options: Any) -> Source:

@@ -244,7 +244,7 @@ def test_features_that_do_not_fit_into_memory_are_refused(
     # 4 frames with 6 maps of 4 x 4 pixels of 4 bytes are 1536 bytes a clip.
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=100_000))
     with pytest.raises(DferError, match=r"of 10 views of \d+ clips need 0\.000\d+ GB more, .*lower init.cache"):
-        fit(recipe(10), Manifest.read(data), tmp_path / "run", fold=1)
+        fit(recipe(10, optim={"epochs": 20}), Manifest.read(data), tmp_path / "run", fold=1)
 
 
 SHARED = """

@@ -85,6 +85,16 @@ def test_weights_are_frozen_by_pattern(patterns: tuple[str, ...], kept: set[str]
     assert trained == (kept if kept is not None else {name for name, _ in network.named_parameters()})
 
 
+def test_weights_that_a_network_froze_itself_stay_frozen() -> None:
+    network = create_model("mae_dfer", 3, features=8, heads=2, depth=1, frames=4)
+    freeze(network, ("patch_embed",))
+    frozen = {name for name, weight in network.named_parameters() if not weight.requires_grad}
+    assert (
+        frozen == {name for name in frozen if name.startswith(("blocks.0.third_attn", "patch_embed"))}
+        and len(frozen) > 8
+    )
+
+
 def test_layers_that_are_frozen_whole_come_back() -> None:
     network = Own()
     frozen = freeze(network, ("first.*", "norm.weight"))

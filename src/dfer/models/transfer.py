@@ -45,6 +45,19 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Started:
+    """What a network took over.
+
+    Attributes:
+        told: it in a sentence.
+        afresh: the names of weights that stay as they were initialised.
+    """
+
+    told: str
+    afresh: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Target:
     """A network that is to start from them.
 
@@ -98,7 +111,7 @@ def head_of(network: nn.Module, other: nn.Module) -> dict[str, int]:
     return found
 
 
-def start_from(network: nn.Module, source: Source, target: Target, *, partial: bool = False) -> str:
+def start_from(network: nn.Module, source: Source, target: Target, *, partial: bool = False) -> Started:
     """Copy trained weights into a freshly initialised network.
 
     Args:
@@ -109,7 +122,7 @@ def start_from(network: nn.Module, source: Source, target: Target, *, partial: b
             and leave out those that the network lacks.
 
     Returns:
-        What was taken over, in a sentence.
+        What was taken over.
 
     Raises:
         DferError: another architecture; or, unless `partial`, weights that are not the network's: lists which match,
@@ -149,11 +162,12 @@ def start_from(network: nn.Module, source: Source, target: Target, *, partial: b
     given = {key: state[key] for key in fits} | mapped
     fit_weights(network, network.state_dict() | given, source=source.place)
     known = f" ({form.what})" if form else ""
-    return "; ".join(filter(None, [
+    sentence = "; ".join(filter(None, [
         f"started from {source.place}{known}: {len(fits)} of {len(body)} weights", head, told,
         f"{len(afresh)} start afresh, for the file has none: {listed(afresh, 4)}" if afresh else "",
         f"{len(_counted(left))} of the file are left out: {listed(_counted(left), 4)}" if left else "",
     ]))  # fmt: skip
+    return Started(sentence, frozenset(own.keys() - given.keys()))
 
 
 def _counted(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -50,11 +50,11 @@ class Attention(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, N, features) -> (B, N, features)."""
-        bias: Tensor | None = self.qkv.bias
+        parts: Tensor = self.qkv(tokens)
         if self.q_bias is not None and self.v_bias is not None:
             bias = torch.cat((self.q_bias, torch.zeros_like(self.v_bias), self.v_bias))
-        parts = nn.functional.linear(tokens, self.qkv.weight, bias).chunk(3, dim=-1)
-        found: Tensor = self.proj(attend(*parts, heads=self.heads))
+            parts = parts + bias.to(parts)
+        found: Tensor = self.proj(attend(*parts.chunk(3, dim=-1), heads=self.heads))
         return found
 
 

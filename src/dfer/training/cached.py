@@ -90,7 +90,7 @@ class CachedFeatures:
 
     def _require_room(self, of_a_clip: int) -> None:
         """Refuse views that would take more memory than there is."""
-        views = self.recipe.init.cache
+        views = min(self.recipe.init.cache, self.recipe.optim.epochs)
         needed = (views - len(self._kept)) * len(self.rows) * of_a_clip
         free = psutil.virtual_memory().available
         if needed > ROOM * free:

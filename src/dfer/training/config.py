@@ -111,6 +111,20 @@ class Init(Section):
     after the other. Frames and augmentation of a view are drawn once, and MIDAS mixes features. 0 keeps none."""
 
 
+class Lora(Section):
+    """`[lora]`: adapters of low rank in a trained network are trained, see `dfer.training.adapters`."""
+
+    rank: Annotated[int, Field(ge=1, le=4_096)] = 8
+    """The rank of each adapter: with more it can change its layer further, and has more weights."""
+    alpha: Annotated[float, Field(gt=0, le=100_000)] = 16.0
+    """An adapter's output is multiplied by alpha / rank."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The probability of dropout before an adapter."""
+    layers: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    """Linear layers and convolutions with adapters, by name or by patterns such as encoder.*; if empty, those of the
+    attention of a transformer, in the encoder where there is one. Parts behind the last of them are trained whole."""
+
+
 class Loss(Section):
     """`[loss]`: see `dfer.training.losses`."""
 
@@ -196,6 +210,8 @@ class Recipe(Section):
     """`[midas]`, or "off" (as when the table is absent): nothing is mixed."""
     model: ModelSection = ModelSection()
     init: Init = Init()
+    lora: Annotated[Lora | None, BeforeValidator(_off_is_none)] = None
+    """`[lora]`, or "off" (as when the table is absent): weights are trained themselves."""
     loss: Loss = Loss()
     optim: Optim = Optim()
 
@@ -258,6 +274,15 @@ class Recipe(Section):
             raise ValueError(
                 "with init.cache features behind the encoder are mixed, which have no pixels and no layers before "
                 "them; leave midas.blend and midas.layer out, or set init.cache to 0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _adapts(self) -> Recipe:
+        """Adapters say by themselves what is trained."""
+        if self.lora and (self.init.freeze or self.init.cache):
+            raise ValueError(
+                "[lora] keeps the weights of the parts that it adapts by itself; leave init.freeze and init.cache out"
             )
         return self
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from dfer.errors import DferError
 from dfer.models import mixed_inside
 from dfer.models.encoded import FromFeatures, encoder_of
+from dfer.training.adapters import merged
 from dfer.training.checks import proved_precision
 from dfer.training.clips import Clips, stacked
 from dfer.training.config import Recipe
@@ -56,8 +57,8 @@ class Learner:
 
     @property
     def judged(self) -> nn.Module:
-        """The network that is judged and kept: the moving average where there is one."""
-        return self.average.module if self.average else self.network
+        """The network that is judged and kept: the moving average where there is one, with adapters merged."""
+        return merged(self.average.module if self.average else self.network)
 
     @property
     def modules(self) -> dict[str, nn.Module]:
