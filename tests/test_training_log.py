@@ -54,6 +54,15 @@ def test_long_epochs_get_a_line_every_half_minute(tmp_path: Path, capsys: pytest
     assert 400 / 30 - 1 <= len(said) <= 400 / 30 + 3
 
 
+def test_a_run_that_trains_some_of_the_weights_says_how_many(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with TrainingBar("faces", root=tmp_path) as bar:
+        for trained in (1200, 5300):
+            bar.begin(Begun(tmp_path / "fold2", 2, toy_recipe(), 0, trained=trained, weights=5300))
+    assert capsys.readouterr().out.splitlines() == ["fold2  trains 1,200 of 5,300 weights"]
+
+
 def test_short_epochs_get_a_line_every_half_minute_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = lines(tmp_path, capsys, epochs=300, steps=4, seconds=0.1)
     assert said[0].startswith("fold2  epoch   1") and said[-1].startswith("fold2  epoch 300")

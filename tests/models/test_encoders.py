@@ -11,12 +11,14 @@ import pytest
 import torch
 from torch import nn
 
-from dfer import DferError, create_model
+from dfer import DferError, EmotionSet, create_model
 from dfer.models.encoders import dlib_face
 from dfer.models.encoders.dlib_face import DlibFace, calibrate, read_published
 from dfer.models.encoders.mobilenet_v2 import MobileNetV2
+from dfer.models.transfer import Target, head_of, read_source, start_from
 
 ROOT = Path(__file__).resolve().parents[2]
+SEVEN = EmotionSet("seven", ("happy", "sad", "neutral", "angry", "surprise", "disgust", "fear"))
 WEIGHTS = ROOT.parent / "shared" / "data" / "weights"
 EMBEDDING = ROOT / "src" / "dfer" / "video" / "weights" / "face_embedding.onnx"
 published = pytest.mark.skipif(not WEIGHTS.is_dir(), reason="the published weights are not beside the checkout")
@@ -43,6 +45,24 @@ def test_torchvisions_file_fits_by_its_keys_and_knows_what_is_in_a_picture() -> 
     logits = network.eval()(pictures(2, 224))
     assert logits.shape == (2, 1000) and logits.isfinite().all()
     assert (logits.softmax(dim=1).max(dim=1).values > 0.01).all(), "weights in wrong places answer alike for all"
+
+
+@pytest.mark.parametrize("temporal", ["mean", "gru"])
+def test_torchvisions_file_starts_the_encoder_of_frames(temporal: str, tmp_path: Path) -> None:
+    options = {"encoder": "mobilenet_v2", "temporal": temporal, "hidden": 8}
+    torch.manual_seed(0)
+    theirs = MobileNetV2(1000).state_dict()  # its keys are those of the file, see above
+    torch.save(theirs, tmp_path / "w.pth")
+    network = create_model("frame_encoder", 7, **options)
+    target = Target("frame_encoder", options, SEVEN, head_of(network, create_model("frame_encoder", 8, **options)))
+    found = start_from(network, read_source(tmp_path / "w.pth"), target)
+    ours = network.state_dict()
+    assert "torchvision's MobileNetV2" in found.told and "2 of the file are left out: classifier" in found.told
+    assert all(torch.equal(ours[f"encoder.{key}"], theirs[key]) for key in theirs if key.startswith("features."))
+    assert found.afresh == {key for key in ours if not key.startswith("encoder.")}
+    other = Target("frame_encoder", {}, SEVEN, {"head.weight": 0, "head.bias": 0})
+    with pytest.raises(DferError, match=r'it holds .*model\.encoder = "mobilenet_v2"'):
+        start_from(create_model("frame_encoder", 7), read_source(tmp_path / "w.pth"), other)
 
 
 @published

@@ -167,7 +167,6 @@ def test_only_adapters_and_what_stands_behind_them_are_trained(
     whole = sum(weight.numel() for weight in before.values())
     assert read_summary(tmp_path).parameters == whole
     assert "in 4 layers: encoder.blocks.0.attn.qkv, " in caplog.text
-    assert f"; 843 of {whole + 192} weights are trained" in caplog.text
     monkeypatch.setitem(sys.modules, "peft", None)
     network, card = load_checkpoint(tmp_path)
     assert card.recipe["lora"]["rank"] == 2 and not any("lora" in key for key in network.state_dict())

@@ -119,6 +119,8 @@ class TrainingBar:
         self.epochs, self.spoke, self.told = run.recipe.optim.epochs, self.clock(), -QUIET
         self.bar.update(self.task, description=printable(f"{self.what} {self.run}".rstrip()))
         self.tracking.begin(run)
+        if run.trained < run.weights:
+            self._say(f"trains {run.trained:,} of {run.weights:,} weights")
 
     def step(self, step: Step) -> None:
         """See `dfer.training.Progress`."""

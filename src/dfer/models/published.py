@@ -45,6 +45,7 @@ class Published:
 RESNET_18 = (
     (r"((?:conv1|bn1|layer\d)\..*)", r"encoder.\1"), (r"fc\..*", ""),
 )  # fmt: skip
+MOBILENET_V2 = ((r"(features\..*)", r"encoder.\1"), (r"classifier\..*", ""))
 M3DFEL = (
     (r"features\.0\.(.*)", r"backbone.stem.\1"), (r"features\.(\d)\.(.*)", r"backbone.layer\1.\2"),
     (r"to_qkv\.weight", "queries_keys_values.weight"), (r"pwconv\.(.*)", r"pool.\1"),
@@ -102,6 +103,10 @@ FORMS = (
     *(
         Published("torchvision's ResNet-18", model, r"layer4\.1\.bn2\.weight", RESNET_18, r"(?!encoder\.).*")
         for model in ("resnet18_lstm", "former_dfer", "frame_transformer")
+    ),
+    Published(
+        'torchvision\'s MobileNetV2 (model.encoder = "mobilenet_v2")', "frame_encoder", r"features\.18\.1\.running_var",
+        MOBILENET_V2, r"(?!encoder\.).*",
     ),
     Published(
         "S2D's weights without landmarks and adapters", "frame_vit", r"patch_embed_prompt\.proj\.weight", S2D,

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from dfer.errors import DferError, listed, nearest
 from dfer.training.config import Lora
-from dfer.training.layers import count_weights, matches
+from dfer.training.layers import matches
 
 logger = logging.getLogger(__name__)
 
@@ -62,10 +62,7 @@ def adapt(network: nn.Module, lora: Lora, *, afresh: Collection[str] = ()) -> No
     for name, weight in network.named_parameters():
         if name in trained and name not in still:
             weight.requires_grad_(trained[name])
-    logger.info(
-        "lora: adapters of rank %d in %d layers: %s; %d of %d weights are trained", lora.rank, len(chosen),
-        listed(chosen, 4), count_weights(network, trained=True), count_weights(network),
-    )  # fmt: skip
+    logger.info("lora: adapters of rank %d in %d layers: %s", lora.rank, len(chosen), listed(chosen, 4))
 
 
 def merged(network: nn.Module) -> nn.Module:

@@ -196,7 +196,9 @@ class _Run:
         """From where the run stands to its end."""
         self.learner.prove(clips=len(self.chosen.train))
         if progress:
-            progress.begin(Begun(self.folder, self.fold, self.recipe, self.place.step))
+            network = self.learner.network
+            sizes = {"trained": count_weights(network, trained=True), "weights": count_weights(network)}
+            progress.begin(Begun(self.folder, self.fold, self.recipe, self.place.step, **sizes))
         row: dict[str, Any] = self.place.row
         for epoch in range(self.place.epoch(self.batches_per_epoch), self.recipe.optim.epochs):
             threads = self.threads.choose()

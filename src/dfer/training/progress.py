@@ -20,12 +20,15 @@ class Begun:
         fold: None for a split.
         recipe: what is done.
         step: steps done before, 0 unless it goes on.
+        trained, weights: how many weights are trained, and how many there are.
     """
 
     folder: Path
     fold: int | None
     recipe: Recipe
     step: int
+    trained: int = 0
+    weights: int = 0
 
 
 @dataclass(frozen=True)
