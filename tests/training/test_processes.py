@@ -16,7 +16,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from dfer import DferError, Manifest, models
-from dfer.training import Begun, Recipe, Step, fit, recipe_from
+from dfer.training import Begun, Recipe, Step, fit, loop, recipe_from
 from dfer.training.record import Epoch
 from tests.forked import exit_codes
 
@@ -26,52 +26,22 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 
-TRAIN = """
-import json, os, sys
+SHARED = """
+import sys
 from pathlib import Path
-from dfer import DferError, Manifest
-from dfer.training import fit
-from tests.training.toy import toy_recipe
-
-data, folder, batch, stop_at = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-
-class Watch:
-    def begin(self, run):
-        pass
-    def step(self, step):
-        if step.number == stop_at:
-            os._exit(9)
-    def epoch(self, row):
-        pass
-
-from dfer.training import loop
-read = loop.batches
-def spy(dataset, rows, **options):
-    with open(f"{folder}.{os.environ['RANK']}.rows", "a") as file:
-        print(json.dumps(rows), file=file)
-    return read(dataset, rows, **options)
-loop.batches = spy
-
-try:
-    fit(toy_recipe(data={"subset": "all"}, optim={"batch": batch}), Manifest.read(data), folder, fold=1, resume=True,
-        progress=Watch())
-except DferError as error:
-    print("error:", error)
-    sys.exit(2)
+from tests.training.test_processes import train_shared
+train_shared(Path(sys.argv[1]), Path(sys.argv[2]), -1)
 """
+"""A program for torchrun."""
 
 
-def environment() -> dict[str, str]:
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-
-
-def run_two(script: Path, text: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+def torchrun(program: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     """A program in two processes of torchrun."""
-    script.write_text(text, encoding="utf-8")
     launch = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
-    command = [sys.executable, *launch, str(script), *map(str, arguments)]
-    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=300)
+    command = [sys.executable, *launch, str(program), *map(str, arguments)]
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(scope="module")
@@ -79,19 +49,60 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return toy_manifest(tmp_path_factory.mktemp("toy"), clips=24)
 
 
+def told(folder: Path, *words: object) -> None:
+    """Adds a line to what this process said."""
+    with folder.with_name(f"{folder.name}.{os.environ.get('RANK', '0')}.told").open("a") as file:
+        print(*words, file=file)
+
+
+def said(folder: Path, rank: int = 0) -> list[str]:
+    """The lines that a process said."""
+    path = folder.with_name(f"{folder.name}.{rank}.told")
+    return path.read_text().splitlines() if path.exists() else []
+
+
+class Watch:
+    """Progress of a training that says where it begins; one process may be killed at a step."""
+
+    def __init__(self, folder: Path, stop: int, victim: int) -> None:
+        self.folder, self.stop, self.victim = folder, stop, str(victim)
+
+    def begin(self, run: Begun) -> None:
+        told(self.folder, "begins at", run.step)
+
+    def step(self, step: Step) -> None:
+        if step.number == self.stop and os.environ.get("RANK") == self.victim:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def epoch(self, _: Epoch) -> None:
+        """An epoch was made."""
+
+
+def train_shared(data: Path, folder: Path, stop: int) -> None:
+    """Go on with a run; says of each epoch that it begins the rows of its batches."""
+    read = loop.batches
+
+    def spy(dataset: Any, rows: Any, **options: Any) -> Any:
+        told(folder, json.dumps(rows))
+        return read(dataset, rows, **options)
+
+    loop.batches = spy
+    recipe = toy_recipe(data={"subset": "all"}, optim={"batch": 4})
+    fit(recipe, Manifest.read(data), folder, fold=1, resume=True, progress=Watch(folder, stop, 1))
+
+
 def shares(folder: Path, rank: int) -> list[list[list[int]]]:
     """For each epoch that a process began, its rows of each batch."""
-    lines = folder.with_name(f"{folder.name}.{rank}.rows").read_text().splitlines()
-    return [json.loads(line) for line in lines]
+    return [json.loads(line) for line in said(folder, rank) if line.startswith("[")]
 
 
 def test_two_processes_share_each_batch_and_resume_together(data: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    # Killed in the second epoch, after the first one's state; every process exits by itself.
-    killed = run_two(tmp_path / "train.py", TRAIN, data, folder, 4, 5)
-    assert killed.returncode != 0 and (folder / "state.safetensors").exists(), killed.stderr[-2000:]
-    assert not (folder / "train.json").exists()
-    done = run_two(tmp_path / "train.py", TRAIN, data, folder, 4, -1)
+    """One of two is killed in the second epoch, after the first one's state; torchrun starts those that go on."""
+    folder, program = tmp_path / "run", tmp_path / "train.py"
+    assert exit_codes(train_shared, data, folder, 5, processes=2)[1] == -signal.SIGKILL
+    assert (folder / "state.safetensors").exists() and not (folder / "train.json").exists()
+    program.write_text(SHARED, encoding="utf-8")
+    done = torchrun(program, data, folder)
     assert done.returncode == 0, done.stderr[-2000:]
     summary = json.loads((folder / "train.json").read_text())
     assert (summary["processes"], summary["clips"]) == (2, 12)
@@ -113,18 +124,6 @@ def linear(**sections: dict[str, Any]) -> Recipe:
     models.register_model("linear", Linear)
     common = {"input": {"frames": 4, "size": 16}, "model": {"name": "linear"}}
     return recipe_from(common | sections)
-
-
-def told(folder: Path, *words: object) -> None:
-    """Adds a line to what this process said."""
-    with folder.with_name(f"{folder.name}.{os.environ.get('RANK', '0')}.told").open("a") as file:
-        print(*words, file=file)
-
-
-def said(folder: Path, rank: int = 0) -> list[str]:
-    """The lines that a process said."""
-    path = folder.with_name(f"{folder.name}.{rank}.told")
-    return path.read_text().splitlines() if path.exists() else []
 
 
 def train_weighed(data: Path, folder: Path, batches: tuple[int, ...]) -> None:
@@ -159,23 +158,6 @@ def test_two_processes_weigh_emotions_and_log_the_loss_as_one_does(data: Path, t
         for batch, line in zip((1, 5), said(tmp_path / "two", rank), strict=True):
             refused = f"a batch of {batch} clips cannot be shared evenly by 2 processes; set optim.batch"
             assert line.startswith(refused) and not (tmp_path / "two" / str(batch)).exists()
-
-
-class Watch:
-    """Progress of a training that says where it begins; one process may be killed at a step."""
-
-    def __init__(self, folder: Path, stop: int, victim: int) -> None:
-        self.folder, self.stop, self.victim = folder, stop, str(victim)
-
-    def begin(self, run: Begun) -> None:
-        told(self.folder, "begins at", run.step)
-
-    def step(self, step: Step) -> None:
-        if step.number == self.stop and os.environ.get("RANK") == self.victim:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def epoch(self, _: Epoch) -> None:
-        """An epoch was made."""
 
 
 def go_on(data: Path, folder: Path, stop: int, victim: int) -> None:
