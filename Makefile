@@ -23,9 +23,10 @@ help:
 demo: $(READY)
 	@$(RUN)/dfer demo
 
-# The tests of a file run in one process: what they share is made once.
+# The tests of a file run in one process: what they share is made once. They start many processes: compiled once, dfer
+# and the tests are not compiled anew in each, also where Python is told to keep nothing that it compiled.
 test: $(READY)
-	@OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	@OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(RUN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: $(READY)
 	@$(RUN)/ruff check src tests benchmarks examples tools

@@ -25,6 +25,8 @@ import typer
 from dfer import DferError, Manifest, __version__, cli
 from dfer.arrays import open_array
 
+from .forked import run as run_forked
+
 VERBS = (
     "predict", "explain", "export", "people", "synth", "prepare", "doctor", "raters", "split", "estimate", "train",
     "evaluate", "robustness", "demo", "compare", "ablate", "models", "recipes",
@@ -474,13 +476,14 @@ def test_a_folder_that_cannot_be_written_is_refused_by_every_verb(made: Made, tm
     assert (tmp_path / "file").read_text() == "no folder"
 
 
-FULL = """
-import resource, sys
-limit = int(sys.argv.pop(1))
-resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))  # no file may grow beyond this: a disk that fills up
-from dfer.cli import main
-main()
-"""
+def limited(limit: int, *arguments: object) -> None:
+    """Runs the command line where no file may grow beyond so many bytes: a disk that fills up."""
+    import resource
+
+    sys.dont_write_bytecode = True
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    sys.argv = ["dfer", *map(str, arguments)]
+    cli.main()
 
 
 @pytest.mark.slow
@@ -495,9 +498,7 @@ def test_a_disk_that_fills_up_is_one_line(made: Made, tmp_path: Path, verb: str)
         "train": (100_000, ("train", "demo", "--data", made.data, "-o", tmp_path / "y", "--fold", 1, *QUICK)),
         "evaluate": (5000, ("evaluate", run, "-o", tmp_path / "out")),
     }[verb]
-    command = [sys.executable, "-B", "-c", FULL, str(limit), *map(str, arguments)]
-    environment = os.environ | {"COLUMNS": "80", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    done = run_forked(limited, limit, *arguments, folder=tmp_path, COLUMNS="80", PYTHONDONTWRITEBYTECODE="1")
     assert Outcome(done.returncode, done.stdout, done.stderr).is_refusal(r"cannot write|File too large")
     assert not (tmp_path / "x.csv").exists() and not (tmp_path / "x" / "README.md").exists()
 
@@ -563,21 +564,18 @@ def test_of_several_processes_one_speaks(
     assert dfer("--version").out
 
 
-INTERRUPTED = """
-import os, signal, sys
-from dfer.cli import main
+def interrupted(*arguments: str) -> None:
+    """Runs the command line, which gets the signal of Ctrl-C when it says that its first epoch is done."""
+    write = sys.stdout.write
 
-write = sys.stdout.write
+    def interrupt(text: str) -> int:
+        if "epoch   1" in text:
+            os.kill(os.getpid(), signal.SIGINT)
+        return write(text)
 
-def interrupt(text):
-    if "epoch   1" in text:
-        os.kill(os.getpid(), signal.SIGINT)
-    return write(text)
-
-sys.stdout.write = interrupt
-main()
-"""
-"""`dfer` that gets the signal of Ctrl-C when it says that its first epoch is done."""
+    sys.stdout.write = interrupt  # type: ignore[method-assign]
+    sys.argv = ["dfer", *arguments]
+    cli.main()
 
 
 @pytest.mark.slow
@@ -588,9 +586,7 @@ def test_a_run_that_was_interrupted_at_the_keyboard_resumes_and_logs_each_epoch_
     run, epochs = tmp_path / "run", 4
     more = ("--set", f"optim.epochs={epochs}", "--resume")
     arguments = ["train", "demo", "--data", str(made.data), "-o", str(run), "--fold", "1", *QUICK, *more]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", INTERRUPTED, *arguments]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    ended = run_forked(interrupted, *arguments, folder=tmp_path)
     assert ended.returncode == 130
     assert ended.stderr.strip() == "interrupted; --resume goes on from the last saved state"
     assert not (run / "fold1" / "train.json").exists()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import runpy
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from dfer import Timeline
+from tests.forked import run
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[1] / "examples").glob("*.py"))
 LONGEST = 40
@@ -19,23 +19,27 @@ LONGEST = 40
 FRAMEWORKS = {"train_with_lightning": "lightning", "train_with_transformers": "transformers"}
 """Example -> the package that it needs."""
 TOLD = """
-import sys, dfer
+import dfer
 set_epoch = dfer.ClipDataset.set_epoch
 dfer.ClipDataset.set_epoch = lambda clips, epoch: (print("epoch", epoch), set_epoch(clips, epoch))
-exec(compile(open(sys.argv[1], encoding="utf-8").read(), sys.argv[1], "exec"))
+exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"))
 """
 """An example as it stands, with a data set that says which epochs it was told of."""
 
 
-def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *command], cwd=folder, capture_output=True, text=True, timeout=120)
+def script(path: Path) -> None:
+    runpy.run_path(str(path), run_name="__main__")
+
+
+def told(path: Path) -> None:
+    exec(TOLD, {"__name__": "__main__", "path": path})
 
 
 @pytest.mark.parametrize(
     "example", [each for each in EXAMPLES if each.stem not in (*FRAMEWORKS, "read_a_video")], ids=lambda path: path.stem
 )
 def test_an_example_runs_in_an_empty_folder_and_prints_a_result(example: Path, tmp_path: Path) -> None:
-    done = run(tmp_path, str(example))
+    done = run(script, example, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() and not done.stderr
 
@@ -48,7 +52,7 @@ def test_a_framework_trains_reads_other_frames_each_epoch_and_prints_a_result(
 ) -> None:
     if find_spec(FRAMEWORKS[name]) is None:
         pytest.skip(f"{FRAMEWORKS[name]} is not installed")
-    done = run(tmp_path, "-c", TOLD, str(EXAMPLES[0].parent / f"{name}.py"))
+    done = run(told, EXAMPLES[0].parent / f"{name}.py", folder=tmp_path)
     assert done.returncode == 0, done.stderr  # these packages say more there, on their own account
     lines = done.stdout.splitlines()
     assert lines.index("epoch 0") < lines.index("epoch 1") and result in "".join(lines[lines.index("epoch 1") :])
@@ -61,7 +65,7 @@ def test_an_example_is_short_and_begins_with_what_it_shows(example: Path) -> Non
 
 
 def test_the_clips_beside_the_examples_are_read_as_people_read_them(tmp_path: Path) -> None:
-    done = run(tmp_path, str(EXAMPLES[0].parent / "read_a_video.py"))
+    done = run(script, EXAMPLES[0].parent / "read_a_video.py", folder=tmp_path)
     assert done.returncode == 0 and done.stdout.strip() and not done.stderr, done.stderr
     for name, emotion in (("HAP", "happy"), ("NEU", "neutral")):
         timeline = Timeline.load(tmp_path / f"1001_DFA_{name}_XX.json")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,10 +10,9 @@ import pytest
 from dfer.cli.terminal import TrainingBar, duration
 from dfer.training import Begun, Step
 from dfer.training.record import Epoch
+from tests.forked import dfer
 
 from .training.toy import toy_manifest, toy_recipe
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 class Clock:
@@ -80,10 +76,9 @@ def test_the_log_of_a_real_training_in_a_file_has_no_control_characters(tmp_path
     data = toy_manifest(tmp_path / "toy", clips=12, folds=2)
     recipe = tmp_path / "quick.toml"
     recipe.write_text(toy_recipe(optim={"epochs": 2}).toml())
-    with (tmp_path / "log").open("w") as log:
-        command = [sys.executable, "-m", "dfer", "train", str(recipe), "--data", str(data), "-o", str(tmp_path / "run")]
-        subprocess.run(command, stdout=log, check=True, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    said = (tmp_path / "log").read_text()
+    done = dfer("train", recipe, "--data", data, "-o", tmp_path / "run", folder=tmp_path)
+    said = done.stdout
+    assert done.returncode == 0, done.stderr
     assert all(character.isprintable() or character == "\n" for character in said)
     assert [line.split("  loss")[0] for line in said.splitlines()[:4]] == [
         f"fold{fold}  epoch   {epoch}" for fold in (1, 2) for epoch in (1, 2)

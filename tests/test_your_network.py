@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
@@ -20,6 +18,7 @@ from dfer.documents import parse_toml
 from dfer.metrics.protocol import measure
 from dfer.training import fit, load_recipe, recipe_from
 from dfer.training.predict import predict_fold
+from tests.forked import dfer, run
 
 from .training.toy import toy_manifest
 
@@ -36,12 +35,13 @@ COMMANDS = [
 ]
 
 
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-    environment.pop("DFER_ALLOW", None)
-    return subprocess.run(
-        [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
-    )
+def user(folder: Path, *words: str) -> CompletedProcess[str]:
+    """A command of a user, who has not yet allowed anything."""
+    return dfer(*words, folder=folder, COLUMNS="200", DFER_ALLOW="")
+
+
+def execute(code: str) -> None:
+    exec(code, {"__name__": "__main__"})
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "examples" / "crema_d" / "1001_DFA_HAP_XX.flv", folder / "film.mp4")
     for command in COMMANDS:
         quick = ["--set", "optim.epochs=2"] if "finetune_faces" in command else []
-        done = run(folder, "-m", *shlex.split(command), *quick)
+        done = user(folder, *shlex.split(command)[1:], *quick)
         assert done.returncode == 0, (command, done.stdout, done.stderr)
     return folder
 
@@ -90,15 +90,15 @@ def test_without_consent_the_module_is_not_run_and_the_sentence_says_how_to_give
     source = (folder / "my_network.py").read_text()
     (folder / "my_network.py").write_text(f"import pathlib\npathlib.Path({str(mark)!r}).touch()\n{source}")
     for words in (("predict", "film.mp4", "--model", "runs/my_recipe"), ("export", "runs/my_recipe")):
-        done = run(folder, "-m", "dfer", *words)
+        done = user(folder, *words)
         assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
         assert "--allow my_network or set DFER_ALLOW=my_network" in done.stderr and not mark.exists()
-    assert run(folder, "-m", "dfer", "models", "my_network:Net", "--size", "32").returncode == 0 and mark.exists()
+    assert user(folder, "models", "my_network:Net", "--size", "32").returncode == 0 and mark.exists()
 
 
 @pytest.mark.slow
 def test_the_pages_python_runs(folder: Path) -> None:
-    done = run(folder, "-c", ALLOWING + REGISTERING + "print(card.model, type(network).__name__)")
+    done = run(execute, f"{ALLOWING}{REGISTERING}print(card.model, type(network).__name__)", folder=folder)
     assert done.stdout.split() == ["my_network:Net", "Net"], done.stderr
 
 

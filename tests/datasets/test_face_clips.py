@@ -21,6 +21,7 @@ from dfer.datasets.face_clips import cut_faces, main_face
 from dfer.errors import DferError
 from dfer.labels import DFEW
 from dfer.video import open_clip, open_faces
+from tests.forked import dfer
 from tests.video.films import noise, write_video
 from tests.video.people import ColourDetector, picture
 
@@ -168,8 +169,9 @@ def test_a_run_that_is_killed_goes_on_and_what_it_left_is_whole(shared_data: Pat
     for k in range(8):
         name = "head-pose-face-detection-male.gif"
         (tmp_path / "raw/happy" / f"{k}.gif").write_bytes((shared_data / "videos" / name).read_bytes())
-    command = [sys.executable, "-m", "dfer", "prepare", "folder", str(tmp_path / "raw"), "--faces", "48"]
-    command += ["--faces-as", "frames", "--workers", "1", "-o", str(tmp_path / "data.csv")]
+    words = ["prepare", "folder", str(tmp_path / "raw"), "--faces", "48", "--faces-as", "frames", "--workers", "1"]
+    words += ["-o", str(tmp_path / "data.csv")]
+    command = [sys.executable, "-m", "dfer", *words]
     run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     folder = tmp_path / "data_faces"
     while run.poll() is None and not list(folder.glob("[!.]*/*.jpg")):
@@ -179,8 +181,8 @@ def test_a_run_that_is_killed_goes_on_and_what_it_left_is_whole(shared_data: Pat
     assert not (tmp_path / "data.csv").exists()
     kept = {path: path.stat().st_mtime_ns for path in folder.glob("[!.]*/*_00001.jpg")}
     assert 1 <= len(kept) < 8 and all(len(list(path.parent.iterdir())) == 62 for path in kept)
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "8 clips in" in done.stdout
+    done = dfer(*words, folder=tmp_path)
+    assert done.returncode == 0 and "8 clips in" in done.stdout, done.stderr
     manifest = Manifest.read(tmp_path / "data.csv")
     assert manifest.table["frames"].tolist() == [62] * 8 and len(list(folder.glob("*/*.jpg"))) == 8 * 62
     assert {path: path.stat().st_mtime_ns for path in kept} == kept, "not cut twice"
@@ -190,9 +192,10 @@ def test_the_command_line_says_what_was_left_out(shared_data: Path, tmp_path: Pa
     (tmp_path / "raw/happy").mkdir(parents=True)
     (tmp_path / "raw/happy/a.mp4").write_bytes((shared_data / "videos/single_face.mp4").read_bytes())
     write_video(tmp_path / "raw/happy/b.mkv", noise(10))
-    command = [sys.executable, "-m", "dfer", "prepare", "folder", str(tmp_path / "raw"), "-o", str(tmp_path / "d.csv")]
-    done = subprocess.run([*command, "--faces", "48"], capture_output=True, text=True, check=True)
+    words = ("prepare", "folder", tmp_path / "raw", "-o", tmp_path / "d.csv", "--faces", 48)
+    done = dfer(*words, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
     assert "left out 1: no face found" in done.stdout and "b.mkv: no face found in 10 frames" in done.stderr
     assert Manifest.read(tmp_path / "d.csv").table["frames"].tolist() == [72]
-    both = subprocess.run([*command, "--faces", "48", "--pack", "48"], capture_output=True, text=True, check=False)
+    both = dfer(*words, "--pack", 48, folder=tmp_path)
     assert both.returncode == 2 and "expected --pack or --faces, got both" in both.stderr

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from dfer.documents import jsonable
 from dfer.experiments import ablation
 from dfer.experiments.ablation import Job, grid, jobs, train_grid
 from dfer.experiments.runs import trained_folds
+from tests.forked import dfer
 from tests.training.toy import toy_manifest
 
 RECIPE = """
@@ -206,20 +208,21 @@ def test_while_a_run_is_trained_nobody_else_can_take_it_and_afterwards_all_can(
 def test_two_processes_share_a_grid_and_one_that_is_killed_is_taken_over(
     recipe: Path, data: Path, tmp_path: Path
 ) -> None:
-    command = [
-        sys.executable, "-m", "dfer", "ablate", str(recipe), "--data", str(data), "-o", str(tmp_path / "out"),
+    words = [
+        "ablate", str(recipe), "--data", str(data), "-o", str(tmp_path / "out"),
         "--grid", "labels.rule=hard,frequency", "--seeds", "0,1", "--set", "optim.epochs=3",
     ]  # fmt: skip
-    first = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    first = subprocess.Popen([sys.executable, "-m", "dfer", *words], stdout=subprocess.DEVNULL)
     deadline = time.time() + 60
     while not list((tmp_path / "out").rglob("claim")) and time.time() < deadline:
         time.sleep(0.02)
     first.kill()
     first.wait()
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    told = [process.communicate(timeout=300)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    assert any("compare.html" in text for text in told) and (tmp_path / "out" / "compare.html").exists()
+    with ThreadPoolExecutor(2) as threads:
+        both = [threads.submit(dfer, *words, folder=tmp_path) for _ in range(2)]
+    done = [process.result() for process in both]
+    assert [process.returncode for process in done] == [0, 0]
+    assert any("compare.html" in process.stdout for process in done) and (tmp_path / "out" / "compare.html").exists()
     folds = Manifest.read(data).folds
     for cell in ("rule=hard", "rule=frequency"):
         for seed in (0, 1):

@@ -22,7 +22,7 @@ from dfer.metrics import calibration, fit_temperature
 from dfer.training import Recipe, load_recipe, loop
 from dfer.training.choosing import choose_clips
 from dfer.training.predict import predict_fold
-from tests.killed import Killer, exit_code
+from tests.forked import Killer, exit_code
 from tests.training.toy import EMOTIONS, toy_manifest, toy_recipe
 
 PLAN = Estimation("toy", folds=3, models=2, weight=0.25, fold=1)

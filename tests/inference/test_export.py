@@ -14,6 +14,7 @@ from dfer.inference.network import choose_network, onnx_network, torch_network
 from dfer.labels import DFEW
 from dfer.models import Card, create_model, load_checkpoint, register_model, save_checkpoint
 from dfer.video import Preprocessing
+from tests.training.toy import Linear
 
 for needed in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(needed)
@@ -63,7 +64,12 @@ def test_a_runtime_is_chosen_where_there_are_two(folder: Path) -> None:
     assert np.allclose(auto, onnx, atol=1e-5) and np.allclose(auto, ours, atol=1e-5)
 
 
-def test_a_file_that_differs_from_torch_is_not_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_differs_from_torch_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    register_model("linear", Linear)
+    card = Card("linear", {}, DFEW, Preprocessing(frames=4, size=16).to_dict())
+    folder = tmp_path / "model"
+    save_checkpoint(folder, create_model("linear", 7).eval(), card)
+    module.export_onnx(folder)
     before = (folder / "model.onnx").read_bytes()
     monkeypatch.setattr(module, "TOLERANCE", -1.0)
     with pytest.raises(DferError, match="differs from torch by"):

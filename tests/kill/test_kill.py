@@ -6,10 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
 import pytest
+
+from tests import forked
 
 from .harness import EXAMPLE, VERBS, dfer, tried
 
@@ -24,8 +27,11 @@ def test_a_killed_verb_leaves_the_same_bytes_when_it_is_run_again(name: str, tmp
 @pytest.mark.slow
 def test_several_at_once_write_one_file_and_others(tmp_path: Path) -> None:
     outs = ["same.json", "same.json", "same.mp4", "same.mp4", "other.json"]
-    running = [dfer(["predict", str(EXAMPLE), "--every", "0.5", "-o", out], tmp_path) for out in outs]
-    ended = [(process.communicate()[1].decode(), process.returncode) for process in running]
+    with ThreadPoolExecutor(len(outs)) as threads:
+        running = [
+            threads.submit(forked.dfer, "predict", EXAMPLE, "--every", 0.5, "-o", out, folder=tmp_path) for out in outs
+        ]
+    ended = [(process.result().stderr, process.result().returncode) for process in running]
     codes = [code for _, code in ended]
     assert all(
         code == 0 or (code == 2 and f"another process is writing {out}" in told)

@@ -77,25 +77,26 @@ def measure(folder: Path, page: str, *flags: str) -> list[dict[str, Any]]:
     return found
 
 
-def reports() -> dict[str, dict[str, Any]]:
-    """Pages that are likely to burst: many runs with long and hostile names, many emotions, or nearly nothing."""
+def report_of(name: str) -> dict[str, Any]:
+    """A page that is likely to burst: many runs with long and hostile names, many emotions, or nearly nothing."""
     evil = "<script>window.ran=true</script><img src=x onerror='ran=true'> " + "averyveryverylongname" * 6
-    many = {f"{evil} {n}": toy_predictions(n, folds=5, emotions=tuple(MAFW), ids=evil + "{}") for n in range(12)}
+    if name in ("crowd", "many"):
+        many = {f"{evil} {n}": toy_predictions(n, folds=5, emotions=tuple(MAFW), ids=evil + "{}") for n in range(12)}
+        crowd = name == "crowd"
+        return looked_into(toy_report(many), many) if crowd else toy_report(many, source=evil, left_out={evil: 1})
+    if name == "deep":
+        pair = {name: toy_predictions(seed, clips=150) for seed, name in enumerate(("hard labels", "soft labels"))}
+        return looked_into(toy_report(pair), pair)
+    if name == "four":
+        return toy_report(note="The faces are drawn.")
     bare = toy_predictions(1)
     bare.votes[:] = np.nan
-    pair = {name: toy_predictions(seed, clips=150) for seed, name in enumerate(("hard labels", "soft labels"))}
-    return {
-        "deep": looked_into(toy_report(pair), pair),
-        "crowd": looked_into(toy_report(many), many),
-        "four": toy_report(note="The faces are drawn."),
-        "many": toy_report(many, source=evil, left_out={evil: 1}),
-        "bare": toy_report({"soft labels": bare}),
-    }
+    return toy_report({"soft labels": bare})
 
 
 @pytest.mark.parametrize("name", ["deep", "crowd", "four", "many", "bare"])
 def test_page_fits_every_width_and_loads_nothing(name: str, tmp_path: Path) -> None:
-    report = reports()[name]
+    report = report_of(name)
     for found, width in zip(measure(tmp_path, render_page(report, noise(report))), WIDTHS, strict=True):
         assert found["width"] == width
         assert found["scrolls"] <= width, found["wide"]
@@ -121,24 +122,24 @@ def test_browser_reads_the_sections_that_were_written(tmp_path: Path) -> None:
     assert not re.search(r"https?://", dom)
 
 
-def comparisons() -> dict[str, dict[str, Any]]:
-    """Comparisons that are likely to burst: many runs with long and hostile names, or nearly nothing."""
-    evil = "<script>window.ran=true</script><img src=x onerror='ran=true'> " + "averyveryverylongname" * 6
-    many = {f"{evil} {n}": [toy_predictions(n, folds=5, emotions=tuple(MAFW), ids=evil + "{}")] for n in range(12)}
+def comparison_of(name: str) -> Any:
+    """A comparison that is likely to burst: many runs with long and hostile names, or nearly nothing."""
+    if name == "many":
+        evil = "<script>window.ran=true</script><img src=x onerror='ran=true'> " + "averyveryverylongname" * 6
+        many = {f"{evil} {n}": [toy_predictions(n, folds=5, emotions=tuple(MAFW), ids=evil + "{}")] for n in range(12)}
+        return compare(many, draws=300)
+    if name == "pair":
+        pair = {"plain": [toy_predictions(1), toy_predictions(2)], "mixed": [toy_predictions(3), toy_predictions(4)]}
+        return compare(pair, draws=300)
     bare = [toy_predictions(seed, clips=12) for seed in (1, 2)]
     for run in bare:
         run.votes[:], run.labels[:] = np.nan, -1
-    pair = {"plain": [toy_predictions(1), toy_predictions(2)], "mixed": [toy_predictions(3), toy_predictions(4)]}
-    return {
-        "pair": compare(pair, draws=300),
-        "many": compare(many, draws=300),
-        "bare": compare({"a": bare[:1], "b": bare[1:]}, draws=300),
-    }
+    return compare({"a": bare[:1], "b": bare[1:]}, draws=300)
 
 
 @pytest.mark.parametrize("name", ["pair", "many", "bare"])
 def test_comparison_fits_every_width_and_loads_nothing(name: str, tmp_path: Path) -> None:
-    for found, width in zip(measure(tmp_path, render_comparison(comparisons()[name])), WIDTHS, strict=True):
+    for found, width in zip(measure(tmp_path, render_comparison(comparison_of(name))), WIDTHS, strict=True):
         assert found["width"] == width
         assert found["scrolls"] <= width, found["wide"]
         assert found["wide"] == []

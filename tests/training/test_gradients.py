@@ -137,6 +137,29 @@ def test_a_gradient_that_is_wrong_whatever_memory_held_is_found() -> None:
     assert gradient_error(Layer(doubled, ((8, 32), (64, 32), None), ()), CPU, "bf16") == pytest.approx(1, abs=0.02)
 
 
+def test_a_layer_is_looked_at_once_for_a_number_of_threads_and_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[Precision] = []
+    compute = gradients._computed
+
+    def spy(layer: Layer, device: torch.device, precision: Precision, **rest: Any) -> list[Tensor]:
+        looked.append(precision)
+        return compute(layer, device, precision, **rest)
+
+    monkeypatch.setattr(gradients, "_computed", spy)
+    unseen, threads = Layer(F.linear, ((3, 29), (31, 29), (31,)), ()), torch.get_num_threads()
+    a_look = 1 + len(POISONS)
+    errors = [gradient_error(unseen, CPU, "bf16") for _ in range(2)]
+    assert errors[0] == errors[1] and len(looked) == a_look
+    gradient_error(unseen, CPU, "fp32")
+    assert len(looked) == 2 * a_look
+    try:
+        torch.set_num_threads(threads + 1)
+        gradient_error(unseen, CPU, "fp32")
+    finally:
+        torch.set_num_threads(threads)
+    assert len(looked) == 3 * a_look
+
+
 def test_layers_are_those_that_a_network_calls_each_once_by_module_or_by_function() -> None:
     class Own(nn.Module):
         def __init__(self) -> None:

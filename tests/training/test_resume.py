@@ -11,7 +11,7 @@ import torch
 
 from dfer.datasets import Manifest
 from dfer.training import loop
-from tests.killed import Killer, exit_code
+from tests.forked import Killer, exit_code
 
 from .toy import toy_manifest, toy_recipe
 
