@@ -21,7 +21,7 @@ from dfer.inference import Predictor, Timeline
 from dfer.inference.population import adapted, ratio_of
 from dfer.inference.segments import SMOOTHING_S, smooth
 
-POWERS = (0.0, 0.25, 0.5, 0.75, 1.0)
+POWERS = (0.0, 0.25, 0.5, 0.6, 0.75, 1.0)
 
 
 def main_face(timeline: Timeline) -> tuple[np.ndarray, np.ndarray]:

@@ -1,12 +1,13 @@
-"""Puts a trained model into the package: `python tools/ship.py runs/ship/faces --view 0.5`; then tools/model_card.py.
+"""Puts a trained model into the package: `python tools/ship.py RUN --after RUN --view 0.6`; then tools/model_card.py.
 
 The whole way from the data:
 
     dfer prepare ferplus FERPLUS/ -o data/ferplus.csv --pack 48 --grey
     python tools/face_encoder.py WEIGHTS/ data/ferplus.csv -o data/dlib_face.safetensors
-    dfer train ferplus_faces --data data/ferplus.csv --init data/dlib_face.safetensors -o runs/ship/faces
+    dfer train ferplus_faces --data data/ferplus.csv --init data/dlib_face.safetensors -o runs/ship/first
+    dfer train ferplus_faces_gentle --data data/ferplus.csv --init runs/ship/first -o runs/ship/faces
     dfer evaluate runs/ship/faces
-    python tools/ship.py runs/ship/faces --view 0.5
+    python tools/ship.py runs/ship/faces --after runs/ship/first --view 0.6
     python tools/model_card.py data/ferplus.csv CREMA_D/ ANNOTATED_VIDEOS/
 
 Weights are stored in half precision, half the bytes, and computed with in single; temperature and figures are those of
@@ -20,7 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def counted(validation: Predictions, prior: Sequence[float], view: str) -> Table
 
 
 def shipped_card(
-    card: Card, validation: Predictions, test: Predictions, *, training: dict[str, Any], view: str
+    card: Card, validation: Predictions, test: Predictions, *, training: Mapping[str, Any], view: str
 ) -> Card:
     """A run's card with its temperature, what it scores at it, its view, and how it was trained."""
     voted, labelled = validation.select(validation.voted), validation.select(validation.labelled)
@@ -79,15 +80,25 @@ def shipped_card(
     known = {key: training[key] for key in TOLD if key in training}
     temperatures = {"temperature": temperature, "temperature_labels": for_labels}  # the second is told, and not used
     table = counted(tempered(voted, temperature), card.prior, view)
-    data = card.data | known
-    return replace(card, calibration=temperatures, metrics=scores, data=data, view=view, abstention=table)
+    data, recipe = card.data | known, dict(card.recipe)
+    recipe.pop("init", None)  # a file of the machine it was trained on
+    return replace(
+        card, calibration=temperatures, metrics=scores, data=data, recipe=recipe, view=view, abstention=table
+    )
 
 
-def main(run: Path, view: str) -> None:
+def trained(run: Path) -> dict[str, Any]:
+    """What is known of a run's training."""
+    found: dict[str, Any] = json.loads((run / "split" / "train.json").read_text(encoding="utf-8"))
+    return found
+
+
+def main(run: Path, after: Path | None, view: str) -> None:
     """Store, fit, compare, and only then take the place of the former model.
 
     Args:
         run: of `dfer train` and `dfer evaluate`.
+        after: the run that it started from, whose epochs and seconds count too.
         view: the population that `dfer predict` answers for unless it is told, see `dfer.inference.population`.
     """
     manifest, folder = Manifest.read(manifest_of([run])), run / "split"
@@ -100,7 +111,9 @@ def main(run: Path, view: str) -> None:
     difference = float(np.abs(test.probs - saved_predictions(run, manifest, [None]).probs).max())
     if not difference <= TOLERANCE:
         raise DferError(f"{run}: half precision moves a probability by {difference:.2g}, more than {TOLERANCE:g}")
-    training = json.loads((folder / "train.json").read_text(encoding="utf-8"))
+    training = trained(run)
+    if after:
+        training |= {key: training[key] + trained(after)[key] for key in ("epochs", "seconds")}
     shipped = shipped_card(card, validation, test, training=training, view=view)
     save_checkpoint(PLACE, model, shipped)
     (PLACE / "model.safetensors").chmod(0o644)  # it is written for its owner alone
@@ -112,6 +125,7 @@ def main(run: Path, view: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
+    parser.add_argument("--after", type=Path)
     parser.add_argument("--view", default="trained")
     arguments = parser.parse_args()
-    main(arguments.run, arguments.view)
+    main(arguments.run, arguments.after, arguments.view)

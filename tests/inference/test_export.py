@@ -20,7 +20,7 @@ for needed in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(needed)
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["plain", "mirror"])
+@pytest.fixture(scope="module", params=[{}, {"mirror": True}, {"centre": 0.8}], ids=["plain", "mirror", "centre"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network whose batch norms have seen something, so that its logits differ."""
     torch.manual_seed(0)
@@ -28,7 +28,7 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     with torch.no_grad():
         for _ in range(5):
             model(torch.rand(8, 3, 4, 24, 24))
-    preprocessing = Preprocessing(frames=4, size=24, mean=(0.3, 0.4, 0.5), std=(0.2, 0.3, 0.4), mirror=request.param)
+    preprocessing = Preprocessing(frames=4, size=24, mean=(0.3, 0.4, 0.5), std=(0.2, 0.3, 0.4), **request.param)
     card = Card("frame_gru", {"widths": [8, 16], "hidden": 8}, DFEW, preprocessing.to_dict())
     card.calibration["temperature"] = 0.2
     path = tmp_path_factory.mktemp("model")

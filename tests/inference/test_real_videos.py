@@ -13,6 +13,7 @@ from dfer.datasets import read_source
 from dfer.inference import Person
 from dfer.labels import CREMA_D, FERPLUS, map_columns
 from dfer.metrics import kl_divergence
+from dfer.video.stream import Span
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +90,24 @@ def test_six_acted_clips_are_read_more_as_their_voters_did_than_by_chance(
     assert CREMA_D[told["happy"]] == "happy" and CREMA_D[told["neutral"]] == "neutral"
     saw = dict(zip(manifest.table["acted"], probs[:, CREMA_D.index("happy")], strict=True))
     assert saw["happy"] == max(saw.values())
+
+
+@pytest.mark.parametrize(
+    ("video", "times", "emotions"),
+    [
+        ("d10.mp4", (2.5, 3.4), {"surprise"}), ("d10.mp4", (4.2, 7.2), {"happy", "neutral"}),
+        ("d10.mp4", (13.1, 13.9), {"surprise", "fear"}), ("d13.mp4", (6.6, 8.3), {"happy"}),
+        ("d13.mp4", (3.6, 6.1), {"neutral"}), ("d14.mp4", (15.6, 17.8), {"neutral"}),
+    ],
+)  # fmt: skip
+def test_expressive_faces_show_what_somebody_noted(
+    predictor: Predictor, shared_data: Path, video: str, times: tuple[float, float], emotions: set[str]
+) -> None:
+    place = shared_data / "annotated_videos" / video
+    if not place.is_file():
+        pytest.skip(f"no {place}")
+    timeline = predictor(place, span=Span(max(0.0, times[0] - 1), times[1] + 1))
+    person = max(timeline.people, key=lambda person: int(person.seen.sum()))
+    part = person.seen & (person.times >= times[0]) & (person.times <= times[1])
+    told = [FERPLUS[k] for k in person.probs[part].argmax(axis=1)]
+    assert sum(name in emotions for name in told) > len(told) / 2, told

@@ -11,9 +11,11 @@ import torch
 
 from dfer import Predictions
 from dfer.datasets import read_source
+from dfer.documents import jsonable
 from dfer.metrics import apply_temperature, ece, kl_divergence, uar, vote_ece, war
 from dfer.models import load_checkpoint, model_folder
 from dfer.training.clips import ClipDataset
+from dfer.training.config import load_recipe
 from dfer.training.predict import predict_probs
 from dfer.video import Preprocessing
 
@@ -39,7 +41,10 @@ def test_it_is_small_and_computes_in_single_precision() -> None:
     model, card = load_checkpoint(folder)
     assert sum(path.stat().st_size for path in folder.iterdir()) <= MOST_BYTES
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
-    assert card.recipe["optim"]["epochs"] == card.data["epochs"] and 0.5 < card.calibration["temperature"] < 2
+    recipes = [load_recipe(Path(name)) for name in ("ferplus_faces", "ferplus_faces_gentle")]
+    assert card.data["epochs"] == sum(recipe.optim.epochs for recipe in recipes)
+    assert card.recipe["input"] == jsonable(recipes[1].input.to_dict()) and "init" not in card.recipe
+    assert 0.5 < card.calibration["temperature"] < 2
 
 
 def test_its_card_has_the_figures_of_the_table(at_temperature: Predictions) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ import torch
 
 from dfer import DferError, EmotionSet, Manifest, create_model, load_checkpoint
 from dfer.inference.network import torch_network
+from dfer.models import answer
 from dfer.training import fit, to_network
 from dfer.training.clips import ClipDataset
 from dfer.training.predict import predict_fold, predict_probs
@@ -80,6 +82,14 @@ def test_with_mirror_a_clip_and_its_mirror_image_get_one_answer_the_mean_of_thei
     assert np.abs(both - both_back).max() < 1e-6 < np.abs(there - back).max()
     mean = np.sqrt(there * back)  # of logits: geometric, of probabilities
     assert np.abs(both - mean / mean.sum(axis=1, keepdims=True)).max() < 1e-6
+
+
+def test_a_network_sees_the_middle_enlarged() -> None:
+    frames = np.random.default_rng(3).integers(0, 256, (2, 20, 20, 3), dtype=np.uint8)
+    clip = torch.from_numpy(frames).permute(3, 0, 1, 2)[None]
+    seen = answer(torch.nn.Identity(), clip, Preprocessing(frames=2, size=20, centre=0.8))
+    inner = [cv2.resize(frame[2:-2, 2:-2] / np.float32(255), (20, 20)) for frame in frames]
+    assert np.abs(seen[0].permute(1, 2, 3, 0).numpy() - inner).max() < 1e-5
 
 
 def test_pixels_are_scaled_by_channel() -> None:

@@ -102,6 +102,8 @@ def test_settings_survive_a_card_in_json() -> None:
         ({"grey": True, "std": (1.0, 1.0, 1.0)}, "expected 1 or 1 values in std"),
         ({"std": (0.2, 0.0, 0.2)}, "expected std > 0"),
         ({"std": (float("nan"),)}, "expected std > 0"),
+        ({"centre": 0.4}, "expected a centre from 0.5 to 1, got 0.4"),
+        ({"centre": float("nan")}, "expected a centre from 0.5 to 1"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: dict[str, object], fault: str) -> None:
@@ -110,7 +112,7 @@ def test_settings_that_cannot_be_are_refused(settings: dict[str, object], fault:
 
 
 def test_a_card_brings_back_what_it_was_given() -> None:
-    given = Preprocessing(frames=8, size=48, grey=True, mean=(0.5,), std=(0.25,), mirror=True)
+    given = Preprocessing(frames=8, size=48, grey=True, mean=(0.5,), std=(0.25,), mirror=True, centre=0.9)
     assert Preprocessing.from_card(json.loads(json.dumps(given.to_dict()))) == given
 
 

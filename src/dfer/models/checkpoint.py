@@ -122,7 +122,7 @@ def load_checkpoint(model: str | Path) -> tuple[nn.Module, Card]:
 
     >>> network, card = load_checkpoint("faces")
     >>> card.model, card.emotions[1], network.training
-    ('frame_gru', 'happy', False)
+    ('frame_encoder', 'happy', False)
     """
     from dfer.models import create_model, outline_model  # the door imports this module
 
@@ -276,7 +276,8 @@ def _card_of(values: Any, source: str) -> Card:
         Preprocessing.from_card(card.preprocessing)
     except DferError as error:
         raise DferError(f"{source}: {error}") from error
-    lacking = [key for key in Preprocessing().to_dict() if key not in card.preprocessing and key != "mirror"]  # newer
+    newer = ("mirror", "centre")
+    lacking = [key for key in Preprocessing().to_dict() if key not in card.preprocessing and key not in newer]
     if lacking:
         raise DferError(
             f"{source}: preprocessing: lacks {listed(lacking, 6)}; a network is shown what it was trained on"

@@ -37,13 +37,24 @@ def to_network(clips: Tensor, preprocessing: Preprocessing) -> Tensor:
     return (clips - mean) / std
 
 
+def middle(clips: Tensor, share: float) -> Tensor:
+    """The middle of clips (B, C, T, H, W), this share of their sides, enlarged to their size."""
+    top, left = (round(side * (1 - share) / 2) for side in clips.shape[-2:])
+    if not top and not left:
+        return clips
+    height, width = clips.shape[-2:]
+    frames = frames_of(clips[..., top : height - top, left : width - left])
+    large = nn.functional.interpolate(frames, (height, width), mode="bilinear", align_corners=False)
+    return large.unflatten(0, (clips.shape[0], clips.shape[2])).transpose(1, 2)
+
+
 def answer(network: nn.Module, frames: Tensor, preprocessing: Preprocessing) -> Tensor:
     """Logits (B, K) of clips (B, C, T, H, W) uint8.
 
     With `mirror`, they are the mean of those of the clip and of its mirror image: a mirrored face shows the same
-    emotion, and a network's answers to the two err in part independently.
+    emotion, and a network's answers to the two err in part independently. With `centre`, the network sees the middle.
     """
-    clips = to_network(to_floats(frames), preprocessing)
+    clips = to_network(middle(to_floats(frames), preprocessing.centre), preprocessing)
     logits: Tensor = network(clips)
     return (logits + network(clips.flip(-1))) / 2 if preprocessing.mirror else logits
 

@@ -40,6 +40,9 @@ class Preprocessing:
         std: what pixel values are then divided by; one value, or one for each channel.
         mirror: a trained network also sees the mirror image, and its prediction is the mean of both logits. This is
             more accurate and costs twice the computation. It has no effect in training; see `augment.flip`.
+        centre: the share of each frame's side, from 0.5 to 1, that a trained network sees: its middle, enlarged to the
+            whole. Crops in training are smaller than the frame, so they show a face larger (Touvron et al., Fixing the
+            train-test resolution discrepancy, NeurIPS 2019). It has no effect in training; see `augment.crop`.
     """
 
     frames: int = 16
@@ -49,6 +52,7 @@ class Preprocessing:
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
     mirror: bool = False
+    centre: float = 1.0
 
     __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # noqa: RUF012 (pydantic reads it; it is no field)
 
@@ -66,6 +70,8 @@ class Preprocessing:
                 f"expected at most {MOST_PIXELS} pixels in the frames of a clip, got {self.frames} frames of "
                 f"{self.size} x {self.size}; lower frames or size"
             )
+        if not 0.5 <= self.centre <= 1:
+            raise DferError(f"expected a centre from 0.5 to 1, got {self.centre}")
         for name in ("mean", "std"):
             if len(getattr(self, name)) not in (1, self.channels):
                 raise DferError(f"expected 1 or {self.channels} values in {name}, got {getattr(self, name)}")
