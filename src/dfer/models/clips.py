@@ -45,7 +45,7 @@ def middle(clips: Tensor, share: float) -> Tensor:
     height, width = clips.shape[-2:]
     frames = frames_of(clips[..., top : height - top, left : width - left])
     large = nn.functional.interpolate(frames, (height, width), mode="bilinear", align_corners=False)
-    return large.unflatten(0, (clips.shape[0], clips.shape[2])).transpose(1, 2)
+    return large.view(clips.shape[0], clips.shape[2], *large.shape[1:]).transpose(1, 2)
 
 
 def answer(network: nn.Module, frames: Tensor, preprocessing: Preprocessing) -> Tensor:
