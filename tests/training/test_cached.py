@@ -22,8 +22,8 @@ from dfer.training.cached import CachedFeatures
 from dfer.training.predict import predict_fold
 from dfer.training.record import read_log
 from dfer.training.start import make_network
+from tests.forked import exit_codes
 
-from .test_processes import processes, run
 from .toy import EMOTIONS, toy_manifest, toy_recipe
 
 GRU = {"name": "frame_gru", "widths": [4, 6], "hidden": 5, "dropout": 0.3}
@@ -247,23 +247,16 @@ def test_features_that_do_not_fit_into_memory_are_refused(
         fit(recipe(10, optim={"epochs": 20}), Manifest.read(data), tmp_path / "run", fold=1)
 
 
-SHARED = """
-import sys
-from pathlib import Path
-from dfer import Manifest
-from tests.training.test_cached import recipe
-from dfer.training import fit
-
-made = recipe(2, model={"dropout": 0.0}, optim={"name": "sgd", "batch": 4})
-fit(made, Manifest.read(Path(sys.argv[1])), Path(sys.argv[2]), fold=1)
-"""
+def train_shared(data: Path, folder: Path) -> None:
+    """As one of some processes, on kept features."""
+    made = recipe(2, model={"dropout": 0.0}, optim={"name": "sgd", "batch": 4})
+    fit(made, Manifest.read(data), folder, fold=1)
 
 
 @pytest.mark.slow
 def test_two_processes_train_on_kept_features_as_one_does(data: Path, tmp_path: Path) -> None:
     for count in (1, 2):
-        done = run(tmp_path / "shared.py", SHARED, data, tmp_path / str(count), launch=processes(count))
-        assert done.returncode == 0, done.stderr[-2000:]
+        assert exit_codes(train_shared, data, tmp_path / str(count), processes=count) == [0] * count
     one, two = (weights(tmp_path / str(count)) for count in (1, 2))
     assert all(torch.allclose(one[key], two[key], rtol=1e-3, atol=1e-5) for key in one)
     logs = [[row.train_loss for row in read_log(tmp_path / str(count))] for count in (1, 2)]
