@@ -9,6 +9,7 @@ import csv
 import io
 import re
 import shutil
+from functools import cache
 from pathlib import Path
 
 import av
@@ -45,13 +46,21 @@ def segments(timeline: Timeline) -> dict[str, tuple[float, float]]:
     return {one.emotion: (one.start_s, one.end_s) for one in only_person(timeline).segments}
 
 
+@cache
+def plain_share() -> float:
+    """Of happy, in the plain film that all others were made of."""
+    found = share(Predictor.from_pretrained()(CASES / "base.mp4"), "happy")
+    assert 0.65 < found < 0.8, "he smiles in three quarters of it"
+    return found
+
+
 def check_smile(timeline: Timeline, *, step_s: float = 1 / 30) -> None:
     """That all 2.4 s are there, and the smile where it is."""
     person = only_person(timeline)
     count = round(2.4 / step_s)
     assert timeline.duration_s == pytest.approx(2.4, abs=0.002)
     assert person.times == pytest.approx(np.arange(count) * step_s, abs=0.002)
-    assert share(timeline, "happy") == pytest.approx(0.73, abs=0.02)
+    assert share(timeline, "happy") == pytest.approx(plain_share(), abs=0.02)
     found = segments(timeline)
     assert found.keys() == {"neutral", "happy"}
     assert found["neutral"] == pytest.approx((0, 0.65), abs=0.03 + step_s)
