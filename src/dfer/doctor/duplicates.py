@@ -25,6 +25,7 @@ from dfer.arrays import open_array
 from dfer.datasets import Manifest
 from dfer.datasets.columns import texts
 from dfer.doctor.disk import OnDisk, Progress, archive_of, frame_names, opened
+from dfer.shards import Jpegs
 
 Codes = NDArray[np.int64]
 Bits = NDArray[np.bool_]
@@ -133,7 +134,8 @@ def _files(path: Path, kind: str, whole: bool) -> Iterator[tuple[int, IO[bytes]]
             yield size, (path / name).open("rb")
         return
     if kind == "array":
-        pixels = np.ascontiguousarray(open_array(path))
+        packed = open_array(path)
+        pixels = np.concatenate(packed.files) if isinstance(packed, Jpegs) else np.ascontiguousarray(packed)
         yield pixels.nbytes, io.BytesIO(pixels.data)
         return
     archive = archive_of(path)
