@@ -6,6 +6,7 @@ runs in a process of its own, which may take at most 12 GB of addresses; what do
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
@@ -21,6 +22,7 @@ import pyarrow.parquet as pq
 from results import write_result
 
 from dfer.datasets import Manifest
+from dfer.datasets.manifest import FORMAT
 from dfer.labels import DFEW
 
 PART = 100_000
@@ -43,11 +45,17 @@ def write_manifest(path: Path, clips: int) -> int:
         part = path.with_name("part.parquet")
         Manifest.build(rows, emotions=DFEW, root=path.parent).write(part)
         table = pq.read_table(part)
-        writer = writer or pq.ParquetWriter(path, table.schema)
-        writer.write_table(table.cast(writer.schema) if table.schema != writer.schema else table)
+        writer = writer or pq.ParquetWriter(path, table.schema.with_metadata(_head(table.schema.metadata, clips)))
+        writer.write_table(table.cast(writer.schema))
     assert writer is not None
     writer.close()
     return path.stat().st_size
+
+
+def _head(metadata: dict[bytes, bytes], clips: int) -> dict[bytes, bytes]:
+    """The metadata of a part, with the number of all clips."""
+    head = json.loads(metadata[FORMAT.encode()])
+    return {FORMAT.encode(): json.dumps(head | {"clips": clips}).encode()}
 
 
 def limit() -> None:
