@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -112,15 +113,24 @@ def peak(work: Callable[[], object]) -> float:
         tracemalloc.stop()
 
 
+def peaks(folder: Path) -> dict[str, float]:
+    """What each kind of work takes, bytes a row, in a process that does nothing else."""
+    manifest = Manifest.build(rows(ROWS), emotions=TOY, root=folder)
+    manifest.write(folder / "clips.parquet")
+    names, disk = manifest.table["id"].unique(), survey(manifest)
+    return {
+        "names": peak(lambda: near_names(names)),
+        "survey": peak(lambda: survey(manifest)),
+        "doubles": peak(lambda: exact(manifest, disk)),
+        "files": peak(lambda: files(Case(manifest, disk=disk))),
+        "read": peak(lambda: Manifest.read(folder / "clips.parquet")),
+        "split": peak(lambda: split_manifest(manifest, Plan(test=0.2, val=0.2))),
+    }
+
+
 def test_memory_is_bounded_by_the_row(tmp_path: Path) -> None:
     # a name alone is 60 bytes to Python, and a path 400
-    manifest = Manifest.build(rows(ROWS), emotions=TOY, root=tmp_path)
-    manifest.write(tmp_path / "clips.parquet")
-    names = manifest.table["id"].unique()
-    assert peak(lambda: near_names(names)) < 100
-    disk = survey(manifest)
-    assert peak(lambda: survey(manifest)) < 200
-    assert peak(lambda: exact(manifest, disk)) < 100
-    assert peak(lambda: files(Case(manifest, disk=disk))) < 150
-    assert peak(lambda: Manifest.read(tmp_path / "clips.parquet")) < 300
-    assert peak(lambda: split_manifest(manifest, Plan(test=0.2, val=0.2))) < 800
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        found = pool.apply(peaks, (tmp_path,))
+    bounds = {"names": 100, "survey": 200, "doubles": 100, "files": 150, "read": 300, "split": 800}
+    assert {work: found[work] for work, bound in bounds.items() if found[work] >= bound} == {}
