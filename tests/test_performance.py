@@ -19,13 +19,24 @@ def test_the_page_is_what_the_numbers_say() -> None:
     assert (ROOT / "docs" / "performance.md").read_text(encoding="utf-8") == page, "run python tools/performance.py"
 
 
+def test_the_picture_of_growth_is_what_the_numbers_say(tmp_path: Path) -> None:
+    program = runpy.run_path(str(ROOT / "tools" / "performance.py"))
+    told = program["read"]("growth")["growth"]
+    program["draw_growth"]({"growth": told}, tmp_path / "growth.svg")
+    for picture in (tmp_path / "growth.svg", program["DRAWN"]):
+        shown = re.findall(r">([^<>]+: -?\d\.\d\d)</text>", picture.read_text(encoding="utf-8"))
+        assert shown == [f"{each['work']}, by {each['grows']}: {each['exponent']:.2f}" for each in told]
+
+
 SMALL: dict[str, dict[str, Any]] = {
     "start": {"ROUNDS": 1},
     "prepare": {"CLIPS": 40},
     "input": {"CLIPS": 8, "ROUNDS": 1, "STEPS": 1},
     "store": {"CLIPS": 8, "ROUNDS": 1},
+    "jpeg": {"SIZE": 48, "QUALITIES": (0, 90), "COPIES": 1, "ROUNDS": 1},
     "midas": {"SHAPE": (4, 3, 2, 16, 16), "ROUNDS": 4},
     "memory": {"CLIPS": 40, "EPOCHS": 13},
+    "growth": {"ROWS": 100, "COMPARED": 50, "CLASSES": 3, "SECONDS": 1, "STEPS": (1, 2), "PEOPLE": (1, 2), "ROUNDS": 1},
     "doctor": {"CLIPS": 60, "TWICE": 5, "LARGE": 2**20},
 }
 """What each benchmark of `make bench` measures so little with that it takes seconds."""

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from dfer.errors import DferError, shortened
 from dfer.files import require_file
-from dfer.shards import open_row, place_in_shard
+from dfer.shards import Packed, open_row, place_in_shard
 
 MAGIC = b"\x93NUMPY"
 LONGEST = 4096
@@ -30,8 +29,8 @@ SIZES = {1: 2, 2: 4, 3: 4}
 """Version of the format -> bytes that hold the length of the header."""
 
 
-def open_array(path: Path) -> npt.NDArray[np.uint8]:
-    """The frames of a packed clip, (T, H, W, 3 or 1) uint8, memory-mapped.
+def open_array(path: Path) -> Packed:
+    """The frames of a packed clip, (T, H, W, 3 or 1) uint8 or as JPEGs, memory-mapped.
 
     Raises:
         DferError: it is no file, not of this form, or its length is not what its header says; or as `open_row`.

@@ -10,7 +10,7 @@ import logging
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
-from itertools import compress
+from itertools import compress, islice
 from typing import Any
 
 UNSEEN = re.compile(
@@ -53,9 +53,10 @@ def listed(items: Iterable[object], limit: int = 5) -> str:
     >>> listed(["a", "b", "c"], limit=2)
     'a, b and 1 more'
     """
-    names = [shortened(str(item), LONGEST_NAME) for item in items]
-    shown = ", ".join(names[:limit])
-    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+    remaining = iter(items)
+    shown = ", ".join(shortened(str(item), LONGEST_NAME) for item in islice(remaining, limit))
+    more = sum(1 for _ in remaining)
+    return f"{shown} and {more} more" if more else shown
 
 
 def shortened(text: str, longest: int = 120) -> str:
@@ -107,8 +108,8 @@ def refuse(wrong: Any, names: Iterable[object], fault: str, *, of: str = "clips"
     Traceback (most recent call last):
     dfer.errors.DferError: 1 clips have no path: 'b'; leave them out
     """
-    culprits = list(compress(names, wrong)) if any(wrong) else []  # the first alone would take longer
-    if culprits:
+    if wrong.any() if hasattr(wrong, "any") else any(wrong):  # an array knows at once
+        culprits = list(compress(names, wrong))
         told = listed(f"'{name}'" for name in dict.fromkeys(culprits))
         raise DferError(f"{len(culprits)} {of} {fault}: {told}{f'; {advice}' if advice else ''}")
 

@@ -9,11 +9,15 @@
 
 Every reader of Arrow opens them; the schema's metadata say `dfer.shard: 1`. Everything is checked against the file when
 a shard is opened, and the pixels of a clip against their checksum when a process first reads it.
+
+A shard of JPEGs has `jpegs` in place of `pixels`, a list of JPEG files, one a frame. Its metadata say `dfer.shard: 2`
+and `dfer.jpeg`, their quality. The checksum is that of their lengths (int64, little-endian), and of all files in a row.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import re
 import struct
@@ -34,9 +38,8 @@ Frames = npt.NDArray[np.uint8]
 SUFFIX = ".arrow"
 PLACE = re.compile(rf"(.+{re.escape(SUFFIX)})#([A-Za-z0-9_.-]+)", re.DOTALL)
 """The path of a clip in a shard."""
-Add = Callable[[str, str, Frames, int], None]
-"""Adds a clip to a shard: its name there, its id, its frames (T, H, W, C), and when its source last changed, ns."""
-KEY, VERSION = "dfer.shard", 1
+KEY, QUALITY, PIXELS, JPEGS = "dfer.shard", "dfer.jpeg", 1, 2
+"""Keys of the metadata; versions of shards of pixels and of JPEGs."""
 START = 8
 """Bytes before the first message of an Arrow file."""
 WIDEST = 8192
@@ -47,25 +50,70 @@ AGAIN = "`dfer prepare --pack` packs it anew"
 
 
 @dataclass(frozen=True)
+class Jpegs:
+    """The frames of a clip as JPEG files; `dfer.video.jpegs` decodes them.
+
+    Attributes:
+        files: T of them, (bytes,) uint8; views of the shard.
+        shape: (T, H, W, C) of the frames.
+        source: shard and clip, for messages.
+    """
+
+    files: tuple[Frames, ...]
+    shape: tuple[int, ...]
+    source: str = ""
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all files."""
+        return sum(self.lengths.tolist())
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """(T,) bytes of each file."""
+        return np.array([file.nbytes for file in self.files], dtype="<i8")
+
+
+Packed = Frames | Jpegs
+Add = Callable[[str, str, Packed, int], None]
+"""Adds a clip to a shard: its name there, its id, its frames (T, H, W, C), and when its source last changed, ns."""
+
+
+@dataclass(frozen=True)
 class Row:
     """A clip in a shard.
 
     Attributes:
         id: as in the manifest.
-        frames: (T, H, W, C) uint8, a view of the file.
+        frames: (T, H, W, C) uint8, or as JPEGs; views of the file.
         changed: when its source last changed, ns.
-        crc32: what the checksum of the pixels was.
+        crc32: what the checksum was.
+        jpeg: the quality of JPEGs, 0 for pixels.
     """
 
     id: str
-    frames: Frames
+    frames: Packed
     changed: int
     crc32: int
+    jpeg: int = 0
 
     @property
     def sound(self) -> bool:
-        """Whether the pixels are what was written."""
-        return zlib.crc32(self.frames.data) == self.crc32
+        """Whether the frames are what was written."""
+        return checksum(self.frames) == self.crc32
+
+
+def checksum(frames: Packed) -> int:
+    """CRC-32 of pixels, or of the lengths of JPEGs and the JPEGs."""
+    if not isinstance(frames, Jpegs):
+        return zlib.crc32(frames.data)
+    found = zlib.crc32(frames.lengths.data)
+    for file in frames.files:
+        found = zlib.crc32(file.data, found)
+    return found
 
 
 def place_in_shard(path: Path) -> tuple[Path, str] | None:
@@ -84,8 +132,8 @@ def holding_file(path: Path) -> Path:
     return place[0] if place else path
 
 
-def open_row(shard: Path, name: str) -> Frames:
-    """The frames of a clip, (T, H, W, C) uint8, memory-mapped.
+def open_row(shard: Path, name: str) -> Packed:
+    """The frames of a clip, (T, H, W, C) uint8 or as JPEGs, memory-mapped.
 
     Raises:
         DferError: the shard cannot be read, has no such clip, or the pixels are not what was written.
@@ -115,30 +163,52 @@ def read_shard(shard: Path) -> dict[str, Row]:
 
 
 @contextlib.contextmanager
-def shard_writer(path: Path) -> Iterator[Add]:
-    """Writes a new shard; it is whole when the block ends."""
+def shard_writer(path: Path, *, jpeg: int = 0) -> Iterator[Add]:
+    """Writes a new shard; it is whole when the block ends.
+
+    Args:
+        path: of the shard.
+        jpeg: the quality of the JPEGs that are added; 0 for pixels.
+    """
     import pyarrow as pa
 
-    schema = _schema(pa)
-    with path.open("wb") as file, pa.ipc.new_file(file, schema.with_metadata({KEY: str(VERSION)})) as writer:
+    schema = _schema(pa, jpeg)
+    with path.open("wb") as file, pa.ipc.new_file(file, schema.with_metadata(_metadata(jpeg))) as writer:
 
-        def add(name: str, identifier: str, frames: Frames, changed: int) -> None:
-            pixels = np.ascontiguousarray(frames)
-            values = [name], [identifier], [list(pixels.shape)], [changed], [zlib.crc32(pixels.data)]
+        def add(name: str, identifier: str, frames: Packed, changed: int) -> None:
+            held = frames if isinstance(frames, Jpegs) else np.ascontiguousarray(frames)
+            values = [name], [identifier], [list(held.shape)], [changed], [checksum(held)]
             columns = [pa.array(value, kind) for value, kind in zip(values, schema.types[:-1], strict=True)]
-            ends = pa.py_buffer(np.array([0, pixels.nbytes], np.int64))
-            columns.append(pa.Array.from_buffers(pa.large_binary(), 1, [None, ends, pa.py_buffer(pixels)]))
+            columns.append(_column(pa, held))
             writer.write_batch(pa.record_batch(columns, schema=schema))
 
         yield add
 
 
-def _schema(pa: Any) -> Any:
+def _column(pa: Any, frames: Packed) -> Any:
+    """The frames of one clip as a column of one row."""
+    if isinstance(frames, Jpegs):
+        return pa.array([[file.tobytes() for file in frames.files]], pa.list_(_file(pa)))
+    ends = pa.py_buffer(np.array([0, frames.nbytes], np.int64))
+    return pa.Array.from_buffers(pa.large_binary(), 1, [None, ends, pa.py_buffer(frames)])
+
+
+def _metadata(jpeg: int) -> dict[str, str]:
+    return {KEY: str(JPEGS), QUALITY: str(jpeg)} if jpeg else {KEY: str(PIXELS)}
+
+
+def _schema(pa: Any, jpeg: int) -> Any:
+    pixels = pa.field("pixels", pa.large_binary(), nullable=False)
+    jpegs = pa.field("jpegs", pa.list_(_file(pa)), nullable=False)
     return pa.schema([
         pa.field("name", pa.string(), nullable=False), pa.field("id", pa.string(), nullable=False),
         pa.field("shape", pa.list_(pa.int32(), 4), nullable=False), pa.field("changed", pa.int64(), nullable=False),
-        pa.field("crc32", pa.uint32(), nullable=False), pa.field("pixels", pa.large_binary(), nullable=False),
+        pa.field("crc32", pa.uint32(), nullable=False), jpegs if jpeg else pixels,
     ])  # fmt: skip
+
+
+def _file(pa: Any) -> Any:
+    return pa.field("jpeg", pa.large_binary(), nullable=False)
 
 
 def _opened(shard: Path) -> tuple[dict[str, Row], set[str]]:
@@ -154,8 +224,10 @@ def _kept(shard: Path, _size: int, _changed: int) -> tuple[dict[str, Row], set[s
     try:
         with pa.memory_map(str(shard)) as file:
             reader = pa.ipc.open_file(file)
-            _require_schema(shard, reader.schema, pa)
-            return dict(map(_row, _batches(file, reader, pa))), set()
+            jpeg = _require_schema(shard, reader.schema, pa)
+            return {
+                name: row for batch in _batches(file, reader, pa) for name, row in [_row(shard, batch, jpeg)]
+            }, set()
     except (*UNREADABLE, pa.ArrowException) as error:
         told = shortened(" ".join(str(error).split()) or "out of memory", 200)
         raise DferError(f"{shard}: not a shard that can be read: {told}; {AGAIN}") from error
@@ -164,10 +236,9 @@ def _kept(shard: Path, _size: int, _changed: int) -> tuple[dict[str, Row], set[s
 def _batches(file: Any, reader: Any, pa: Any) -> Iterator[Any]:
     """The record batches as they lie in the file; a compressed one is refused before memory is taken for it."""
     file.seek(START)
-    messages = pa.ipc.MessageReader.open_stream(file)
-    messages.read_next_message()  # the schema
-    for number in range(reader.num_record_batches):
-        message = messages.read_next_message()
+    messages = iter(pa.ipc.MessageReader.open_stream(file))
+    next(messages, None)  # the schema
+    for number, message in zip(range(reader.num_record_batches), messages, strict=True):
         if _is_compressed(message.metadata.to_pybytes()):
             raise ValueError(f"record batch {number} is compressed")
         yield pa.ipc.read_record_batch(message, reader.schema)
@@ -189,27 +260,46 @@ def _is_compressed(message: bytes) -> bool:
     return field(header + number("I", header), 3) > 0
 
 
-def _require_schema(shard: Path, schema: Any, pa: Any) -> None:
-    version = (schema.metadata or {}).get(KEY.encode(), b"").decode("latin-1")
-    if version.isdecimal() and int(version) > VERSION:
+def _require_schema(shard: Path, schema: Any, pa: Any) -> int:
+    """The quality of a shard's JPEGs, 0 for pixels; raises where it is no shard."""
+    version, quality = ((schema.metadata or {}).get(key.encode(), b"").decode("latin-1") for key in (KEY, QUALITY))
+    if re.fullmatch("[0-9]+", version) and int(version[:9]) > JPEGS:
         raise DferError(
-            f"{shard} is a shard of version {shortened(version, 20)}, and this dfer reads version {VERSION}; "
-            "update dfer, or pack the clips again"
+            f"{shard} is a shard of version {shortened(version, 20)}, and this dfer reads versions {PIXELS} and "
+            f"{JPEGS}; update dfer, or pack the clips again"
         )
-    if version != str(VERSION) or not schema.equals(_schema(pa)):
-        raise ValueError(f"expected the metadata {KEY}: {VERSION} and the columns {', '.join(_schema(pa).names)}")
+    jpeg = int(quality) if version == str(JPEGS) and re.fullmatch("[1-9][0-9]?|100", quality) else 0
+    if version != _metadata(jpeg)[KEY] or not schema.equals(_schema(pa, jpeg)):
+        raise ValueError(
+            f"expected the metadata {KEY}: {PIXELS} and the columns {', '.join(_schema(pa, 0).names)}; "
+            f"or {KEY}: {JPEGS}, {QUALITY}: a quality from 1 to 100, and jpegs for pixels"
+        )
+    return jpeg
 
 
-def _row(batch: Any) -> tuple[str, Row]:
+def _row(shard: Path, batch: Any, jpeg: int) -> tuple[str, Row]:
     batch.validate(full=True)
     if len(batch) != 1 or any(column.null_count for column in batch.columns):
         raise ValueError(f"expected one clip in each record batch, found {len(batch)}")
     name, identifier, shape, changed, crc32 = (column[0].as_py() for column in batch.columns[:-1])
-    _, ends, values = batch.columns[-1].buffers()  # a scalar would copy them
-    begin, end = np.frombuffer(ends, np.int64)[batch.columns[-1].offset :][:2]
-    pixels = np.frombuffer(values, np.uint8)[begin:end]
     if not all(0 < edge <= most for edge, most in zip(shape, (2**31, WIDEST, WIDEST, 3), strict=True)) or shape[3] == 2:
         raise ValueError(f"expected frames, height, width and 1 or 3 channels, found {shape}")
+    files = _views(batch.columns[-1].flatten() if jpeg else batch.columns[-1])
+    if jpeg:
+        if len(files) != shape[0]:
+            raise ValueError(f"expected {shape[0]} JPEGs, found {len(files)}")
+        return name, Row(identifier, Jpegs(files, tuple(shape), f"{shard}: clip {identifier}"), changed, crc32, jpeg)
+    (pixels,) = files
     if len(pixels) != math.prod(shape):
         raise ValueError(f"{shape} takes {math.prod(shape)} bytes, the clip has {len(pixels)}")
     return name, Row(identifier, pixels.reshape(shape), changed, crc32)
+
+
+def _views(column: Any) -> tuple[Frames, ...]:
+    """The cells of a column of bytes, without a copy; a scalar would make one."""
+    if column.null_count:
+        raise ValueError("expected a file in each cell")
+    _, ends, values = column.buffers()
+    ends = np.frombuffer(ends, np.int64)[column.offset :][: len(column) + 1].tolist()
+    held = np.frombuffer(values or b"", np.uint8)
+    return tuple(held[begin:end] for begin, end in itertools.pairwise(ends))

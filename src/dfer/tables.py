@@ -29,7 +29,10 @@ LARGEST = 4096 * MEGABYTE
 """Bytes of a file."""
 MOST_ROWS = 20_000_000
 MOST_COLUMNS = 4096
-MOST_CELLS = 100_000_000
+MOST_CELLS = 200_000_000
+"""Of a table that is read column by column: 1.6 GB of numbers."""
+MOST_GRID_CELLS = 100_000_000
+"""Of a grid, whose cells are Python's texts."""
 LONGEST = 10_000_000
 """Characters of a cell; exports keep whole answers as JSON in one."""
 MOST_TEXT = 1024 * MEGABYTE
@@ -129,18 +132,22 @@ def read_parquet(path: Path, kinds: Kinds) -> Any:
         wanted = {field.name: kinds(field.name) for field in schema if kinds(field.name)}
         _refuse_types(path, schema, wanted)
         texts = [field.name for field in schema if field.name in wanted and _is_text(field.type)]
-    # text stays as codes until it is known how long it becomes
     with told(path):
-        try:
-            table = _read_parquet(path, list(wanted), texts)
-        except OSError:  # text that is stored as differences cannot be read as codes
-            table = _read_parquet(path, list(wanted), [])
-        table.validate(full=True)
-        _refuse_long(path, table)
-        return _as_wanted(table, wanted)
+        return _as_wanted(_read_parquet(path, list(wanted), texts), wanted)
 
 
-def _read_parquet(path: Path, columns: list[str], as_codes: list[str]) -> Any:
+def _read_parquet(path: Path, columns: list[str], texts: list[str]) -> Any:
+    """The columns of a file; text stays as codes until it is known how long it becomes."""
+    try:
+        table = _read_columns(path, columns, texts)
+    except OSError:  # text that is stored as differences cannot be read as codes
+        table = _read_columns(path, columns, [])
+    table.validate(full=True)
+    _refuse_long(path, table)
+    return table
+
+
+def _read_columns(path: Path, columns: list[str], as_codes: list[str]) -> Any:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path, read_dictionary=as_codes, thrift_string_size_limit=HEADER * 16) as file:
@@ -198,10 +205,10 @@ def bounded(rows: Iterable[Sequence[str]], place: object) -> Iterator[Sequence[s
     count = cells = text = 0
     for row in rows:
         count, cells, text = count + 1, cells + len(row), text + sum(map(len, row))
-        if len(row) > MOST_COLUMNS or count > MOST_ROWS or cells > MOST_CELLS or text > MOST_TEXT:
+        if len(row) > MOST_COLUMNS or count > MOST_ROWS or cells > MOST_GRID_CELLS or text > MOST_TEXT:
             raise DferError(
                 f"{place}: row {count} goes beyond the limits of a table: {MOST_ROWS:,} rows, {MOST_COLUMNS:,} "
-                f"columns, {MOST_CELLS:,} cells, {MOST_TEXT // MEGABYTE:,} MB of text"
+                f"columns, {MOST_GRID_CELLS:,} cells, {MOST_TEXT // MEGABYTE:,} MB of text"
             )
         yield row
 

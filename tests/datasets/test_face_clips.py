@@ -117,7 +117,7 @@ def test_a_full_disk_leaves_no_half_of_a_clip(tmp_path: Path, monkeypatch: pytes
     manifest = raw(tmp_path / "raw").select(np.array([True, False, False, False, False]))
     write, opened = Path.write_bytes, packing.shard_writer
 
-    def fill(*_: object) -> None:
+    def fill(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     def fill_up(path: Path, data: bytes) -> int:

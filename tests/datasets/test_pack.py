@@ -179,8 +179,8 @@ def test_a_full_disk_keeps_what_was_packed_and_leaves_no_half_of_a_clip(
     room = iter(range(9))
 
     @contextlib.contextmanager
-    def fill(path: Path) -> Iterator[object]:
-        with shard_writer(path) as add:
+    def fill(path: Path, *, jpeg: int) -> Iterator[object]:
+        with shard_writer(path, jpeg=jpeg) as add:
             yield add
             if next(room):
                 raise OSError(errno.ENOSPC, "No space left on device")

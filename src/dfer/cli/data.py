@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -68,6 +68,14 @@ def prepare(
         str, typer.Option(help="What --faces writes: array (packed clips) or frames (folders of JPEG, as in DFEW).")
     ] = "array",
     grey: Annotated[bool, typer.Option("--grey", help="Pack grey frames instead of colour ones.")] = False,
+    jpeg: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=100,
+            help="Pack frames as JPEGs of this quality, such as 95: a fraction of the space; 0 keeps their pixels.",
+        ),
+    ] = 0,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Number of processes that pack or find faces; by default one for each core."),
@@ -93,31 +101,35 @@ def prepare(
         raise DferError("expected --pack or --faces, got both; faces are packed as they are cut")
     if ray and not (pack or faces):
         raise DferError("--ray packs clips or finds faces; add --pack or --faces and a size in pixels")
+    if jpeg and (not (pack or faces) or (faces and faces_as != "array")):
+        raise DferError(
+            "--jpeg is for packed clips; add --pack or --faces and a size in pixels, without --faces-as frames"
+        )
     manifest = read_source(source, root, **options)
     with on_cluster(ray, workers=workers):
         if pack:
-            manifest = _pack(manifest, path.with_suffix(""), pack, grey, workers)
+            manifest = _pack(manifest, path.with_suffix(""), size=pack, grey=grey, jpeg=jpeg, workers=workers)
         if faces:
             folder = path.with_name(f"{path.stem}_faces")
-            manifest = _cut_faces(manifest, folder, faces, faces_as, grey, workers)
+            manifest = _cut_faces(manifest, folder, size=faces, kind=faces_as, grey=grey, jpeg=jpeg, workers=workers)
     manifest.write(path)
     _show_manifest(Manifest.read(path), path)
 
 
-def _pack(manifest: Manifest, folder: Path, size: int, grey: bool, workers: int | None) -> Manifest:
+def _pack(manifest: Manifest, folder: Path, **options: Any) -> Manifest:
     from dfer.datasets.pack import pack
 
     with Counter("packing clips") as progress:
-        packed, failures = pack(manifest, folder, size=size, grey=grey, workers=workers, progress=progress)
+        packed, failures = pack(manifest, folder, progress=progress, **options)
     _show_failures(failures, folder, "that could not be read")
     return packed
 
 
-def _cut_faces(manifest: Manifest, folder: Path, size: int, kind: str, grey: bool, workers: int | None) -> Manifest:
+def _cut_faces(manifest: Manifest, folder: Path, **options: Any) -> Manifest:
     from dfer.datasets.face_clips import cut_faces
 
     with Counter("finding faces") as progress:
-        cut, failures = cut_faces(manifest, folder, size=size, kind=kind, grey=grey, workers=workers, progress=progress)
+        cut, failures = cut_faces(manifest, folder, progress=progress, **options)
     _show_failures(failures, folder, "without a face, or that could not be read")
     return cut
 

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from dfer.datasets.manifest import Manifest
-from dfer.datasets.pack import Job, LeftOutError, changed, safe_name, write_clips
+from dfer.datasets.pack import Job, LeftOutError, changed, require_quality, safe_name, write_clips
 from dfer.errors import DferError
 from dfer.files import replacing
 from dfer.video.decoding import Film
@@ -44,7 +44,7 @@ ADVICE = "what was cut stays, run it again"
 
 
 def cut_faces(
-    manifest: Manifest, folder: Path, *, size: int, kind: str = "array", grey: bool = False,
+    manifest: Manifest, folder: Path, *, size: int, kind: str = "array", grey: bool = False, jpeg: int = 0,
     detector: Callable[[], Detector] = Mtcnn, workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Manifest, pd.DataFrame]:  # fmt: skip
@@ -56,6 +56,7 @@ def cut_faces(
         size: height and width, pixels.
         kind: "array" (packed clips) or "frames" (a folder of JPEG pictures for each).
         grey: one channel instead of RGB; packed clips only.
+        jpeg: packed frames become JPEGs of this quality, 1 to 100; 0 keeps their pixels.
         detector: makes the detector in each process.
         workers: processes; None: one a core.
         progress: called with (done, total).
@@ -68,10 +69,11 @@ def cut_faces(
     """
     if kind not in KINDS or (grey and kind == "frames"):
         raise DferError(f"expected face clips to be {' or '.join(KINDS)}, grey only as array; got {kind!r}, {grey=}")
+    require_quality(jpeg)
     make = partial(_write_frames if kind == "frames" else _crops, detector=detector)
     table = manifest.table
     jobs = [
-        Job(clip, manifest.resolve(path), source, folder / safe_name(clip), size, grey, make)
+        Job(clip, manifest.resolve(path), source, folder / safe_name(clip), size, grey, jpeg, make)
         for clip, path, source in zip(table["id"], table["path"], table["kind"], strict=True)
     ]
     return write_clips(manifest, jobs, kind=kind, workers=workers, progress=progress)

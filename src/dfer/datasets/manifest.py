@@ -42,12 +42,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from dfer.datasets.columns import ESTIMATED, TEXT, WHOLE, check, completed, family
+from dfer.datasets.columns import ESTIMATED, STRING, TEXT, WHOLE, check, completed, family
 from dfer.documents import checked, parse_json
 from dfer.errors import DferError, listed
 from dfer.files import replacing
 from dfer.labels import EmotionSet
-from dfer.tables import is_text, read_csv, read_parquet, write_csv
+from dfer.tables import is_text, read_csv, read_parquet, release, write_csv
 
 logger = logging.getLogger(__name__)
 
@@ -152,8 +152,10 @@ class Manifest:
     @property
     def labels(self) -> NDArray[np.int64]:
         """(N,) positions in `emotions`, -1 where the source gives no single label."""
-        positions = {name: index for index, name in enumerate(self.emotions)}
-        return np.array([positions.get(label, -1) for label in self.table["label"]], dtype=np.int64)
+        codes, names = pd.factorize(self.table["label"])
+        known = list(self.emotions)
+        positions = [known.index(name) if name in known else -1 for name in names]
+        return np.array([*positions, -1], dtype=np.int64)[codes]
 
     @property
     def folds(self) -> list[int]:
@@ -243,6 +245,7 @@ class Manifest:
             raise DferError(f"no manifest at {path}; `dfer prepare` writes one")
         try:
             text, table = (_read_parquet if path.suffix == ".parquet" else _read_csv)(path)
+            release()
             head = checked(_Head, parse_json(text, "its head"), "its head")
             if head.clips is not None and head.clips != len(table):  # cut off at the end of a line, or edited by hand
                 logger.warning("%s was written with %d clips and has %d now", path, head.clips, len(table))
@@ -279,7 +282,12 @@ def _read_csv(path: Path) -> tuple[str, pd.DataFrame]:
             f"not a manifest (its first line does not begin with '# {FORMAT}'); "
             f"a table of your own becomes one with `dfer prepare table {path}`"
         )
-    return head.removeprefix(BEGINS), table.to_pandas()
+    return head.removeprefix(BEGINS), table.to_pandas(types_mapper=_as_text)
+
+
+def _as_text(kind: Any) -> Any:
+    """What pandas makes of a column of Arrow, where that is text."""
+    return STRING if str(kind) == "string" else None
 
 
 def _write_parquet(table: pd.DataFrame, path: Path, head: str) -> None:
@@ -300,7 +308,8 @@ def _read_parquet(path: Path) -> tuple[str, pd.DataFrame]:
             "a table of your own becomes one with `dfer prepare table`, as .csv or .xlsx"
         )
     # the metadata of pandas may say anything
-    return head.decode(errors="replace"), arrow.replace_schema_metadata(None).to_pandas()
+    text, arrow = head.decode(errors="replace"), arrow.replace_schema_metadata(None)
+    return text, arrow.to_pandas(split_blocks=True, self_destruct=True, types_mapper=_as_text)
 
 
 def _kind(name: str) -> str:

@@ -29,6 +29,7 @@ from dfer.processes import worker_pool
 from dfer.shards import SUFFIX, Add, Row, holding_file, read_shard, shard_writer
 from dfer.tables import write_csv
 from dfer.video.frames import open_clip
+from dfer.video.jpegs import encode
 from dfer.video.preprocessing import resize_square
 
 UNREADABLE = "clip cannot be read"
@@ -47,6 +48,7 @@ class Job(NamedTuple):
         id, path, kind: of the source.
         out: a name of its own in the folder that is written.
         size, grey: of the frames that are wanted.
+        jpeg: the quality of the JPEGs that they become; 0 keeps their pixels.
         make: gives the frames (T, size, size, C), or how many it wrote itself, to `out`; a plain function, that other
             processes can call too.
     """
@@ -57,6 +59,7 @@ class Job(NamedTuple):
     out: Path
     size: int
     grey: bool
+    jpeg: int
     make: Callable[[Job], Frames | int]
 
 
@@ -86,7 +89,7 @@ class LeftOutError(DferError):
 
 
 def pack(
-    manifest: Manifest, folder: Path, *, size: int, grey: bool = False, workers: int | None = None,
+    manifest: Manifest, folder: Path, *, size: int, grey: bool = False, jpeg: int = 0, workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Manifest, pd.DataFrame]:  # fmt: skip
     """Write every clip of a manifest as a packed one.
@@ -96,6 +99,7 @@ def pack(
         folder: where the shards and failures.csv go; clips packed there before are taken as they are.
         size: height and width, pixels.
         grey: one channel instead of RGB.
+        jpeg: frames become JPEGs of this quality, 1 to 100; 0 keeps their pixels.
         workers: processes; None: one a core.
         progress: called with (done, total).
 
@@ -105,9 +109,10 @@ def pack(
     Raises:
         DferError: the folder cannot be written (what was packed stays), or no clip could be read.
     """
+    require_quality(jpeg)
     names = [safe_name(name) for name in manifest.table["id"]]
     jobs = [
-        Job(clip, manifest.resolve(path), kind, folder / name, size, grey, _squares)
+        Job(clip, manifest.resolve(path), kind, folder / name, size, grey, jpeg, _squares)
         for clip, path, kind, name in zip(*(manifest.table[key] for key in ("id", "path", "kind")), names, strict=True)
     ]
     return write_clips(manifest, jobs, workers=workers, progress=progress)
@@ -147,6 +152,12 @@ def write_clips(
     counts = Counter(manifest.left_out) + Counter(told.reason for told in failed.values())
     built = Manifest.build(table, emotions=manifest.emotions, root=folder, source=manifest.source, left_out=counts)
     return built, failures
+
+
+def require_quality(jpeg: int) -> None:
+    """Raises where JPEGs cannot have this quality."""
+    if not 0 <= jpeg <= 100:
+        raise DferError(f"expected a quality of JPEG from 1 to 100, or 0 to keep pixels, got {jpeg}")
 
 
 def safe_name(name: str) -> str:
@@ -194,7 +205,7 @@ def _do(jobs: list[Job], shard: Path | None) -> dict[str, Packed | Failure]:
     """Do some jobs; the frames that they make go into one shard."""
     if shard is None:
         return {job.id: _made(job, None) for job in jobs}
-    with replacing(shard, advice=ADVICE) as partial, shard_writer(partial) as add:
+    with replacing(shard, advice=ADVICE) as partial, shard_writer(partial, jpeg=jobs[0].jpeg) as add:
         done = {job.id: _made(job, add, shard.name) for job in jobs}
     if not any(isinstance(told, Packed) for told in done.values()):
         shard.unlink()
@@ -210,7 +221,7 @@ def _made(job: Job, add: Add | None, shard: str = "") -> Packed | Failure:
         return Failure(getattr(error, "reason", UNREADABLE), str(error))
     if isinstance(made, int) or add is None:
         return Packed(job.out.name, int(made))
-    add(job.out.name, job.id, made, changed(job.path))
+    add(job.out.name, job.id, encode(made, job.jpeg) if job.jpeg else made, changed(job.path))
     return Packed(f"{shard}#{job.out.name}", len(made))
 
 
@@ -220,7 +231,7 @@ def _squares(job: Job) -> Frames:
 
 
 def _packed_before(jobs: list[Job]) -> dict[str, Packed]:
-    """The clips that are in a shard already: of the same source, size and colours, and undamaged.
+    """The clips that are in a shard already: of the same source, size, colours and quality, and undamaged.
 
     A packed clip carries its source's time of change: a source that was drawn, cut or chosen anew is packed anew.
     """
@@ -238,7 +249,8 @@ def _packed_before(jobs: list[Job]) -> dict[str, Packed]:
 def _is_current(row: Row, job: Job) -> bool:
     shape = (job.size, job.size, 1 if job.grey else 3)
     with contextlib.suppress(OSError):  # the source is gone: the error of reading it says so
-        return row.frames.shape[1:] == shape and row.changed == changed(job.path) and row.sound
+        same = row.frames.shape[1:] == shape and row.jpeg == job.jpeg
+        return same and row.changed == changed(job.path) and row.sound
     return False
 
 

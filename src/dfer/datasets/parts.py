@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
+from dfer.datasets.columns import texts
 from dfer.datasets.manifest import Manifest
 from dfer.datasets.splits import members_of, stratum_names
 
@@ -36,23 +38,20 @@ def overview(manifest: Manifest) -> list[Part]:
     votes. A clip of unknown group counts as a group of its own.
     """
     table, emotions = manifest.table, list(manifest.emotions)
-    labels = table["label"].to_numpy(dtype=object)
-    labels = labels if (labels != "").any() else stratum_names(manifest)
-    members = members_of(table["group"].to_numpy(dtype=str))
+    labels = manifest.labels
+    if not (labels >= 0).any():
+        labels = pd.Index(emotions).get_indexer(pd.Index(stratum_names(manifest)))
+    members = members_of(texts(table["group"]))
     if manifest.folds:
         masks = {f"fold {fold}": (table["fold"] == fold).fillna(False).to_numpy(bool) for fold in manifest.folds}
     else:
         masks = {name: (table["split"] == name).to_numpy() for name in ("train", "val", "test")}
-    return [
-        Part(
-            name,
-            int(mask.sum()),
-            len(np.unique(members[mask])),
-            {emotion: int((labels[mask] == emotion).sum()) for emotion in emotions},
-        )
-        for name, mask in masks.items()
-        if mask.any()
-    ]
+    found = []
+    for name, mask in masks.items():
+        counts = np.bincount(labels[mask & (labels >= 0)], minlength=len(emotions)).tolist()
+        groups = len(np.unique(members[mask]))
+        found.append(Part(name, int(mask.sum()), groups, dict(zip(emotions, counts, strict=True))))
+    return [part for part in found if part.clips]
 
 
 def missing(parts: Sequence[Part]) -> dict[str, list[str]]:

@@ -11,8 +11,11 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import compress
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+import numpy as np
 
 from dfer.errors import DferError, listed
 from dfer.video.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES
@@ -35,14 +38,18 @@ def near(name: str) -> str:
     return PADDING.sub("", text)
 
 
-def near_names(names: Iterable[str]) -> list[list[str]]:
+def near_names(names: Collection[str]) -> list[list[str]]:
     """Groups of different names that are near each other, in the order in which they come; "" is no name.
+
+    Of names that are near no other, millions of them, only a number each is kept.
 
     >>> near_names(["P1", "anna", "P01", "P1", "ben", "Anna"])
     [['P1', 'P01'], ['anna', 'Anna']]
     """
+    numbers = np.fromiter((hash(near(name)) for name in names), dtype=np.int64, count=len(names))
+    _, places, counts = np.unique(numbers, return_inverse=True, return_counts=True)
     found: dict[str, list[str]] = {}
-    for name in dict.fromkeys(names):
+    for name in dict.fromkeys(compress(names, counts[places] > 1)):
         if name:
             found.setdefault(near(name), []).append(name)
     return [several for several in found.values() if len(several) > 1]
@@ -50,8 +57,8 @@ def near_names(names: Iterable[str]) -> list[list[str]]:
 
 def joined(names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
     """The names, near ones all in the spelling that is most frequent (of equals the first), and what was joined."""
-    groups = near_names(names)
     counts = Counter(names)
+    groups = near_names(counts)
     stands = {name: max(several, key=counts.__getitem__) for several in groups for name in several}
     return [stands.get(name, name) for name in names], groups
 

@@ -17,9 +17,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold, StratifiedKFold
 
+from dfer.datasets.columns import texts
 from dfer.datasets.manifest import Manifest
 from dfer.datasets.spelling import joined, near, told
 from dfer.errors import DferError, listed, require_known
+from dfer.labels.blocks import by_blocks
 
 logger = logging.getLogger(__name__)
 
@@ -74,12 +76,12 @@ def split_manifest(manifest: Manifest, plan: Plan) -> Manifest:
     Raises:
         DferError: no such column, or fewer groups than parts.
     """
-    table = manifest.table.copy()
+    table = manifest.table.copy(deep=False)
     names, several = joined(_groups(table, plan.by).tolist())
     if several:
         logger.warning("groups whose names are nearly the same are taken for one: %s", told(several))
     groups, strata = np.array(names, dtype=object), stratum_names(manifest, plan.stratify)
-    order = np.argsort(table["id"].to_numpy(dtype=str), kind="stable")
+    order = table["id"].array.argsort()
     fold, split = np.zeros(len(table), dtype=np.int64), np.full(len(table), "", dtype=object)
     if plan.folds:
         fold[order] = cut_folds(groups[order], strata[order], plan.folds, seed=plan.seed)
@@ -88,7 +90,7 @@ def split_manifest(manifest: Manifest, plan: Plan) -> Manifest:
     if plan.by != "group" and (table["group"] != "").any():
         table[FORMER_GROUP] = table["group"]
     table["group"] = groups
-    table["fold"] = pd.array([number or None for number in fold.tolist()], dtype="Int64")
+    table["fold"] = pd.arrays.IntegerArray(fold, fold == 0)
     table["split"] = split
     return Manifest.build(
         table, emotions=manifest.emotions, root=manifest.root, source=manifest.source, left_out=manifest.left_out
@@ -103,7 +105,7 @@ def cut_folds(groups: ArrayLike, strata: ArrayLike, folds: int, *, seed: int) ->
     Raises:
         DferError: fewer than two folds, or fewer groups or clips than folds.
     """
-    names, labels = _checked(groups, strata)
+    names, positions = _checked(groups, strata)
     members = members_of(names)
     count = len(np.unique(members))
     if folds < 2:
@@ -111,7 +113,6 @@ def cut_folds(groups: ArrayLike, strata: ArrayLike, folds: int, *, seed: int) ->
     if count < folds:
         kind = "groups" if (names != "").any() else "clips"
         raise DferError(f"{folds} folds need as many {kind}, and there are {count}; ask for fewer folds")
-    _, positions = np.unique(labels, return_inverse=True)
     if np.bincount(positions).max() < folds:  # every stratum is too small to be shared out, and refused
         positions = np.zeros_like(positions)
     state = int(np.random.default_rng(seed).integers(2**32))
@@ -151,7 +152,7 @@ def hold_out(groups: ArrayLike, strata: ArrayLike, share: float, generator: np.r
     Raises:
         DferError: a share outside that range, lengths that differ, or fewer than two groups or clips.
     """
-    names, labels = _checked(groups, strata)
+    names, positions = _checked(groups, strata)
     if not 0 < share < 1:
         raise DferError(f"expected a validation or test share above 0 and below 1, got {share}")
     known, members = names != "", members_of(names)
@@ -163,7 +164,6 @@ def hold_out(groups: ArrayLike, strata: ArrayLike, share: float, generator: np.r
             "expected at least two groups, or set the validation share to 0 (data.validation in a recipe)"
         )
     wanted = int(np.clip(round(share * count), 1, count - 1))
-    _, positions = np.unique(labels, return_inverse=True)
     if known.any():
         return _by_group(members, positions, wanted, generator)
     return _by_stratum(positions, wanted, generator)
@@ -173,15 +173,16 @@ def stratum_names(manifest: Manifest, column: str = "label") -> Names:
     """(N,) the values of a column; of `label`, where there is none, the emotion with most votes or of most weight."""
     if column != "label":
         return _column(manifest.table, column)
-    shares = np.nan_to_num(np.where(np.isnan(manifest.votes), manifest.soft, manifest.votes))
-    most = np.array(manifest.emotions.emotions, dtype=object)[shares.argmax(axis=1)]
-    label = manifest.table["label"].to_numpy(dtype=object)
-    return np.where(label != "", label, most)
+    shares, labels = manifest.votes, manifest.labels
+    if "soft_from" in manifest.table:
+        shares = np.where(np.isnan(shares), manifest.soft, shares)
+    most = by_blocks(lambda rows: np.nan_to_num(rows).argmax(axis=1), shares)
+    return np.array(manifest.emotions.emotions, dtype=object)[np.where(labels >= 0, labels, most)]
 
 
 def members_of(names: NDArray[Any]) -> Positions:
     """(N,) a number for each group, near spellings of one together, and one of its own for each clip of no group."""
-    codes, different = pd.factorize(np.asarray(names, dtype=object))
+    codes, different = pd.factorize(np.asarray(names, dtype=object), use_na_sentinel=False)
     first: dict[str, str] = {}
     for name in sorted(different):  # groups count in the order of their names, near ones or not
         first.setdefault(near(name), name)
@@ -212,15 +213,23 @@ def _groups(table: pd.DataFrame, column: str) -> Names:
 def _column(table: pd.DataFrame, column: str) -> Names:
     """A column as text, "" for an empty cell."""
     require_known("no column", column, table.columns)
-    values = table[column].astype(object)
-    return values.where(values.notna(), "").astype(str).to_numpy(dtype=object)
+    return texts(table[column])
 
 
-def _checked(groups: ArrayLike, strata: ArrayLike) -> tuple[NDArray[np.str_], NDArray[np.str_] | Positions]:
-    names, labels = np.asarray(groups, dtype=object).astype(str), np.asarray(strata)
+def _checked(groups: ArrayLike, strata: ArrayLike) -> tuple[Names, Positions]:
+    """(N,) the names of the groups, and a number for each stratum, in the order of their values."""
+    names, labels = np.asarray(groups, dtype=object), np.asarray(strata)
     if names.ndim != 1 or names.shape != labels.shape:
         raise DferError(f"expected a label for each of {names.shape} groups, got {labels.shape}")
-    return names, labels.astype(str) if labels.dtype == object else labels
+    if labels.dtype != object:
+        return _as_texts(names), np.unique(labels, return_inverse=True)[1]
+    codes, different = pd.factorize(labels, use_na_sentinel=False)  # texts are slow to sort
+    return _as_texts(names), np.unique(different.astype(str), return_inverse=True)[1][codes]
+
+
+def _as_texts(names: Names) -> Names:
+    codes, different = pd.factorize(names, use_na_sentinel=False)
+    return np.array([str(name) for name in different], dtype=object)[codes]
 
 
 def _by_group(members: Positions, strata: Positions, wanted: int, generator: np.random.Generator) -> Mask:

@@ -9,6 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from dfer.doctor.counts import taken_for
 from dfer.doctor.findings import Case, Finding, count, named
 from dfer.labels import hard_labels
+from dfer.labels.blocks import chosen
 from dfer.labels.votes import looks_like_shares
 
 Counts = NDArray[np.int64]
@@ -54,10 +55,10 @@ def panels(case: Case) -> Finding:
     given = ~np.isnan(votes).any(axis=1)
     if not given.any():
         return Finding("unchecked", "there are no votes; only the rule `hard` can be trained on")
-    panel = votes[given].sum(axis=1)
+    panel = chosen(votes, given).sum(axis=1)
     told = f"{panel.sum():,.0f} votes, {panel.min():.0f} to {panel.max():.0f} a clip, mean {panel.mean():.2f}"
     ballots = case.manifest.table.filter(regex="^other_").to_numpy(na_value=0, dtype=np.float64)
-    shares = looks_like_shares(votes[given], ballots[given])
+    shares = looks_like_shares(chosen(votes, given), ballots[given] if ballots.shape[1] else None)
     if shares:
         advice = (
             "if these are shares of voters, all that counts votes is too sure of them: prepare the table with -O "

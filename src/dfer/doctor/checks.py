@@ -77,7 +77,7 @@ def examine(
         manifest,
         PUBLISHED.get(published or manifest.source),
         disk,
-        exact(manifest, disk, watched("reading clips of the same size")).tolist(),
+        exact(manifest, disk, watched("reading clips of the same size")),
         view(manifest, looks, progress=watched("decoding clips")) if looks else None,
     )
     return Examination(case, tuple(replace(check(case), check=name) for name, check in CHECKS.items()))

@@ -12,9 +12,10 @@ import io
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -22,7 +23,9 @@ from scipy.sparse.csgraph import connected_components
 from dfer.archives import read_member
 from dfer.arrays import open_array
 from dfer.datasets import Manifest
+from dfer.datasets.columns import texts
 from dfer.doctor.disk import OnDisk, Progress, archive_of, frame_names, opened
+from dfer.shards import Jpegs
 
 Codes = NDArray[np.int64]
 Bits = NDArray[np.bool_]
@@ -53,11 +56,10 @@ def exact(manifest: Manifest, disk: Sequence[OnDisk], progress: Progress | None 
     Returns:
         (N,) numbers of doubles, -1 for none.
     """
-    paths = [manifest.resolve(path) for path in manifest.table["path"]]
-    kinds = manifest.table["kind"].tolist()
+    paths, kinds = manifest.table["path"].array, texts(manifest.table["kind"])
     groups = [[row for row in range(len(manifest)) if not disk[row].fault]]
     groups = _split(groups, lambda row: (kinds[row], disk[row].frames, disk[row].sizes))
-    groups = _split(groups, lambda row: digest(paths[row], kinds[row], whole=False))
+    groups = _split(groups, lambda row: digest(manifest.resolve(paths[row]), kinds[row], whole=False))
     read, total = 0, sum(map(len, groups))
 
     def content(row: int) -> bytes:
@@ -65,7 +67,7 @@ def exact(manifest: Manifest, disk: Sequence[OnDisk], progress: Progress | None 
         read += 1
         if progress is not None:
             progress(read, total)
-        return digest(paths[row], kinds[row])
+        return digest(manifest.resolve(paths[row]), kinds[row])
 
     return _numbered(_split(groups, content), len(manifest))
 
@@ -117,9 +119,11 @@ def near(rows: Codes, bits: Bits, small: NDArray[np.float16], length: int) -> Co
     return _numbered([group for group in groups.values() if len(group) > 1], length)
 
 
-def same(values: Sequence[str]) -> Codes:
+def same(values: Sequence[str] | pd.Series[Any] | NDArray[np.object_]) -> Codes:
     """Which of N texts are equal, (N,) numbers; -1 for one that no other is equal to, and for ""."""
-    return _numbered(_split([[row for row, value in enumerate(values) if value]], lambda row: values[row]), len(values))
+    codes, different = pd.factorize(pd.Series(values, copy=False))
+    several = (np.bincount(codes, minlength=len(different)) > 1) & np.asarray(different != "")
+    return np.where(several, several.cumsum() - 1, -1)[codes]
 
 
 def _files(path: Path, kind: str, whole: bool) -> Iterator[tuple[int, IO[bytes]]]:
@@ -130,7 +134,8 @@ def _files(path: Path, kind: str, whole: bool) -> Iterator[tuple[int, IO[bytes]]
             yield size, (path / name).open("rb")
         return
     if kind == "array":
-        pixels = np.ascontiguousarray(open_array(path))
+        packed = open_array(path)
+        pixels = np.concatenate(packed.files) if isinstance(packed, Jpegs) else np.ascontiguousarray(packed)
         yield pixels.nbytes, io.BytesIO(pixels.data)
         return
     archive = archive_of(path)

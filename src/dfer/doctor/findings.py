@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from dfer.datasets import Manifest
 from dfer.datasets.published import Published
@@ -52,12 +52,12 @@ class Case:
     manifest: Manifest
     published: Published | None = None
     disk: Sequence[OnDisk] | None = None
-    copies: Sequence[int] | None = None
+    copies: Sequence[int] | NDArray[np.int64] | None = None
     pictures: Pictures | None = None
 
     def ids(self, wrong: ArrayLike) -> tuple[str, ...]:
         """The ids of the clips where `wrong` (N,) is true."""
-        return tuple(self.manifest.table["id"].to_numpy()[np.asarray(wrong, dtype=bool)])
+        return tuple(self.manifest.table["id"][np.asarray(wrong, dtype=bool)].tolist())
 
 
 def count(number: int, noun: str) -> str:

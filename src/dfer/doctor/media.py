@@ -11,20 +11,21 @@ from dfer.doctor.findings import Case, Finding, count, named
 from dfer.errors import listed
 
 UNSEEN = "nobody looked at the files"
+AGAIN = "get these files again, or prepare anew to leave the clips out"
 
 
 def files(case: Case) -> Finding:
     """Whether every clip is on disk and whole, as far as its ends show."""
     if case.disk is None:
         return Finding("unchecked", UNSEEN)
-    faults = _by_id(case, [lying.fault for lying in case.disk])
-    if not faults:
+    ids, faults = _faulty(case, [lying.fault for lying in case.disk])
+    if not ids:
         return Finding("ok", f"all {count(len(case.disk), 'clip')} are on disk, with a beginning and an end")
-    reasons = Counter(fault.partition(": ")[2] if fault.startswith("frame ") else fault for fault in faults.values())
-    told = f"{len(faults):,} of {count(len(case.disk), 'clip')} cannot be used: "
+    reasons = Counter(fault.partition(": ")[2] if fault.startswith("frame ") else fault for fault in faults)
+    told = f"{len(ids):,} of {count(len(case.disk), 'clip')} cannot be used: "
     told += "; ".join(f"{number:,} {reason}" for reason, number in reasons.most_common(5))
-    told += f" ({listed(f'{name}: {fault}' if fault.startswith('frame ') else name for name, fault in faults.items())})"
-    return Finding("fault", told, "get these files again, or prepare anew to leave the clips out", tuple(faults))
+    shown = (f"{name}: {why}" if why.startswith("frame ") else name for name, why in zip(ids, faults, strict=True))
+    return Finding("fault", f"{told} ({listed(shown)})", AGAIN, ids)
 
 
 def frames(case: Case) -> Finding:
@@ -39,27 +40,27 @@ def frames(case: Case) -> Finding:
     if changed:
         text = f"another number of frames than when it was prepared: {named(changed)}"
         return Finding("fault", text, "get the frames again, or prepare anew", changed)
-    odd = _by_id(case, [lying.numbering for lying in case.disk])
-    if not odd:
+    ids, odd = _faulty(case, [lying.numbering for lying in case.disk])
+    if not ids:
         return Finding("ok", "folders of frames are numbered without gaps, and read in the order of the numbers")
-    reasons = Counter(odd.values())
+    reasons = Counter(odd)
     text = "; ".join(f"{reason}: {count(number, 'clip')}" for reason, number in reasons.most_common())
-    text = f"{text} ({listed(odd)})"
+    text = f"{text} ({listed(ids)})"
     if set(reasons) == {"a gap in the numbers"}:
         advice = "where a detector found no face this is usual; else get the frames again"
-        return Finding("note", text, advice, tuple(odd))
-    return Finding("fault", text, "number the frames in the order of time", tuple(odd))
+        return Finding("note", text, advice, ids)
+    return Finding("fault", text, "number the frames in the order of time", ids)
 
 
 def pictures(case: Case) -> Finding:
     """Whether every clip can be decoded."""
     if case.pictures is None:
         return Finding("unchecked", "nothing was decoded; --decode decodes a frame of every clip")
-    faults = _by_id(case, [look.fault for look in case.pictures.looks])
-    if not faults:
+    ids, faults = _faulty(case, [look.fault for look in case.pictures.looks])
+    if not ids:
         return Finding("ok", f"all {count(len(case.manifest), 'clip')} can be decoded")
-    told = f"{count(len(faults), 'clip')} cannot be decoded: {listed(f'{name}: {why}' for name, why in faults.items())}"
-    return Finding("fault", told, "get these files again, or prepare anew to leave the clips out", tuple(faults))
+    shown = listed(f"{name}: {why}" for name, why in zip(ids, faults, strict=True))
+    return Finding("fault", f"{count(len(ids), 'clip')} cannot be decoded: {shown}", AGAIN, ids)
 
 
 def faces(case: Case) -> Finding:
@@ -73,6 +74,6 @@ def faces(case: Case) -> Finding:
     return Finding("note", told, "look at these: a detector also misses faces that are turned, dark or cut", without)
 
 
-def _by_id(case: Case, faults: Sequence[str]) -> dict[str, str]:
-    """Id -> what is wrong, of the clips with which something is."""
-    return {name: fault for name, fault in zip(case.manifest.table["id"], faults, strict=True) if fault}
+def _faulty(case: Case, faults: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    """The ids of the clips with which something is wrong, and what that is."""
+    return case.ids([fault != "" for fault in faults]), [fault for fault in faults if fault]

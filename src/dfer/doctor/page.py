@@ -92,7 +92,8 @@ def length_text(case: Case) -> str:
 
 def _strips(manifest: Manifest, clips: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Filmstrips by id, of those clips that can be read."""
-    table = manifest.table.set_index("id")
+    wanted = manifest.table["id"].isin([clip["id"] for clip in clips])
+    table = manifest.table[wanted].set_index("id")
     strips = {}
     for clip in clips:
         try:

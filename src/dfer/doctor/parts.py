@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from dfer.datasets import Manifest
+from dfer.datasets.columns import SPLITS, texts
 from dfer.datasets.spelling import near as near_name
 from dfer.datasets.spelling import near_names, told
 from dfer.doctor.duplicates import Codes, near, same
@@ -69,14 +71,14 @@ def classes_in_parts(case: Case) -> Finding:
 
 def groups(case: Case) -> Finding:
     """Whether a person or film is both trained on and tested."""
-    names = case.manifest.table["group"].tolist()
-    if not any(names):
+    names = texts(case.manifest.table["group"])
+    if not (names != "").any():
         return Finding("unchecked", "no person or film is known (column group)")
     if not training_parts(case.manifest):
         return Finding("unchecked", NO_PARTS)
-    wrong = leaked(case.manifest, same([near_name(name) for name in names]))
+    wrong = leaked(case.manifest, same(_near(names)))
     if not wrong.any():
-        unknown = sum(not name for name in names)
+        unknown = int((names == "").sum())
         told = "no group is both trained on and tested" + (f"; unknown of {count(unknown, 'clip')}" if unknown else "")
         return Finding("ok", told)
     shared = dict.fromkeys(case.manifest.table["group"][wrong])
@@ -90,7 +92,7 @@ def groups(case: Case) -> Finding:
 def spellings(case: Case) -> Finding:
     """Whether ids or groups differ only in case, in padding or in a suffix: one clip or person under two names."""
     table = case.manifest.table
-    found = {what: near_names(table[column].tolist()) for what, column in (("clips", "id"), ("groups", "group"))}
+    found = {what: near_names(table[column].unique()) for what, column in (("clips", "id"), ("groups", "group"))}
     found = {what: groups for what, groups in found.items() if groups}
     if not found:
         return Finding("ok", "no two clips and no two groups have nearly the same name")
@@ -168,9 +170,18 @@ def _judge_doubles(case: Case, codes: Codes, what: str) -> Finding:
 
 def _in_other_parts(manifest: Manifest, codes: Codes, wrong: Mask) -> Mask:
     """(N,) clips that are not in the part of the first `wrong` clip of their number: without them nothing is shared."""
-    part = (manifest.table["fold"].fillna(0).astype(str) + manifest.table["split"]).to_numpy()
-    first = {code: part[row] for row, code in reversed([(row, codes[row]) for row in np.flatnonzero(wrong)])}
-    return np.array([code in first and part[row] != first[code] for row, code in enumerate(codes)], dtype=np.bool_)
+    folds = manifest.table["fold"].fillna(0).to_numpy(dtype=np.int64)
+    part = folds * len(SPLITS) + pd.Index(SPLITS).get_indexer(pd.Index(manifest.table["split"]))
+    numbers, rows = np.unique(codes[wrong], return_index=True)
+    first = np.full(int(codes.max(initial=0)) + 1, -1, dtype=np.int64)
+    first[numbers] = part[wrong][rows]
+    return np.asarray((codes >= 0) & (first[codes] >= 0) & (part != first[codes]))
+
+
+def _near(names: NDArray[np.object_]) -> NDArray[np.object_]:
+    """(N,) what near names have in common."""
+    codes, different = pd.factorize(names)
+    return np.array([near_name(name) for name in different], dtype=object)[codes]
 
 
 def _differing(codes: Codes, labels: NDArray[np.int64]) -> int:
@@ -183,7 +194,7 @@ def _differing(codes: Codes, labels: NDArray[np.int64]) -> int:
 
 def _copies(case: Case) -> Codes:
     """Doubles by content, or by their path where the content cannot be read."""
-    paths = same(case.manifest.table["path"].tolist())
+    paths = same(case.manifest.table["path"])
     copies = np.asarray(case.copies, dtype=np.int64)
     return np.where(copies >= 0, copies, np.where(paths >= 0, paths + len(copies), -1))
 

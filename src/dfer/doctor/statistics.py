@@ -26,6 +26,7 @@ from dfer.labels import (
     krippendorff_alpha,
     strata,
 )
+from dfer.labels.blocks import chosen
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -45,7 +46,7 @@ def statistics(manifest: Manifest) -> dict[str, Any]:
         "confused", of `co_votes`; "sources", of `compared`; "ambiguous", of `most_ambiguous`.
     """
     voted = ~np.isnan(manifest.votes).any(axis=1)
-    votes = manifest.votes[voted]
+    votes = chosen(manifest.votes, voted)
     other = manifest.table.filter(regex="^other_").to_numpy(na_value=0, dtype=np.float64).sum(axis=1)
     return {
         "clips": len(manifest),
@@ -66,9 +67,9 @@ def part_counts(manifest: Manifest) -> list[dict[str, Any]]:
     if manifest.folds and fold.isna().any():
         masks["never tested"] = fold.isna().to_numpy()
     masks |= {name: (split == name).to_numpy() for name in ("train", "val", "test") if (split == name).any()}
-    rows = []
+    rows, all_labels = [], manifest.labels
     for name, mask in masks.items():
-        labels = manifest.labels[mask]
+        labels = all_labels[mask]
         counts = np.bincount(labels[labels >= 0], minlength=len(manifest.emotions)).tolist()
         classes = dict(zip(manifest.emotions, counts, strict=True))
         rows.append({"name": name, "clips": len(labels), "classes": classes, "none": int((labels < 0).sum())})
@@ -135,15 +136,16 @@ def compared(manifest: Manifest) -> list[dict[str, Any]]:
 
 def most_ambiguous(manifest: Manifest, number: int = MOST_AMBIGUOUS) -> list[dict[str, Any]]:
     """Id, entropy and votes of the clips with most disagreement; of equals those with more votes, then the first."""
-    spread, panel = entropy(manifest.votes), np.nan_to_num(manifest.votes).sum(axis=1)
+    votes = manifest.votes
+    spread, panel = entropy(votes), np.nansum(votes, axis=1)
     # rounded, lest the last digit of equal entropies decide
-    chosen = [row for row in np.lexsort((-panel, -spread.round(9))) if not np.isnan(spread[row])][:number]
+    order = np.lexsort((-panel, -spread.round(9)))
     return [
         {
             "id": manifest.table["id"][row], "entropy": float(spread[row]),
-            "votes": dict(zip(manifest.emotions, manifest.votes[row].tolist(), strict=True)),
+            "votes": dict(zip(manifest.emotions, votes[row].tolist(), strict=True)),
         }
-        for row in chosen
+        for row in order[~np.isnan(spread[order])][:number]
     ]  # fmt: skip
 
 

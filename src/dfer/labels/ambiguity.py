@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dfer.errors import DferError
+from dfer.labels.blocks import by_blocks
 
 Floats = NDArray[np.float64]
 
@@ -39,10 +40,7 @@ def entropy(rows: ArrayLike) -> Floats:
     >>> entropy([[5, 5, 0, 0], [10, 0, 0, 0]]).tolist()
     [0.5, 0.0]
     """
-    shares = _shares(rows)
-    information = -np.log(shares, out=np.zeros_like(shares), where=shares > 0)
-    normalised = (shares * information).sum(axis=1) / np.log(max(shares.shape[1], 2))
-    return np.asarray(normalised.clip(0.0, 1.0))  # a uniform row may exceed 1 by a rounding error
+    return by_blocks(_entropy, np.asarray(rows, dtype=np.float64))
 
 
 def margin(rows: ArrayLike) -> Floats:
@@ -61,7 +59,7 @@ def agreement(rows: ArrayLike) -> Floats:
     >>> agreement([[0.5, 0.1, 0.1, 0.1, 0.1, 0.1]]).tolist()
     [0.5]
     """
-    return np.asarray(_shares(rows).max(axis=1).round(12))
+    return by_blocks(lambda block: _shares(block).max(axis=1).round(12), np.asarray(rows, dtype=np.float64))
 
 
 def emotions_with_votes(votes: ArrayLike, minimum: float = 1) -> NDArray[np.int64]:
@@ -79,6 +77,13 @@ def strata(rows: ArrayLike) -> NDArray[np.int64]:
     agreed = agreement(rows)
     positions = np.select([agreed >= stratum.low for stratum in STRATA], range(len(STRATA)), default=-1)
     return positions.astype(np.int64)
+
+
+def _entropy(rows: Floats) -> Floats:
+    shares = _shares(rows)
+    information = -np.log(shares, out=np.zeros_like(shares), where=shares > 0)
+    normalised = (shares * information).sum(axis=1) / np.log(max(shares.shape[1], 2))
+    return np.asarray(normalised.clip(0.0, 1.0))  # a uniform row may exceed 1 by a rounding error
 
 
 def _shares(rows: ArrayLike) -> Floats:

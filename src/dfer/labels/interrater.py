@@ -18,6 +18,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dfer.labels.blocks import by_blocks, chosen
 from dfer.labels.votes import check_votes
 
 Floats = NDArray[np.float64]
@@ -37,11 +38,11 @@ def fleiss_kappa(votes: ArrayLike) -> float:
     0.55
     """
     counts = _counts(votes)
-    pairs = counts[counts.sum(axis=1) >= 2]
+    pairs = chosen(counts, counts.sum(axis=1) >= 2)
     if not len(pairs):
         return np.nan
     panel = pairs.sum(axis=1)
-    observed = ((pairs * (pairs - 1)).sum(axis=1) / (panel * (panel - 1))).mean()
+    observed = (by_blocks(_agreeing, pairs) / (panel * (panel - 1))).mean()
     shares = (counts / counts.sum(axis=1, keepdims=True)).mean(axis=0)
     return _beyond_chance(observed, float(np.square(shares).sum()))
 
@@ -59,11 +60,11 @@ def krippendorff_alpha(votes: ArrayLike) -> float:
     0.6
     """
     counts = _counts(votes)
-    counts = counts[counts.sum(axis=1) >= 2]
+    counts = chosen(counts, counts.sum(axis=1) >= 2)
     if not len(counts):
         return np.nan
     panel, of_emotion, total = counts.sum(axis=1), counts.sum(axis=0), counts.sum()
-    agreeing = ((counts * (counts - 1)).sum(axis=1) / (panel - 1)).sum() / total
+    agreeing = (by_blocks(_agreeing, counts) / (panel - 1)).sum() / total
     by_chance = (of_emotion * (of_emotion - 1)).sum() / (total * (total - 1))
     return _beyond_chance(agreeing, by_chance)
 
@@ -72,9 +73,14 @@ def _counts(votes: ArrayLike) -> Floats:
     """The rows with a vote."""
     table = np.asarray(votes, dtype=np.float64)
     if table.ndim == 2:
-        table = table[~np.isnan(table).all(axis=1)]
+        table = chosen(table, ~np.isnan(table).all(axis=1))
     counts = check_votes(table)
-    return np.asarray(counts[counts.sum(axis=1) > 0])
+    return chosen(counts, counts.sum(axis=1) > 0)
+
+
+def _agreeing(counts: Floats) -> Floats:
+    """(N,) pairs of raters of a clip who agree, each counted from both sides."""
+    return np.asarray((counts * (counts - 1)).sum(axis=1))
 
 
 def _beyond_chance(observed: float, by_chance: float) -> float:

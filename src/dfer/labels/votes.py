@@ -11,17 +11,17 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from numbers import Real
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dfer.errors import DferError, listed, refuse, require_known, shortened
+from dfer.labels.blocks import by_blocks, chosen
 
 Floats = NDArray[np.float64]
-Ids = Sequence[object] | NDArray[Any] | None
+Ids = Collection[object] | None
 
 ROUNDING = 1e-9
 """Fractional votes that differ by this share or less are equal: .1 + .2 is not .3 to a computer."""
@@ -60,7 +60,7 @@ def check_votes(votes: ArrayLike, ids: Ids = None, *, allow_fractional: bool = F
     refuse_clips(table > MOST_VOTES, f"have more than {MOST_VOTES:,} votes", "are these counts?", ids)
     if not allow_fractional:
         advice = "counts are whole; shares are a distribution (columns soft_X), or pass allow_fractional=True"
-        refuse_clips(table % 1 != 0, "have votes that are fractional", advice, ids)
+        refuse_clips(by_blocks(lambda rows: rows % 1 != 0, table), "have votes that are fractional", advice, ids)
     return table
 
 
@@ -138,9 +138,8 @@ def looks_like_shares(votes: ArrayLike, other: ArrayLike | None = None) -> str:
     ('', '')
     """
     table = np.asarray(votes, dtype=np.float64)
-    rest = np.zeros((len(table), 0)) if other is None else np.asarray(other, dtype=np.float64)
     given = ~np.isnan(table).all(axis=1)
-    numbers = np.nan_to_num(np.hstack([table, rest])[given])
+    numbers = np.nan_to_num(chosen(table if other is None else np.hstack([table, np.asarray(other)]), given))
     totals = numbers.sum(axis=1)
     if not len(totals):
         return ""

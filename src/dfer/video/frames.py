@@ -21,7 +21,9 @@ from dfer.archives import open_archive, read_member
 from dfer.arrays import open_array
 from dfer.errors import DferError
 from dfer.files import read_bytes
+from dfer.shards import Jpegs
 from dfer.video.decoding import Film
+from dfer.video.jpegs import decode
 from dfer.video.limits import JPEG, LARGEST_FILE, require_decodable
 from dfer.video.listing import find_list, times_by_number
 
@@ -187,7 +189,7 @@ class ArrayClip:
 
     def read(self, indices: npt.NDArray[np.int64], *, least: int | None = None) -> Frames:  # noqa: ARG002
         """See `Clip.read`."""
-        return np.asarray(self.array[indices])
+        return decode(self.array, indices) if isinstance(self.array, Jpegs) else np.asarray(self.array[indices])
 
 
 class VideoClip:

@@ -58,7 +58,7 @@ def _require_pixels(pixels: int, told: str, source: object) -> None:
         )
 
 
-def require_decodable(data: bytes, source: Path) -> tuple[int, int]:
+def require_decodable(data: bytes, source: object) -> tuple[int, int]:
     """Width and height of a picture; a file that would decode to more than the limit, or is no picture, is refused.
 
     Raises:
@@ -105,7 +105,7 @@ def refuse_large_picture(path: Path) -> None:
     _checked(path, path)
 
 
-def _checked(file: Path | io.BytesIO, source: Path) -> tuple[int, int] | None:
+def _checked(file: Path | io.BytesIO, source: object) -> tuple[int, int] | None:
     """The size of the picture that Pillow finds, which is within the limit then; None: it finds none."""
     from PIL import Image
 
