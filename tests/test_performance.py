@@ -25,6 +25,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "input": {"CLIPS": 8, "ROUNDS": 1, "STEPS": 1},
     "store": {"CLIPS": 8, "ROUNDS": 1},
     "midas": {"SHAPE": (4, 3, 2, 16, 16), "ROUNDS": 4},
+    "step": {"ROUNDS": 1, "COMPILES": (), "NETWORKS": {"small": ("tiny3d", {}, (2, 3, 4, 24, 24))}},
     "memory": {"CLIPS": 40, "EPOCHS": 13},
     "doctor": {"CLIPS": 60, "TWICE": 5, "LARGE": 2**20},
 }

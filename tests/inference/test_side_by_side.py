@@ -118,5 +118,5 @@ def test_long_videos_are_read_side_by_side_as_far_as_cores_and_memory_go(
     load = module.Load("default", device, None, None)
     assert module._worth(jobs, load) == expected
     assert module._worth(jobs[:1], load) == 1
-    monkeypatch.setattr(module, "WORTH_S", 60)
+    monkeypatch.setattr(module, "WORTH_S", 120)
     assert module._worth(jobs, load) == 1

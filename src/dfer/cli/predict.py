@@ -37,8 +37,9 @@ BAR = 24
 """Characters of a bar of 100 %."""
 WORTH_A_LINE = 0.02
 """Less likely emotions are not listed."""
-WORTH_S = 60
-"""Videos that last longer than this in all, seconds, are read side by side: to start a process takes some seconds."""
+WORTH_S = 120
+"""Videos that last longer than this in all, seconds, are read side by side. To start a second process costs as much as
+two cores gain by it in so long."""
 ROOM, GPU_ROOM = 2**30, 2**30
 """Bytes that a process takes which reads videos, of the machine's memory and of a GPU's; frames of 8K take 0.9 GB."""
 MOST_PEOPLE, MOST_SEGMENTS = 8, 12
