@@ -7,6 +7,7 @@ The bounds to hold on 2 idle cores at 30 frames a second: one face in 640x360 fo
     python benchmarks/predict.py [VIDEO] [--model FOLDER] --crowd         # 4K, and nine and thirty faces in 1080p
     python benchmarks/predict.py [VIDEO] [--model FOLDER] --minutes 60    # memory over an hour, made by looping
     python benchmarks/predict.py [VIDEO] --minutes 60 --verb              # that of `dfer predict -o timeline.json`
+    python benchmarks/predict.py [VIDEO] [--model FOLDER] --many 4        # films side by side, one after the other
 
 VIDEO is brought to 640x360 at 30 frames a second first. Shares are of processor time, in passes of which each does one
 step more than the one before. Memory is noted after every 20 seconds of video, that of the verb every 3 seconds.
@@ -30,6 +31,7 @@ import cv2
 import numpy as np
 import psutil
 from faces import FPS, shrink
+from joblib import cpu_count
 from results import write_result
 
 from dfer.errors import DferError
@@ -43,6 +45,8 @@ ROOT = Path(__file__).resolve().parents[1]
 CLIP = ROOT / "examples" / "crema_d" / "1001_DFA_HAP_XX.flv"
 CROWD_S = 5
 """Length of the videos of 4K and of many faces, seconds."""
+MANY_S, TURNS = 30, 2
+"""Length of each of many films, seconds, and how often they are read."""
 NOTED = 600
 """Memory is noted every so many frames."""
 EVERY_S = 3
@@ -168,6 +172,35 @@ def verb(video: Path, folder: Path, model: str, minutes: float) -> None:
     write_result("predict_verb_memory", {"video": video.name, **told})
 
 
+def many(video: Path, folder: Path, model: str, count: int) -> None:
+    """Films in as many processes as cores, and one after the other, in turns; written to predict_many.json."""
+    film = looped(shrunk(video, folder), MANY_S, folder / "0.mp4")
+    films = [film, *(Path(shutil.copy(film, folder / f"{number}.mp4")) for number in range(1, count))]
+    walls: dict[int, list[float]] = {1: [], cpu_count(): []}
+    spent: dict[int, list[float]] = {workers: [] for workers in walls}
+    for _ in range(TURNS):
+        for workers in walls:
+            command = [sys.executable, "-m", "dfer", "predict", *map(str, films), "--model", model, "--device", "cpu"]
+            command += ["-o", str(folder / f"out{workers}"), "--workers", str(workers)]
+            begin, before = time.perf_counter(), os.times()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            after = os.times()
+            walls[workers].append(time.perf_counter() - begin)
+            spent[workers].append(
+                after.children_user + after.children_system - before.children_user - before.children_system
+            )
+            print(
+                f"{workers} at a time: {walls[workers][-1]:.1f} s, {spent[workers][-1]:.1f} s of processors", flush=True
+            )
+    same = len({tuple(file.read_bytes() for file in sorted((folder / f"out{number}").iterdir())) for number in walls})
+    found = {
+        str(workers): {"wall_s": round(min(walls[workers]), 1), "processor_s": round(min(spent[workers]), 1)}
+        for workers in walls
+    }
+    told = {"films": count, "seconds_each": MANY_S, "same_bytes": same == 1, "at_a_time": found}
+    write_result("predict_many", {"video": video.name, **told, "load": round(os.getloadavg()[0], 1)})
+
+
 def scenes() -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     """What a frame of 640x360 is made into: the same face in a large picture, and many faces."""
 
@@ -213,11 +246,14 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=0)
     parser.add_argument("--crowd", action="store_true")
     parser.add_argument("--verb", action="store_true")
+    parser.add_argument("--many", type=int, default=0)
     given = parser.parse_args()
     print(f"{given.video.name}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as temporary:
         if given.minutes:
             (verb if given.verb else length)(given.video, Path(temporary), given.model, given.minutes)
+        elif given.many:
+            many(given.video, Path(temporary), given.model, given.many)
         elif given.crowd:
             crowd(given.video, Path(temporary), given.model)
         else:

@@ -35,6 +35,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "store": {"CLIPS": 8, "ROUNDS": 1},
     "jpeg": {"SIZE": 48, "QUALITIES": (0, 90), "COPIES": 1, "ROUNDS": 1},
     "midas": {"SHAPE": (4, 3, 2, 16, 16), "ROUNDS": 4},
+    "step": {"ROUNDS": 1, "COMPILES": (), "NETWORKS": {"small": ("tiny3d", {}, (2, 3, 4, 24, 24))}},
     "memory": {"CLIPS": 40, "EPOCHS": 13},
     "growth": {"ROWS": 100, "COMPARED": 50, "CLASSES": 3, "SECONDS": 1, "STEPS": (1, 2), "PEOPLE": (1, 2), "ROUNDS": 1},
     "doctor": {"CLIPS": 60, "TWICE": 5, "LARGE": 2**20},

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -15,7 +17,7 @@ import pytest
 
 from dfer.errors import DferError
 from dfer.files import is_unfinished, replacing
-from dfer.processes import worker_pool
+from dfer.processes import finished, worker_pool
 
 PARENT = """
 import sys, time
@@ -110,6 +112,47 @@ def test_a_worker_that_dies_is_one_sentence() -> None:
         list(pool.map(die, range(2)))
 
 
+def own_threads() -> tuple[int, int]:
+    import cv2
+    import torch
+
+    return cv2.getNumThreads(), torch.get_num_threads()
+
+
+def double(number: int) -> int:
+    if number < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if number == 0:
+        raise DferError("nothing to double")
+    return 2 * number
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_call_whose_process_dies_harms_no_other_and_the_order_stays(workers: int) -> None:
+    told = []
+    for future in finished([partial(double, number) for number in (3, 0, -1, 5, -1, 7)], workers):
+        error = future.exception()
+        told.append(type(error) if error else future.result())
+    assert told == [6, DferError, BrokenProcessPool, 10, BrokenProcessPool, 14]
+
+
+def test_calls_that_nobody_waits_for_any_more_are_dropped() -> None:
+    begin = time.monotonic()
+    futures = finished([partial(double, 1), *(partial(fail, 1) for _ in range(3))], 2)
+    assert next(futures).result() == 2
+    futures.close()
+    assert time.monotonic() - begin < 600, "the others take an hour"
+    assert list(finished([], 2)) == []
+
+
+def test_a_worker_computes_on_as_many_threads_as_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    # more than the machine has torch does not take
+    for set_outside, given, expected in (("", 1, (1, 1)), ("2", 1, (1, 1)), ("1", 2, (2, 1)), ("none", 1, (1, 1))):
+        monkeypatch.setenv("OMP_NUM_THREADS", set_outside)
+        with worker_pool(1, threads=given) as pool:
+            assert pool.submit(own_threads).result() == expected
+
+
 def test_a_name_in_a_warning_of_a_worker_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
     with worker_pool(1) as pool:
         pool.submit(warn, "a\x1b[31m\nerror: forged").result()
@@ -148,7 +191,7 @@ def test_a_process_that_is_asked_to_end_within_a_finaliser_ends(number: signal.S
 STARTS = """
 import sys, time
 from pathlib import Path
-from dfer.processes import worker_pool
+from dfer.processes import finished, worker_pool
 from tests.test_processes import write_slowly
 if __name__ == "__main__":
     folder = Path(sys.argv[1])

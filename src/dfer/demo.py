@@ -21,11 +21,11 @@ from dfer.datasets.synthetic import synthesise
 from dfer.errors import DferError, listed
 from dfer.experiments import evaluate_runs, train_folds
 from dfer.files import is_unfinished, sole_owner
+from dfer.machine import usable_cores
 from dfer.processes import worker_pool
 from dfer.reports.contents import Report
 from dfer.training import Recipe, load_recipe
 from dfer.training.record import LOG
-from dfer.training.threads import usable_cores
 from dfer.version import __version__
 
 CLIPS = 2000

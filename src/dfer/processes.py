@@ -10,7 +10,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextvars import ContextVar
@@ -79,15 +80,42 @@ def works_elsewhere() -> bool:
     return _elsewhere.get() is not None
 
 
-def worker_pool(workers: int | None, *, gpu: bool = False) -> Executor:
-    """A pool of so many processes, None: one a core; each keeps to one thread of OpenCV, and ends with its parent.
+def worker_pool(workers: int | None, *, gpu: bool = False, threads: int | None = None) -> Executor:
+    """A pool of processes that end with their parent.
 
-    Within `dfer.cluster.on_cluster` it is one of the cluster, and `gpu` says that each call takes a GPU.
+    Within `dfer.cluster.on_cluster` it is one of the cluster.
+
+    Args:
+        workers: how many processes; None: one a core.
+        gpu: whether each call takes a GPU of the cluster.
+        threads: on which each process computes; None: OpenCV on one, torch as it likes.
     """
     make = _elsewhere.get()
     if make is not None:
         return make(gpu=gpu)
-    return WorkerPool(workers, multiprocessing.get_context("spawn"), initializer=_start_worker)
+    start = partial(_start_worker, threads)
+    return WorkerPool(workers, multiprocessing.get_context("spawn"), initializer=start)
+
+
+def finished(
+    calls: Sequence[Callable[[], Result]], workers: int | None, *, gpu: bool = False, threads: int | None = None
+) -> Generator[Future[Result], None, None]:
+    """The futures of calls that a `worker_pool` makes side by side, in order, each when it is done.
+
+    Where a process of this machine dies, what was not done is done in one process, call by call. The call whose process
+    dies then has a `BrokenProcessPool` for its error, and the others are not harmed.
+    """
+    alone, place = workers == 1, 0
+    while place < len(calls):
+        with worker_pool(1 if alone else workers, gpu=gpu, threads=threads) as pool:
+            futures = deque(pool.submit(call) for call in calls[place:])
+            died = False
+            while futures and not died:
+                died = isinstance(futures[0].exception(), BrokenProcessPool)
+                if alone or not died:
+                    place += 1
+                    yield futures.popleft()  # so that no result is kept
+        alone = True
 
 
 def _end(workers: list[BaseProcess]) -> None:
@@ -134,18 +162,22 @@ ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasatt
 """The signals that ask a process to end."""
 
 
-def begin_work() -> None:
-    """To be called once in a worker: one thread of OpenCV, and warnings on stderr."""
+def begin_work(threads: int | None = None) -> None:
+    """To be called once in a worker: its threads, see `worker_pool`, and warnings on stderr."""
     import cv2  # here: the command line starts faster without
 
-    cv2.setNumThreads(1)  # the processes share the processors already
+    cv2.setNumThreads(threads or 1)  # the processes share the processors already
+    if threads:
+        set_outside = os.environ.get("OMP_NUM_THREADS", "")
+        threads = min(threads, int(set_outside)) if set_outside.isdecimal() and int(set_outside) else threads
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # torch reads it when it is loaded
     handler = logging.StreamHandler()
     handler.setFormatter(OneLine("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
-def _start_worker() -> None:
-    begin_work()
+def _start_worker(threads: int | None) -> None:
+    begin_work(threads)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that started it, which ends it
     for number in ENDING:
         signal.signal(number, _end_worker)

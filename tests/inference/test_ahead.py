@@ -18,6 +18,37 @@ def test_everything_comes_once_and_in_order() -> None:
     assert all(1 <= len(part) <= 7 for part in ready)
 
 
+@pytest.mark.parametrize("count", [0, 1, 6, 7, 26, 40])
+@pytest.mark.parametrize("slow", ["maker", "taker"])
+def test_steady_lists_are_the_same_whoever_waits(slow: str, count: int) -> None:
+    def items() -> Iterator[int]:
+        for item in range(count):
+            time.sleep(0.003 * (slow == "maker"))
+            yield item
+
+    sizes = []
+    with Ahead(items(), 8, steady=True) as ahead:
+        for part in ahead:
+            sizes.append(len(part))
+            time.sleep(0.02 * (slow == "taker"))
+    full = [1, 2, 4, 8, 8, 8, 8, 8]
+    whole = max(number for number in range(len(full) + 1) if sum(full[:number]) <= count)
+    rest = count - sum(full[:whole])
+    assert sizes == full[:whole] + [rest] * (rest > 0)
+
+
+def test_an_error_comes_after_a_steady_list_that_is_cut_short() -> None:
+    def items() -> Iterator[int]:
+        yield from range(5)
+        raise ValueError("the sixth one")
+
+    seen = []
+    with Ahead(items(), 8, steady=True) as ahead, pytest.raises(ValueError, match="the sixth one"):
+        for part in ahead:
+            seen.append(part)
+    assert seen == [[0], [1, 2], [3, 4]]
+
+
 def test_nothing_comes_of_nothing() -> None:
     with Ahead([], 3) as ahead:
         assert list(ahead) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import logging
 import os
 import pickle
@@ -25,12 +27,15 @@ from dfer.inference import predictor as module
 from dfer.inference.ahead import THREAD
 from dfer.inference.network import torch_network
 from dfer.inference.recording import with_absences
+from dfer.inference.timeline_writing import write_json
 from dfer.labels import DFEW
 from dfer.models import Card, create_model, save_checkpoint
 from dfer.training.clips import ClipDataset
 from dfer.training.predict import predict_probs
 from dfer.video import Preprocessing
-from dfer.video.stream import Span, TimedFrame
+from dfer.video.detection import Face
+from dfer.video.faces import find_faces
+from dfer.video.stream import Span, TimedFrame, stream
 
 from ..video.films import noise, write_video
 from ..video.people import ColourDetector, colour_looks, picture
@@ -149,6 +154,84 @@ def test_the_batch_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(module, "BATCH", 1)
     monkeypatch.setattr(module, "FACES_AHEAD", 1)
     assert toy_predictor()(path).to_dict() == many
+
+
+class SlowDetector(ColourDetector):
+    """One that keeps the others waiting."""
+
+    def __call__(self, frame: np.ndarray) -> list[Face]:
+        time.sleep(0.02)
+        return super().__call__(frame)
+
+
+@pytest.mark.parametrize("frames", [1, 8])
+@pytest.mark.parametrize("slow", ["nobody", "detector", "network", "user"])
+def test_neither_batches_nor_bytes_depend_on_which_thread_is_slow(slow: str, frames: int, tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mkv", [RED | BLUE] * 110)
+    predictor, sizes = toy_predictor(frames), list[int]()
+
+    def of_the_batch(pictures: np.ndarray) -> np.ndarray:
+        """As arithmetic does: the answer depends a little on how many are asked about."""
+        sizes.append(len(pictures))
+        time.sleep(0.05 * (slow == "network"))
+        return colour_network(pictures) + len(pictures) / 1000
+
+    predictor.network = of_the_batch
+    if slow == "detector":
+        predictor.detector = SlowDetector()
+    recording = predictor.recording(path)
+    for moment in predictor.stream(path):
+        time.sleep(0.003 * (slow == "user"))
+        recording.add(moment)
+    write_json(recording.timeline(), tmp_path / "a.json")
+    # Lists end at the frames 1, 3, 7, 15, 31, 63, 95 and 110. A person has a window a frame; those of 8 frames are
+    # complete with the frames at 2.80, 3.52 and 4.24 s, which are the 71st, 89th and 107th, and at the end.
+    assert sizes == ([2, 4, 8, 16, 32, 64, 64, 30] if frames == 1 else [4, 2, 2])
+    plain = _without_threads(predictor, path)
+    assert json.loads((tmp_path / "a.json").read_bytes()) == plain.to_dict()
+
+
+def _without_threads(predictor: Predictor, path: Path) -> Timeline:
+    """One step after the other, in lists of the same lengths."""
+    reader, recording = module._Reader(predictor.preprocessing), predictor.recording(path)
+    faces = find_faces(stream(path), detector=ColourDetector(), embed=colour_looks, size=96)
+    crops = iter([module._Crops(f.index, f.time_s, f.faces, f.end_s, f.name, f.cut, f.renamed) for f in faces])
+    for size in (1, 2, 4, 8, 16, 32, 32, 32):
+        part = list(itertools.islice(crops, size))
+        predictor._answer(reader, [window for frame in part for window in reader.push(frame)])
+        for moment in reader.moments():
+            recording.add(moment)
+    predictor._answer(reader, list(reader.finish()))
+    for moment in reader.moments():
+        recording.add(moment)
+    return recording.timeline()
+
+
+@pytest.mark.parametrize("slow", ["network", "user"])
+def test_frames_do_not_pile_up_before_who_is_slow(slow: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, told, most = 0, 0, 0
+
+    def frames(_source: object, **_: object) -> Iterator[TimedFrame]:
+        nonlocal made, most
+        for index in range(400):
+            made += 1
+            most = max(most, made - told)
+            yield TimedFrame(index / 25, picture(RED))
+
+    predictor = toy_predictor()
+
+    def network(pictures: np.ndarray) -> np.ndarray:
+        time.sleep(0.05 * (slow == "network"))
+        return colour_network(pictures)
+
+    predictor.network = network
+    monkeypatch.setattr(module, "open_source", frames)
+    for moment in predictor.stream("a film"):
+        assert moment.faces
+        told += 1
+        time.sleep(0.003 * (slow == "user"))
+    # a list that is told of, one that waits, one on its way to the queue, and three frames at the front
+    assert told == 400 and most <= 2 * module.FACES_AHEAD + 1 + 4
 
 
 @pytest.mark.parametrize("frames", [1, 8])

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from scipy.stats import moment
 from sklearn.metrics import roc_auc_score
 
 from dfer.video.alignment import align
@@ -85,3 +86,11 @@ def test_the_network_is_the_one_that_is_written_down() -> None:
 
 def test_as_many_traits_as_numbers() -> None:
     assert traits(np.zeros((20, 20), np.uint8)).shape == (TRAITS,) == np.shape(numbers().mean)
+
+
+def test_details_are_measured_as_moments_are_defined() -> None:
+    face = np.random.default_rng(3).normal(128, 40, (96, 96)).clip(0, 255).astype(np.uint8)
+    edges = cv2.Laplacian(face.astype(np.float32), cv2.CV_32F).astype(np.float64).ravel()
+    spread = np.sqrt(moment(edges, 2))
+    peaked = np.log(np.mean(edges**4) / (spread**4 + 0.01) + 1)
+    assert traits(face)[:2] == pytest.approx([np.log(spread + 0.3), peaked], rel=1e-12)

@@ -62,14 +62,9 @@ def main() -> None:
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     console.quiet = os.environ.get("RANK", "0") != "0"  # of several processes of torchrun, one speaks
-    handler = RichHandler(console=errors, show_time=False, show_path=False, markup=False)
-    handler.addFilter(_Once())
-    handler.setFormatter(OneLine("%(message)s"))
-    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, handlers=[handler])
+    start_logging(logging.DEBUG if debug else logging.WARNING)
     for number in ENDING:
         signal.signal(number, end_when_asked)
-    for noisy in ("matplotlib", "PIL", "libav"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
         app()
     except (DferError, OSError) as error:
@@ -77,6 +72,16 @@ def main() -> None:
             raise
         errors.print(Text.assemble(("error:", "bold red"), f" {_one_line(error)}"), soft_wrap=True)
         sys.exit(2)
+
+
+def start_logging(level: int = logging.WARNING, *, anew: bool = False) -> None:
+    """Show what the library says on stderr, each message once; `anew` in place of whatever showed it before."""
+    handler = RichHandler(console=errors, show_time=False, show_path=False, markup=False)
+    handler.addFilter(_Once())
+    handler.setFormatter(OneLine("%(message)s"))
+    logging.basicConfig(level=level, handlers=[handler], force=anew)
+    for noisy in ("matplotlib", "PIL", "libav"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
 
 
 def _one_line(error: DferError | OSError) -> str:

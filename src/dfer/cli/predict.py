@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -20,9 +21,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from dfer.cli.allowing import Allow
-from dfer.cli.app import app
+from dfer.cli.app import app, start_logging
 from dfer.cli.clustering import Ray
-from dfer.cli.terminal import console, errors, say
+from dfer.cli.terminal import Counter, console, errors, say
 from dfer.errors import DferError, UnwritableError, listed
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ BAR = 24
 """Characters of a bar of 100 %."""
 WORTH_A_LINE = 0.02
 """Less likely emotions are not listed."""
+WORTH_S = 120
+"""Videos that last longer than this in all, seconds, are read side by side. To start a second process costs as much as
+two cores gain by it in so long."""
+ROOM, GPU_ROOM = 2**30, 2**30
+"""Bytes that a process takes which reads videos, of the machine's memory and of a GPU's; frames of 8K take 0.9 GB."""
 MOST_PEOPLE, MOST_SEGMENTS = 8, 12
 """That are listed of a video, and of a person."""
 
@@ -153,6 +159,14 @@ def predict(
             show_default="an emotion is named unless people would probably disagree, or the picture does not tell",
         ),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Number of videos that are read at the same time, each in a process of its own.",
+            show_default="as many as cores and memory hold; 1 where all are short",
+        ),
+    ] = None,
     _allow: Allow = None,
     ray: Ray = None,
 ) -> None:
@@ -175,11 +189,14 @@ def predict(
     if camera is not None and ray:
         raise DferError("a camera is read by this machine; leave --ray out")
     load, how = Load(model, device, prior, abstain, tuple(_allow or ())), How(span, people, fps, rotate)
-    if ray:
+    several = [replace(job, place=f"{number} of {len(jobs)}") for number, job in enumerate(jobs, 1)]
+    count = workers if ray else min(workers or _worth(jobs, load), len(jobs))
+    if ray or (count and count > 1):
         from dfer.cluster import on_cluster
 
-        with on_cluster(ray):
-            _read_all(_read_there(load, jobs, how), len(jobs), summaries, style)
+        readings = _read_side_by_side(load, several, how, count)
+        with on_cluster(ray, workers=workers if ray else None), contextlib.closing(readings):
+            _read_all(readings, len(jobs), summaries, style)
         return
     predictor = load.predictor()
     if camera is not None:
@@ -187,8 +204,23 @@ def predict(
     elif len(found) == 1 and not summaries:
         _read(predictor, jobs[0], how)
     else:
-        several = [replace(job, place=f"{number} of {len(jobs)}") for number, job in enumerate(jobs, 1)]
         _read_all(((job, partial(_read, predictor, job, how)) for job in several), len(jobs), summaries, style)
+
+
+def _worth(jobs: list[Job], load: Load) -> int:
+    """In how many processes videos are read that are many and long enough to make up for starting them."""
+    from dfer.inference.batch import last_longer
+    from dfer.machine import side_by_side
+
+    if len(jobs) < 2 or not last_longer([job.video for job in jobs], WORTH_S):
+        return 1
+    count = side_by_side(len(jobs), room=ROOM)
+    if count > 1 and load.device != "cpu":
+        from dfer.inference.network import free_gpu_memory
+
+        free = free_gpu_memory()
+        count = count if free is None else max(1, min(count, free // GPU_ROOM))
+    return count
 
 
 def seconds(text: str) -> float:
@@ -267,32 +299,59 @@ def _summarise(summary: Summary, paths: list[Path], style: CsvStyle) -> None:
         write_summary(summary, path, style=style)
 
 
-def _read_there(load: Load, jobs: list[Job], how: How) -> Iterator[tuple[Job, Callable[[], Timeline]]]:
-    """The videos, read and written side by side by the cluster, and told of in their order."""
-    from dfer.processes import worker_pool
+def _read_side_by_side(
+    load: Load, jobs: list[Job], how: How, workers: int | None
+) -> Generator[tuple[Job, Callable[[], Timeline]], None, None]:
+    """The videos, read and written by processes of this machine or a cluster, and told of in their order.
 
-    with worker_pool(None, gpu=load.device != "cpu") as pool:
-        futures = deque(pool.submit(_read_and_write, load, job, how) for job in jobs)
-        for number, job in enumerate(jobs, 1):
-            numbered = replace(job, place=f"{number} of {len(jobs)}")
-            yield numbered, partial(_tell_of, futures.popleft(), numbered)
+    Raises:
+        DferError: the model cannot be loaded.
+    """
+    from dfer.machine import usable_cores
+    from dfer.processes import finished
+
+    # A model that cannot be loaded is told of once.
+    calls: list[Callable[[], Any]] = [partial(_load, load)]
+    calls += [partial(_read_and_write, load, job, how) for job in jobs]
+    threads = max(1, usable_cores() // workers) if workers else None
+    futures = finished(calls, workers, gpu=load.device != "cpu", threads=threads)
+    with contextlib.closing(futures), Counter("reading videos") as counter:
+        _result(next(futures), "the model")
+        for number, (job, future) in enumerate(zip(jobs, futures, strict=True), 1):
+            counter(number, len(jobs))
+            yield job, partial(_tell_of, future, job)
 
 
-def _tell_of(future: Future[tuple[Timeline, str]], job: Job) -> Timeline:
-    timeline, speed = future.result()
+def _tell_of(future: Future[Any], job: Job) -> Timeline:
+    timeline: Timeline
+    timeline, speed = _result(future, job.video.path)
     _tell(timeline, job, speed)
     return timeline
 
 
+def _result(future: Future[Any], what: object) -> Any:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        told = "the process that read it died: it was killed, or the memory was not enough"
+        raise DferError(f"{what}: {told}") from error
+
+
+def _load(load: Load) -> None:
+    """In a worker: get ready."""
+    _loaded(load)
+
+
 def _read_and_write(load: Load, job: Job, how: How) -> tuple[Timeline, str]:
-    """In a worker of the cluster: what is written of a video, and its timeline."""
-    timeline, speed = _look(_loaded(load), job, how)
+    """In a worker: what is written of a video, and its timeline."""
+    timeline, speed = _look(_loaded(load), job, how, bar=False)
     _write(timeline, job)
     return timeline, speed
 
 
 @cache
 def _loaded(load: Load) -> Predictor:
+    start_logging(anew=True)
     return load.predictor()
 
 
@@ -302,8 +361,8 @@ def _read(predictor: Predictor, job: Job, how: How) -> Timeline:
     return timeline
 
 
-def _look(predictor: Predictor, job: Job, how: How) -> tuple[Timeline, str]:
-    """A video's timeline, and how fast it was read."""
+def _look(predictor: Predictor, job: Job, how: How, *, bar: bool = True) -> tuple[Timeline, str]:
+    """A video's timeline, and how fast it was read; on a terminal with a bar."""
     from dfer.video.decoding import length_s
 
     video = job.video
@@ -315,7 +374,7 @@ def _look(predictor: Predictor, job: Job, how: How) -> tuple[Timeline, str]:
     progress = Progress(
         TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[note]}"),
         TimeRemainingColumn(),
-        console=console, transient=True, disable=not console.is_terminal,
+        console=console, transient=True, disable=not (bar and console.is_terminal),
     )  # fmt: skip
     looked_at = 0.0
     with progress:

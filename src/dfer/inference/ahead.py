@@ -24,13 +24,19 @@ LEAVE_S = 2.0
 class Ahead(Generic[Item]):
     """Makes the items of an iterable in a thread, at most `depth` of them in advance.
 
-    Iterating gives lists of what is ready: one item or more, in order. An error of the iterable comes where its next
-    item would have come. To be used as a context: at its end the thread has ended, too, unless the iterable keeps it
-    waiting for an item that does not come; then it ends with the process at the latest.
+    Iterating gives lists of items, in order. An error of the iterable comes where its next item would have come. To be
+    used as a context: at its end the thread has ended, too, unless the iterable keeps it waiting for an item that does
+    not come; then it ends with the process at the latest.
+
+    Args:
+        items: what is made.
+        depth: items that wait at most, and the longest list.
+        steady: lists of 1, 2, 4, ... `depth`, `depth`, ... items and the rest, whatever the speed of both sides: what
+            is computed of each list is then the same every time. Otherwise a list has what is ready, one item or more.
     """
 
-    def __init__(self, items: Iterable[Item], depth: int) -> None:
-        self._items = items
+    def __init__(self, items: Iterable[Item], depth: int, *, steady: bool = False) -> None:
+        self._items, self._steady = items, steady
         self._queue: Queue[Item | _End] = Queue(maxsize=depth)
         self._unwanted = threading.Event()
         self._thread = threading.Thread(target=self._work, name=THREAD, daemon=True)
@@ -44,25 +50,36 @@ class Ahead(Generic[Item]):
         self._thread.join(LEAVE_S)
 
     def __iter__(self) -> Iterator[list[Item]]:
-        end = None
-        while end is None:
-            ready: list[Item] = []
-            first: Item | _End | None = self._next()
-            if first is None:
-                return
-            while first is not None:
-                if isinstance(first, _End):
-                    end = first
-                    break
-                ready.append(first)
-                try:
-                    first = self._queue.get_nowait() if len(ready) < self._queue.maxsize else None
-                except Empty:
-                    first = None
-            if ready:
-                yield ready
+        most = self._queue.maxsize
+        size = 1 if self._steady else most
+        while True:
+            found, end = self._gather(size)
+            if found:
+                yield found
+            if end is not None:
+                break
+            size = min(2 * size, most)
         if end.error is not None:
             raise end.error
+
+    def _gather(self, size: int) -> tuple[list[Item], _End | None]:
+        """The next items, at most `size`, and the end where it came."""
+        found: list[Item] = []
+        while len(found) < size:
+            item = self._next() if self._steady or not found else self._ready()
+            if isinstance(item, _End):
+                return found, item
+            if item is None:
+                return found, _End(None) if self._unwanted.is_set() else None
+            found.append(item)
+        return found, None
+
+    def _ready(self) -> Item | _End | None:
+        """The next one where it is there; None where it is not."""
+        try:
+            return self._queue.get_nowait()
+        except Empty:
+            return None
 
     def _next(self) -> Item | _End | None:
         """The next one as soon as it is there; None when nobody wants it any more."""

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from dfer.errors import DferError, listed, not_known
 from dfer.inference.summary import SUFFIXES as SUMMARIES
 from dfer.inference.writers import SUFFIXES
+from dfer.video.decoding import length_s
 from dfer.video.folders import survey
 from dfer.video.frames import natural_key
 from dfer.video.playlists import refuse_address
+from dfer.video.stream import FPS
 
 logger = logging.getLogger(__name__)
 
 PACKED = "packed clip, which has no clock"
+PICTURE_S = 0.5
+"""A picture is searched as long as so many seconds of film are."""
 NAME = "{name}"
 """Stands for the name of a video in the path of an output."""
 
@@ -77,6 +83,18 @@ def _inside(path: Path) -> list[tuple[Path, Path]]:
     if not read:
         raise DferError(f"{path}: the folder holds no video and no picture")
     return read
+
+
+def last_longer(videos: Sequence[Video], limit_s: float) -> bool:
+    """Whether videos last longer in all than so many seconds, as far as their files say."""
+    return any(total_s > limit_s for total_s in accumulate(_about_s(video.path) for video in videos))
+
+
+def _about_s(path: Path) -> float:
+    if path.is_dir():
+        with contextlib.suppress(OSError):
+            return sum(1 for _ in path.iterdir()) / FPS
+    return length_s(path) or PICTURE_S
 
 
 def split_outs(named: Sequence[Path], videos: Sequence[Video], outs: Sequence[Path]) -> tuple[list[Path], list[Path]]:

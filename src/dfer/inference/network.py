@@ -106,6 +106,7 @@ def onnx_network(path: Path) -> Network:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()  # as OMP_NUM_THREADS says
     # Its threads would spin while they wait, and faces are looked for on the same cores meanwhile.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
@@ -125,6 +126,11 @@ def onnx_network(path: Path) -> Network:
 def has_onnxruntime() -> bool:
     """Whether ONNX Runtime is installed."""
     return importlib.util.find_spec("onnxruntime") is not None
+
+
+def free_gpu_memory() -> int | None:
+    """Bytes that are free on the GPU that "auto" takes; None where there is none."""
+    return int(torch.cuda.mem_get_info()[0]) if torch.cuda.is_available() else None
 
 
 def choose_network(folder: Path, model: nn.Module, card: Card, *, device: str, runtime: str) -> Network:

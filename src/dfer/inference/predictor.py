@@ -40,7 +40,7 @@ from dfer.video.legibility import cannot_tell
 from dfer.video.mtcnn import Mtcnn
 from dfer.video.orientation import upright_turn
 from dfer.video.preprocessing import Preprocessing
-from dfer.video.sources import Source, name_of, open_source
+from dfer.video.sources import Source, is_live, name_of, open_source
 from dfer.video.stream import FPS, Span
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,9 @@ FRAMES_AHEAD = 1
 """Frames that are decoded in advance, beside the one that is being decoded: more bring no speed, for decoding is the
 quickest of the steps, and one of 8K takes 100 MB."""
 FACES_AHEAD = 32
-"""Frames whose faces may wait for the network; they are only crops by then. As many are looked at in one batch."""
+"""Frames whose faces may wait for the network; they are only crops by then. The windows that are complete with so many
+frames are shown to it together, of a source that is not live: the last bits of an answer depend on the batch, which
+shall not depend on how fast the threads are."""
 BATCH = 64
 """Windows that a network is shown at once, at most."""
 SHARPEST = 96
@@ -208,7 +210,7 @@ class Predictor:
             crops = (
                 _Crops(one.index, one.time_s, one.faces, one.end_s, one.name, one.cut, one.renamed) for one in faces
             )
-            with Ahead(crops, FACES_AHEAD) as followed:
+            with Ahead(crops, FACES_AHEAD, steady=not is_live(source)) as followed:
                 yield from self._moments(followed)
 
     def _moments(self, followed: Ahead[_Crops]) -> Iterator[Moment]:

@@ -13,10 +13,11 @@ from typing import Any
 
 import torch
 
+from dfer.machine import usable_cores
 from dfer.models import create_model
 from dfer.training.gradients import layers_called, wrong_gradients
 from dfer.training.precision import Precision, has_bf16
-from dfer.training.threads import Threads, threads_kept, usable_cores
+from dfer.training.threads import Threads, threads_kept
 from dfer.version import __version__
 
 PACKAGES = ("torch", "numpy", "accelerate", "safetensors", "opencv-python-headless", "av")

@@ -17,7 +17,8 @@ from typing import Literal
 
 import psutil
 import torch
-from joblib import cpu_count
+
+from dfer.machine import usable_cores
 
 FIRST_LOOK = 0.2
 """Seconds for which the machine is watched before the first epoch; later it is the time of an epoch."""
@@ -52,11 +53,6 @@ class Threads:
         allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(len(busy))
         others: float = max(0.0, sum(busy[core] for core in allowed) - self._own.cpu_percent()) / 100
         return max(1, min(usable_cores(), round(len(allowed) - others)))
-
-
-def usable_cores() -> int:
-    """Physical cores that this process may use, by its affinity and its container's quota."""
-    return int(cpu_count(only_physical_cores=True))
 
 
 @contextmanager

