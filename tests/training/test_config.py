@@ -162,6 +162,23 @@ def test_overrides_are_toml_values_and_bare_words_are_strings(tmp_path: Path) ->
     )
 
 
+@pytest.mark.parametrize(
+    ("override", "key", "wanted"),
+    [
+        ("midas={alpha=0.8, blend= fade , keep_real=true}", "midas", ("fade", True)),
+        ('midas={blend="fade",keep_real=false}', "midas", ("fade", False)),
+        ("init.freeze=[encoder.*, head]", "init", ("encoder.*", "head")),
+    ],
+)
+def test_bare_words_within_tables_and_lists_are_strings_too(
+    tmp_path: Path, override: str, key: str, wanted: tuple[object, ...]
+) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text("", encoding="utf-8")
+    recipe = load_recipe(path, [override])
+    assert (recipe.init.freeze if key == "init" else (recipe.midas.blend, recipe.midas.keep_real)) == wanted
+
+
 def test_a_missing_or_broken_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(DferError, match="cannot read the recipe"):
         load_recipe(tmp_path / "none.toml")

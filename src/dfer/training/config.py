@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -360,6 +362,10 @@ def recipe_from(values: dict[str, Any], where: str = "the recipe") -> Recipe:
     return checked(Recipe, values, where)
 
 
+BARE = re.compile(r"(?<=[=,\[{])(\s*)(?!(?:true|false|inf|nan)\b)([A-Za-z][\w.*/-]*)(?=\s*[,\]}])")
+"""A word without quotes among the values of a list or a table, such as {alpha=0.4, blend=fade}."""
+
+
 def _override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     *tables, last = key.strip().split(".")
@@ -369,8 +375,10 @@ def _override(values: dict[str, Any], override: str) -> None:
         values = values.setdefault(name, {})
         if not isinstance(values, dict):
             raise DferError(f"--set {shortened(override)}: {shortened(name)} is not a table of the recipe")
-    try:
-        parsed = parse_toml(f"value = {text}", "--set")
-    except DferError:  # a bare word, or a number that the recipe's check refuses
-        parsed = {}
-    values[last] = parsed["value"] if parsed.keys() == {"value"} else text.strip()
+    values[last] = text.strip()  # a bare word, or a number that the recipe's check refuses
+    for toml in (text, BARE.sub(r'\1"\2"', text)):
+        with suppress(DferError):
+            parsed = parse_toml(f"value = {toml}", "--set")
+            if parsed.keys() == {"value"}:
+                values[last] = parsed["value"]
+                return
