@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from dfer import DferError, create_model, load_checkpoint
+from dfer import DferError, create_model
 from dfer.training.config import Optim
 from dfer.training.layers import freeze, layers_behind
 from dfer.training.optim import make_optimizer, set_rate
@@ -33,7 +33,7 @@ def test_the_layers_of_any_network_are_its_children_in_order_and_norms_belong_to
 
 
 def test_a_network_with_stages_has_these_as_layers_and_what_comes_before_as_one() -> None:
-    behind = layers_behind(load_checkpoint("faces")[0])  # four blocks: encoder.3 to encoder.6
+    behind = layers_behind(create_model("frame_gru", 8, widths=[8, 8, 8, 8], hidden=0))  # blocks encoder.3 to encoder.6
     assert behind["encoder.0.weight"] == behind["encoder.1.bias"] == 5
     assert [behind[f"encoder.{block}.conv1.weight"] for block in (3, 4, 5, 6)] == [4, 3, 2, 1]
     assert behind["attention.weight"] == 1 and behind["head.weight"] == 0
