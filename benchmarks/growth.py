@@ -190,10 +190,10 @@ def measured(growth: Growth) -> dict[str, object]:
 
 
 def main() -> None:
-    torch.set_num_threads(1)
-    logging.getLogger("dfer").setLevel(logging.ERROR)
     write_result("growth", {"growth": [measured(growth) for growth in growths()]})
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)
+    logging.getLogger("dfer").setLevel(logging.ERROR)
     main()
