@@ -104,6 +104,11 @@ def test_public_names_are_all_there_and_load_when_they_are_used() -> None:
     assert done.stdout.strip() == "True" and "has no attribute 'nothing_of_that_name'" in done.stderr
 
 
+def test_the_model_that_ships_is_loaded_without_the_compiler_of_torch() -> None:
+    done = python("import sys, dfer; dfer.load_checkpoint('faces'); print('torch._dynamo' in sys.modules)")
+    assert (done.returncode, done.stdout.strip()) == (0, "False"), done.stderr
+
+
 def test_labels_data_sets_video_and_evaluation_work_where_torch_is_not_installed(tmp_path: Path) -> None:
     done = python(BLOCK + WITHOUT_TORCH, tmp_path)
     assert (done.returncode, done.stdout.strip()) == (0, "torch was blocked"), done.stderr

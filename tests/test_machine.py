@@ -59,6 +59,7 @@ def test_a_container_without_a_limit_or_with_files_that_tell_nothing(tmp_path: P
 )
 def test_no_more_processes_than_jobs_cores_and_memory(jobs: int, room: int, expected: int) -> None:
     assert machine.side_by_side(jobs, room=room) == expected
+    assert machine.side_by_side(jobs, room=room, cores=3) == min(expected, 2)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux alone says so")

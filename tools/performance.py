@@ -214,10 +214,10 @@ def read(name: str) -> dict[str, Any]:
 def of_many(found: dict[str, Any]) -> str:
     rows = [(f"{number} at a time", each["wall_s"], each["processor_s"]) for number, each in found["at_a_time"].items()]
     text = (
-        f"`dfer predict` on {found['films']} films of {found['seconds_each']} s, as above, with the start of the "
-        "processes; what is written is the same to the last byte. Other programs ran meanwhile (load "
-        f"{found['load']} on two cores), so the seconds say little. One process keeps 1.7 cores busy: on two cores a "
-        "second one makes long films faster by a fifth at most, and on more cores each one adds to the speed."
+        f"`dfer predict --workers`, {found['films']} films of {found['seconds_each']} s, as above, on two cores, with "
+        "the start of the processes; what is written is the same to the last byte. One process keeps most of two cores "
+        "busy, and a second one gains nothing. So by default there is a process for every two cores. What more cores "
+        "gain was not measured."
     )
     return section(
         "Many films", "predict", text, rows_of(("", "seconds", "seconds of processors"), rows), result="predict_many"

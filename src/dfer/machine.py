@@ -27,9 +27,9 @@ def free_memory() -> int:
     return min([int(psutil.virtual_memory().available), *(value for value in left if value is not None)])
 
 
-def side_by_side(jobs: int, *, room: int) -> int:
-    """How many processes may do `jobs` of work at the same time, of which each takes `room` bytes; at least 1."""
-    return max(1, min(jobs, usable_cores(), free_memory() // room))
+def side_by_side(jobs: int, *, room: int, cores: int = 1) -> int:
+    """How many processes may do `jobs` of work side by side, each on so many cores with `room` bytes; at least 1."""
+    return max(1, min(jobs, usable_cores() // cores, free_memory() // room))
 
 
 def _left(limit: str, used: str, stat: str, files: str) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -87,3 +89,18 @@ def test_the_thread_ends_when_nobody_wants_the_rest() -> None:
     with Ahead(iter(int, 1), 2) as ahead:
         next(iter(ahead))
     assert THREAD not in {thread.name for thread in threading.enumerate()}
+
+
+LEFT = """
+import cv2, numpy, itertools
+from dfer.inference.ahead import Ahead
+
+picture = numpy.zeros((1500, 1500, 3), numpy.uint8)
+ahead = Ahead((cv2.GaussianBlur(picture, (0, 0), 3) for _ in itertools.count()), 1).__enter__()
+print(len(next(iter(ahead))))
+"""
+
+
+def test_a_program_may_end_in_the_middle() -> None:
+    done = subprocess.run([sys.executable, "-c", LEFT], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")

@@ -105,7 +105,15 @@ def test_how_long_videos_last_is_asked_of_no_more_than_need_be(tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("device", "cores", "gpu", "expected"),
-    [("cpu", 8, 2 * 2**30, 2), ("auto", 8, None, 2), ("auto", 8, 2**30 + 1, 1), ("cuda", 8, 0, 1), ("cpu", 1, 0, 1)],
+    [
+        ("cpu", 8, 2 * 2**30, 2),
+        ("auto", 8, None, 2),
+        ("auto", 8, 2**30 + 1, 1),
+        ("cuda", 8, 0, 1),
+        ("cpu", 1, 0, 1),
+        ("cpu", 3, 0, 1),
+        ("cpu", 4, 0, 2),
+    ],
 )
 def test_long_videos_are_read_side_by_side_as_far_as_cores_and_memory_go(
     device: str, cores: int, gpu: int | None, expected: int, monkeypatch: pytest.MonkeyPatch

@@ -38,8 +38,10 @@ BAR = 24
 WORTH_A_LINE = 0.02
 """Less likely emotions are not listed."""
 WORTH_S = 120
-"""Videos that last longer than this in all, seconds, are read side by side. To start a second process costs as much as
-two cores gain by it in so long."""
+"""Videos that last longer than this in all, seconds, are read side by side: to start processes takes seconds, too."""
+CORES = 2
+"""One process keeps so many busy, for it decodes, searches and asks the network at the same time: on two cores, another
+one gains nothing (benchmarks/predict.py --many)."""
 ROOM, GPU_ROOM = 2**30, 2**30
 """Bytes that a process takes which reads videos, of the machine's memory and of a GPU's; frames of 8K take 0.9 GB."""
 MOST_PEOPLE, MOST_SEGMENTS = 8, 12
@@ -164,7 +166,7 @@ def predict(
         typer.Option(
             min=1,
             help="Number of videos that are read at the same time, each in a process of its own.",
-            show_default="as many as cores and memory hold; 1 where all are short",
+            show_default="one for every two cores, as far as memory goes; 1 where all are short",
         ),
     ] = None,
     _allow: Allow = None,
@@ -214,7 +216,7 @@ def _worth(jobs: list[Job], load: Load) -> int:
 
     if len(jobs) < 2 or not last_longer([job.video for job in jobs], WORTH_S):
         return 1
-    count = side_by_side(len(jobs), room=ROOM)
+    count = side_by_side(len(jobs), room=ROOM, cores=CORES)
     if count > 1 and load.device != "cpu":
         from dfer.inference.network import free_gpu_memory
 

@@ -5,6 +5,7 @@ Threads are enough, for decoding, OpenCV and torch all let go of Python's lock w
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Iterable, Iterator
 from queue import Empty, Full, Queue
@@ -42,10 +43,12 @@ class Ahead(Generic[Item]):
         self._thread = threading.Thread(target=self._work, name=THREAD, daemon=True)
 
     def __enter__(self) -> Ahead[Item]:
+        atexit.register(self.__exit__)  # where Python ends meanwhile, a thread within OpenCV or torch would abort it
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        atexit.unregister(self.__exit__)
         self._unwanted.set()
         self._thread.join(LEAVE_S)
 

@@ -10,10 +10,12 @@ Networks of one's own: see `registry`, and docs/your_network.md.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from dfer.documents import checked_options
 from dfer.errors import DferError, require_known, shortened
@@ -74,11 +76,20 @@ def outline_model(name: str, num_classes: int, *, in_channels: int = 3, **option
     checked_options(BUILT_IN[name], options, f"model {name}", besides=("in_channels",))
     _require_sizes(name, num_classes, in_channels)
     options.pop("weights", None)  # a file, which says nothing of the size
-    with torch.device("meta"):
+    with torch.device("meta"), _Undrawn():
         network = BUILT_IN[name](num_classes, in_channels=in_channels, **options)
     if (weights := sum(value.numel() for value in network.parameters())) > MOST_WEIGHTS:
         raise DferError(f"model {name}: expected at most {MOST_WEIGHTS} weights, got {weights}; lower its widths")
     return network
+
+
+class _Undrawn(TorchFunctionMode):
+    """Draws no normal values: where there is no memory for them, torch would load its compiler, which takes one s."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return args[0] if func is torch.Tensor.normal_ else func(*args, **(kwargs or {}))
 
 
 def _require_sizes(name: str, num_classes: int, in_channels: int) -> None:
