@@ -17,9 +17,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MEGABYTE = 1e6
-LARGEST_WHEEL = 25.0 * MEGABYTE
-LARGEST_SDIST = 25.0 * MEGABYTE
-"""Some 15 MB are the weights of two networks, compressed; without them no wheel could be built that reads a video."""
+LARGEST_WHEEL = 16.0 * MEGABYTE
+LARGEST_SDIST = 16.0 * MEGABYTE
+"""Some 13 MB are the weights of two networks, compressed; without them no wheel could be built that reads a video."""
 WORKS = """
 import sys, dfer
 from dfer.training.config import shipped_recipes
