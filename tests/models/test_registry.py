@@ -220,8 +220,10 @@ def test_a_network_that_has_changed_since_is_one_sentence(mark: Path, tmp_path: 
     allow_models("canary_net")
     sys.modules.pop("canary_net")
     source = Path("canary_net.py").read_text()
-    Path("canary_net.py").write_text(source.replace("self.head", "self.last"))
-    with pytest.raises(DferError, match=r"missing: last.weight, last.bias; unknown: head.bias, head.weight"):
+    Path("canary_net.py").write_text(
+        source.replace("self.head", "self.final")
+    )  # longer: Python tells sources of one second by their size
+    with pytest.raises(DferError, match=r"missing: final.weight, final.bias; unknown: head.bias, head.weight"):
         load_checkpoint(folder)
 
 
