@@ -146,6 +146,11 @@ def main() -> None:
         paths = [folders.resolve(path) for path in folders.table["path"]]
         finished, other = from_packed().clone(), from_packed().clone()
         kept: list[torch.Tensor] = []
+        files = [path.read_bytes() for folder in paths for path in folder.iterdir()]
+
+        def decoded(flag: int) -> None:
+            for held in files:
+                cv2.imdecode(np.frombuffer(held, np.uint8), flag)
 
         def the_field() -> torch.Tensor:
             return torch.stack([of_the_field(path, generator) for path in paths])
@@ -161,6 +166,8 @@ def main() -> None:
                 "dfer, from folders": from_folders,
                 "dfer, packed": from_packed,
                 "dfer, packed, with rotation": turned,
+                "the JPEG decoder alone": lambda: decoded(cv2.IMREAD_COLOR),
+                "the JPEG decoder alone, to half the side": lambda: decoded(cv2.IMREAD_REDUCED_COLOR_2),
                 "copy into memory at hand": lambda: other.copy_(finished),
             }, ROUNDS)  # fmt: skip
         field, copy = spent["the field's way, from folders"], spent["copy into new memory"]

@@ -45,7 +45,9 @@ def of_input(found: dict[str, Any]) -> str:
     text = (
         f"From frames on disk to a batch for training: {found['frames']} frames of RGB, {found['size']} x "
         f"{found['size']}, cropped, mirrored, brightened, mixed by MIDAS and normalised. From folders of JPEGs"
-        " of 224 x 224 most of the time is that of the JPEG decoder. dfer keeps freed memory in training, which "
+        " of 224 x 224 most of the time is that of the JPEG decoder, which gives them at half the side: with nothing "
+        f"else to do, it would be {faster['the JPEG decoder alone, to half the side']:.1f} times as fast as the field. "
+        "dfer keeps freed memory in training, which "
         "makes PIL's way faster, too (third row). Packed clips cost less than copying the finished batch into new "
         "memory, and five to six times a copy into memory that is at hand."
     )
