@@ -87,10 +87,10 @@ def of_ways(found: dict[str, Any]) -> str:
     text = (
         "Ways to make a step of training faster or smaller, in fp32 on one thread, with a batch that lies ready: times "
         "as shares of the plain step's, and the memory that is kept for the backward pass. dfer takes none of them. "
-        "AdamW in one kernel (`fused=True`) saves 0 to 8 %, and on a CPU it is wrong, without a word, where a gradient "
+        "AdamW in one kernel (`fused=True`) saves 3 to 6 %, and on a CPU it is wrong, without a word, where a gradient "
         f"lies in memory in another order than its weight: by {wrong:.1f} times the length of the step. Channels last "
         "and `torch.compile` (tried with the two small ones) make no step faster by more than the noise. Checkpointing "
-        "keeps less and takes 30 to 60 % longer; `optim.accumulate` keeps less without that. In all of them the "
+        "keeps less and takes 30 to 50 % longer; `optim.accumulate` keeps less without that. In all of them the "
         "gradients are as near to those in float64 as the plain step's."
     )
     head = ("", "plain, ms", *ways, "MB kept, plain / checkpointing")
