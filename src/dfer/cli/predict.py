@@ -82,6 +82,14 @@ Abstain = Annotated[
         show_default="an emotion is named unless people would probably disagree, or the picture does not tell",
     ),
 ]
+BothViews = Annotated[
+    bool,
+    typer.Option(
+        "--both-views",
+        help="Show the network each face and its mirror image in each frame, also where a frame has more than 4 faces; "
+        "by default it sees the two in turns there.",
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option(
@@ -97,8 +105,8 @@ def predict(
     videos: Videos = None, out: Outs = None, format_: Formats = None, model: ModelFolder = "default",
     camera: Camera = None, start: Start = "0", end: End = None, every: Every = 0, fps: Rate = None,
     rotate: Rotate = None, people: People = None, csv_sep: CsvSep = ",", csv_decimal: CsvDecimal = ".",
-    device: Device = "auto", prior: Prior = None, abstain: Abstain = None, workers: Workers = None,
-    _allow: Allow = None, ray: Ray = None,
+    device: Device = "auto", prior: Prior = None, abstain: Abstain = None, both_views: BothViews = False,
+    workers: Workers = None, _allow: Allow = None, ray: Ray = None,
 ) -> None:  # fmt: skip
     """Read the emotions of the faces in videos: who shows what, and when."""
     from dfer.inference.batch import Video, destinations, find_videos, split_outs
@@ -117,7 +125,8 @@ def predict(
     places = destinations(found, outs, format_ or [])
     jobs = [Told(Job(video, places[video], style), in_full=not out) for video in found]
     _check_outputs([*summaries, *(path for paths in places.values() for path in paths)], style, camera)
-    load, how = Load(model, device, prior, abstain, tuple(_allow or ())), How(span, people, fps, rotate)
+    load = Load(model, device, prior, abstain, both_views, allowed=tuple(_allow or ()))
+    how = How(span, people, fps, rotate)
     if camera is not None:
         if ray:
             raise DferError("a camera is read by this machine; leave --ray out")

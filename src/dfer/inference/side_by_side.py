@@ -52,12 +52,15 @@ class Load:
     device: str = "auto"
     prior: str | None = None
     abstain: float | None = None
+    both_views: bool = False
     allowed: tuple[str, ...] = ()
 
     def predictor(self) -> Predictor:
         """The model, loaded."""
         allow_models(*self.allowed)
-        return Predictor.from_pretrained(self.model, device=self.device, prior=self.prior, abstain=self.abstain)
+        return Predictor.from_pretrained(
+            self.model, device=self.device, prior=self.prior, abstain=self.abstain, both_views=self.both_views
+        )
 
 
 @dataclass(frozen=True)
