@@ -203,30 +203,35 @@ def many(video: Path, folder: Path, model: str, count: int) -> None:
 
 
 def views(folder: Path, model: str) -> None:
-    """How much a timeline changes where each face is seen once in a frame; written to predict_views.json.
+    """How much timelines change where each face is seen once in a frame; written to predict_views.json.
 
-    Films of few faces are read as those of many are.
+    Films of few faces are read as those of many are, and, for comparison, without any mirror image.
     """
     predictor.MANY = 0
-    both, once = (Predictor.from_pretrained(model, runtime="torch", both_views=asked) for asked in (True, False))
-    differ, changed, films = [], [], sorted(path for path in folder.iterdir() if path.suffix == ".mp4")
-    for path in films:
-        one, other = both(path), once(path)
-        assert other.one_view_s, path
-        for person, again in zip(one.people, other.people, strict=True):
-            seen = person.seen
-            differ.append(np.abs(person.probs[seen] - again.probs[seen]))
-            changed.append(person.probs[seen].argmax(1) != again.probs[seen].argmax(1))
-        print(f"{path.name}: {differ[-1].mean():.5f}, top emotion changes in {changed[-1].mean():.2%}", flush=True)
-    found = {
-        "films": len(films),
-        "faces": int(sum(map(len, changed))),
-        "mean_difference": round(float(np.concatenate(differ).mean()), 5),
-        "largest_difference": round(float(np.concatenate(differ).max()), 3),
-        "top_changes": round(float(np.concatenate(changed).mean()), 4),
+    both, turns, alone = (Predictor.from_pretrained(model, runtime="torch", both_views=asked) for asked in (1, 0, 0))
+    alone.network = alone.network.once
+    films, found = sorted(path for path in folder.iterdir() if path.suffix == ".mp4"), {}
+    whole = [both(path) for path in films]
+    for name, way in (("in_turns", turns), ("no_mirror_image", alone)):
+        found[name] = changes(whole, [way(path) for path in films])
+        print(name, found[name], flush=True)
+    write_result("predict_views", {"films": len(films), **found})
+
+
+def changes(some: list[Timeline], others: list[Timeline]) -> dict[str, float]:
+    """By how much the probabilities of timelines of the same films differ, and how often the strongest emotion does."""
+    pairs = [
+        (person.probs[person.seen], again.probs[person.seen])
+        for one, other in zip(some, others, strict=True)
+        for person, again in zip(one.people, other.people, strict=True)
+    ]
+    one, other = (np.concatenate(rows) for rows in zip(*pairs, strict=True))
+    return {
+        "faces": len(one),
+        "mean_difference": round(float(np.abs(one - other).mean()), 5),
+        "largest_difference": round(float(np.abs(one - other).max()), 3),
+        "top_changes": round(float((one.argmax(1) != other.argmax(1)).mean()), 4),
     }
-    print(found)
-    write_result("predict_views", found)
 
 
 def scenes() -> dict[str, Callable[[np.ndarray], np.ndarray]]:
