@@ -55,8 +55,8 @@ FACES_AHEAD = 32
 frames are shown to it together, of a source that is not live: the last bits of an answer depend on the batch, which
 shall not depend on how fast the threads are."""
 BATCH = 32
-"""Windows that a network is shown at once, at most. With 64, the memory of the shipped one goes back to the system after
-each batch, and each face takes a fifth longer."""
+"""Windows that a network is shown at once, at most. With 64, the shipped one's memory goes back to the system after each
+batch, and each face takes a fifth longer."""
 MANY = 4
 """In a frame with more faces than this, the network sees each face once, as it is in one frame and mirrored in the
 next;
