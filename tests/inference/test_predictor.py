@@ -194,9 +194,9 @@ def test_neither_batches_nor_bytes_depend_on_which_thread_is_slow(slow: str, fra
 
 def _without_threads(predictor: Predictor, path: Path) -> Timeline:
     """One step after the other, in lists of the same lengths."""
-    reader, recording = module._Reader(predictor.preprocessing), predictor.recording(path)
+    reader, recording = module.Reader(predictor.preprocessing), predictor.recording(path)
     faces = find_faces(stream(path), detector=ColourDetector(), embed=colour_looks, size=96)
-    crops = iter([module._Crops(f.index, f.time_s, f.faces, f.end_s, f.name, f.cut, f.renamed) for f in faces])
+    crops = iter([module.Crops(f.index, f.time_s, f.faces, f.end_s, f.name, f.cut, f.renamed) for f in faces])
     for size in (1, 2, 4, 8, 16, 32, 32, 32):
         part = list(itertools.islice(crops, size))
         predictor._answer(reader, [window for frame in part for window in reader.push(frame)])

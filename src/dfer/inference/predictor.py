@@ -9,9 +9,7 @@ It can be pickled: what is kept is the model's folder, the device and the runtim
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Generator, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,21 +20,20 @@ import numpy.typing as npt
 from dfer.errors import DferError
 from dfer.inference.abstention import abstaining
 from dfer.inference.ahead import Ahead
-from dfer.inference.flaws import flaws_of
 from dfer.inference.network import Network, TorchNetwork, choose_network
 from dfer.inference.population import adapted, ratio_of
-from dfer.inference.recording import Moment, Reading, Recording
+from dfer.inference.reader import NEAR, Crops, Reader
+from dfer.inference.recording import Moment, Recording
 from dfer.inference.segments import SMOOTHING_S
 from dfer.inference.timeline import Timeline
-from dfer.inference.windows import Answers, Window, Windows
+from dfer.inference.windows import Window
 from dfer.labels import EmotionSet
 from dfer.models import Card, load_checkpoint, model_folder
 from dfer.models.abstention import confidence
 from dfer.models.places import SHIPPED
 from dfer.video.detection import Detector
-from dfer.video.faces import TrackedFace, find_faces
+from dfer.video.faces import find_faces
 from dfer.video.identity import Embed
-from dfer.video.legibility import cannot_tell
 from dfer.video.mtcnn import Mtcnn
 from dfer.video.orientation import upright_turn
 from dfer.video.preprocessing import Preprocessing
@@ -55,31 +52,10 @@ FACES_AHEAD = 32
 frames are shown to it together, of a source that is not live: the last bits of an answer depend on the batch, which
 shall not depend on how fast the threads are."""
 BATCH = 32
-"""Windows that a network is shown at once, at most. With 64, the shipped one's memory goes back to the system after each
-batch, and each face takes a fifth longer."""
-MANY = 4
-"""In a frame with more faces than this, the network sees each face once, as it is in one frame and mirrored in the
-next;
-elsewhere it sees both in each frame. Smoothing over time then takes the mean of the two."""
-NEAR = 0.5
-"""This is done where the frames before and after are within this share of the standard deviation of smoothing: then
-nothing is left of the difference between a picture and its mirror image."""
+"""Windows that a network is shown at once, at most. With 64, the shipped one's memory goes back to the system after
+each batch, and each face takes a fifth longer."""
 SHARPEST = 96
 """Crops have at least this size, pixels, so that their sharpness can be told."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Crops:
-    """A frame without its pixels; `once` as in `Moment`."""
-
-    index: int
-    time_s: float
-    faces: tuple[TrackedFace, ...]
-    end_s: float
-    name: str
-    cut: bool = False
-    renamed: Mapping[int, int] = field(default_factory=dict)
-    once: bool = False
 
 
 class Predictor:
@@ -94,9 +70,9 @@ class Predictor:
         prior: the population that is answered for, see `dfer.inference.population`; None: the one that the card names.
         abstain: the risk of naming another emotion than most people would, at most, see `dfer.models.abstention`;
             None: an emotion is named unless people would probably disagree, or the picture does not show enough.
-        both_views: whether the network sees each face and its mirror image also where there are more than `MANY` faces
-            in a frame. With `abstain`, for cameras and iterators, for clips, without smoothing and in ONNX Runtime it
-            always does.
+        both_views: whether the network sees each face and its mirror image also where a frame has many faces, see
+            `dfer.inference.reader`. With `abstain`, for cameras and iterators, for clips, without smoothing and in ONNX
+            Runtime it always does.
     """
 
     def __init__(
@@ -224,14 +200,14 @@ class Predictor:
             shown = (frame for ready in frames for frame in ready)
             faces = find_faces(shown, detector=self.detector, embed=self.embed, size=crop, people=people)
             crops = (
-                _Crops(one.index, one.time_s, one.faces, one.end_s, one.name, one.cut, one.renamed) for one in faces
+                Crops(one.index, one.time_s, one.faces, one.end_s, one.name, one.cut, one.renamed) for one in faces
             )
             with Ahead(crops, FACES_AHEAD, steady=not is_live(source)) as followed:
                 yield from self._moments(followed, live=is_live(source))
 
-    def _moments(self, followed: Ahead[_Crops], *, live: bool) -> Iterator[Moment]:
+    def _moments(self, followed: Ahead[Crops], *, live: bool) -> Iterator[Moment]:
         in_turns = self._once is not None and not live
-        reader = _Reader(self.preprocessing, NEAR * self.smoothing_s if in_turns else None)
+        reader = Reader(self.preprocessing, NEAR * self.smoothing_s if in_turns else None)
         for ready in followed:
             windows = [window for frame in ready for window in reader.push(frame)]
             self._answer(reader, windows)
@@ -246,75 +222,15 @@ class Predictor:
             return None
         return self.network.once if isinstance(self.network, TorchNetwork) else None
 
-    def _answer(self, reader: _Reader, windows: list[Window]) -> None:
+    def _answer(self, reader: Reader, windows: list[Window]) -> None:
         self._ask(self.network, reader, [window for window in windows if not window.once])
         if self._once is not None:
             self._ask(self._once, reader, [window for window in windows if window.once])
 
-    def _ask(self, network: Network, reader: _Reader, windows: list[Window]) -> None:
+    def _ask(self, network: Network, reader: Reader, windows: list[Window]) -> None:
         for start in range(0, len(windows), BATCH):
             part = windows[start : start + BATCH]
             probs = network(np.stack([window.pictures for window in part]))
             shown = adapted(probs, self._ratio)
             for window, *row in zip(part, shown, 1 - probs.max(axis=1), confidence(probs, shown), strict=True):
                 reader.answers.add(window, np.hstack(row))
-
-
-class _Reader:
-    """Frames with faces in, windows out; answers about windows in, moments out.
-
-    Args:
-        preprocessing: of the network.
-        near_s: many faces are shown once where the frames before and after are so near; None: never.
-    """
-
-    def __init__(self, preprocessing: Preprocessing, near_s: float | None = None) -> None:
-        self.preprocessing, self.near_s = preprocessing, near_s
-        self.answers = Answers()
-        self._windows: dict[int, Windows] = {}
-        self._frames: deque[_Crops] = deque()
-        self._former_s, self._mirrored = -np.inf, True
-
-    def push(self, frame: _Crops) -> Iterator[Window]:
-        """The windows that are complete with a frame."""
-        once = self._is_once(frame)
-        self._mirrored, self._former_s = self._mirrored ^ once, frame.time_s
-        self._frames.append(replace(frame, once=once))
-        for face in frame.faces:
-            if face.id not in self._windows:
-                self._windows[face.id] = Windows(face.id, self.preprocessing.frames, self.preprocessing.short)
-            picture = self.preprocessing.shown(face.crop[None])[0]
-            picture = picture[:, ::-1] if once and self._mirrored else picture
-            for window in self._windows[face.id].push(frame.index, frame.time_s, picture):
-                yield replace(window, once=once)
-        for windows in self._windows.values():
-            yield from windows.idle(frame.time_s)
-        self._windows = {id_: windows for id_, windows in self._windows.items() if windows.waiting is not None}
-
-    def finish(self) -> Iterator[Window]:
-        """The last windows of everybody."""
-        for windows in self._windows.values():
-            yield from windows.finish()
-        self._windows = {}
-
-    def moments(self) -> Iterator[Moment]:
-        """The frames of which everything is said."""
-        waiting = [windows.waiting for windows in self._windows.values() if windows.waiting is not None]
-        until = min(waiting, default=np.inf)
-        while self._frames and self._frames[0].index < until:
-            frame = self._frames.popleft()
-            readings = tuple(self._reading(face, frame.index) for face in frame.faces)
-            yield Moment(frame.time_s, readings, frame.end_s, frame.name, frame.cut, frame.renamed, frame.once)
-
-    def _is_once(self, frame: _Crops) -> bool:
-        """Whether the network sees each face of the next frame once."""
-        if self.near_s is None or len(frame.faces) <= MANY:
-            return False
-        return frame.time_s - self._former_s <= self.near_s and frame.end_s - frame.time_s <= self.near_s
-
-    def _reading(self, face: TrackedFace, index: int) -> Reading:
-        *probs, mixed, sure = self.answers.take(face.id, index)
-        return Reading(
-            face.id, face.box, np.array(probs), flaws_of(face.quality),
-            mixed=float(mixed), cannot_tell=cannot_tell(face.crop), confidence=float(sure),
-        )  # fmt: skip
