@@ -8,6 +8,7 @@ The bounds to hold on 2 idle cores at 30 frames a second: one face in 640x360 fo
     python benchmarks/predict.py [VIDEO] [--model FOLDER] --minutes 60    # memory over an hour, made by looping
     python benchmarks/predict.py [VIDEO] --minutes 60 --verb              # that of `dfer predict -o timeline.json`
     python benchmarks/predict.py [VIDEO] [--model FOLDER] --many 4        # films side by side, one after the other
+    python benchmarks/predict.py --views FOLDER                           # what one view a frame changes, on its films
 
 VIDEO is brought to 640x360 at 30 frames a second first. Shares are of processor time, in passes of which each does one
 step more than the one before. Memory is noted after every 20 seconds of video, that of the verb every 3 seconds.
@@ -35,7 +36,7 @@ from joblib import cpu_count
 from results import write_result
 
 from dfer.errors import DferError
-from dfer.inference import Predictor, Timeline
+from dfer.inference import Predictor, Timeline, reader
 from dfer.inference.export import export_onnx
 from dfer.models import model_folder
 from dfer.video.faces import open_faces
@@ -201,6 +202,38 @@ def many(video: Path, folder: Path, model: str, count: int) -> None:
     write_result("predict_many", {"video": video.name, **told, "load": round(os.getloadavg()[0], 1)})
 
 
+def views(folder: Path, model: str) -> None:
+    """How much timelines change where each face is seen once in a frame; written to predict_views.json.
+
+    Films of few faces are read as those of many are, and, for comparison, without any mirror image.
+    """
+    reader.MANY = 0
+    both, turns, alone = (Predictor.from_pretrained(model, runtime="torch", both_views=asked) for asked in (1, 0, 0))
+    alone.network = alone.network.once
+    films, found = sorted(path for path in folder.iterdir() if path.suffix == ".mp4"), {}
+    whole = [both(path) for path in films]
+    for name, way in (("in_turns", turns), ("no_mirror_image", alone)):
+        found[name] = changes(whole, [way(path) for path in films])
+        print(name, found[name], flush=True)
+    write_result("predict_views", {"films": len(films), **found})
+
+
+def changes(some: list[Timeline], others: list[Timeline]) -> dict[str, float]:
+    """By how much the probabilities of timelines of the same films differ, and how often the strongest emotion does."""
+    pairs = [
+        (person.probs[person.seen], again.probs[person.seen])
+        for one, other in zip(some, others, strict=True)
+        for person, again in zip(one.people, other.people, strict=True)
+    ]
+    one, other = (np.concatenate(rows) for rows in zip(*pairs, strict=True))
+    return {
+        "faces": len(one),
+        "mean_difference": round(float(np.abs(one - other).mean()), 5),
+        "largest_difference": round(float(np.abs(one - other).max()), 3),
+        "top_changes": round(float((one.argmax(1) != other.argmax(1)).mean()), 4),
+    }
+
+
 def scenes() -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     """What a frame of 640x360 is made into: the same face in a large picture, and many faces."""
 
@@ -247,10 +280,13 @@ def main() -> None:
     parser.add_argument("--crowd", action="store_true")
     parser.add_argument("--verb", action="store_true")
     parser.add_argument("--many", type=int, default=0)
+    parser.add_argument("--views", type=Path)
     given = parser.parse_args()
     print(f"{given.video.name}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as temporary:
-        if given.minutes:
+        if given.views:
+            views(given.views, given.model)
+        elif given.minutes:
             (verb if given.verb else length)(given.video, Path(temporary), given.model, given.minutes)
         elif given.many:
             many(given.video, Path(temporary), given.model, given.many)

@@ -32,7 +32,7 @@ def _toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A model that knows colours, and an empty folder to be in."""
 
     def load(model: str, **options: Any) -> Predictor:
-        assert options == {"device": "auto", "prior": None, "abstain": None}
+        assert options == {"device": "auto", "prior": None, "abstain": None, "both_views": False}
         if model != "default":
             raise DferError(f"no model '{model}'")
         return toy_predictor()

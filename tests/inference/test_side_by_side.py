@@ -15,9 +15,12 @@ import numpy as np
 import psutil
 import pytest
 
-from dfer.cli import predict as module
+from dfer.errors import DferError
 from dfer.files import is_unfinished
+from dfer.inference import Predictor
+from dfer.inference import side_by_side as module
 from dfer.inference.batch import Video, last_longer
+from dfer.video.stream import Span
 
 from ..test_cli import process
 from ..video.films import write_video
@@ -121,10 +124,25 @@ def test_long_videos_are_read_side_by_side_as_far_as_cores_and_memory_go(
     monkeypatch.setattr(module, "WORTH_S", 1)
     monkeypatch.setattr("dfer.machine.usable_cores", lambda: cores)
     monkeypatch.setattr("dfer.machine.free_memory", lambda: 64 * 2**30)
-    monkeypatch.setattr("dfer.inference.network.free_gpu_memory", lambda: gpu)
-    jobs = [module.Job(Video(clip, clip.name), (), None, in_full=False) for clip in CLIPS]
-    load = module.Load("default", device, None, None)
-    assert module._worth(jobs, load) == expected
-    assert module._worth(jobs[:1], load) == 1
+    monkeypatch.setattr(module, "free_gpu_memory", lambda: gpu)
+    videos = [Video(clip, clip.name) for clip in CLIPS]
+    assert module.worth_processes(videos, device) == expected
+    assert module.worth_processes(videos[:1], device) == 1
     monkeypatch.setattr(module, "WORTH_S", 120)
-    assert module._worth(jobs, load) == 1
+    assert module.worth_processes(videos, device) == 1
+
+
+def test_a_program_reads_films_side_by_side_as_the_verb_does(tmp_path: Path) -> None:
+    films = [*CLIPS, tmp_path / "none.mp4"]
+    films[-1].write_text("nothing")
+    jobs = [module.Job(Video(film, film.stem), (tmp_path / "out" / f"{film.stem}.json",)) for film in films]
+    how, load = module.How(Span(end_s=0.4)), module.Load(device="cpu")
+    results = list(module.read_side_by_side(load, jobs, how, workers=2))
+    assert [job for job, _ in results] == jobs
+    predictor = Predictor.from_pretrained(device="cpu")
+    for job, result in results[:-1]:
+        predictor(job.video.path, span=how.span).save(tmp_path / "alone.json")
+        assert job.paths[0].read_bytes() == (tmp_path / "alone.json").read_bytes()
+        assert result().timeline.video == str(job.video.path) and result().speed > 0
+    with pytest.raises(DferError, match=r"none\.mp4"):
+        results[-1][1]()

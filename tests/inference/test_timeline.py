@@ -95,11 +95,13 @@ def test_files_of_all_kinds_that_are_read_hold_the_same(seed: int, count: int) -
     segments = (Segment(0, 1, 2, "sad", 0.5), Segment(0.25, 1.5, 2, "angry", 1))
     person = Person(7, np.arange(count) / 3, probs, boxes, flaws, segments, np.array([1, 0, 0.0]), files, "12:00")
     timeline = Timeline("2024-01-01", 10.0, EMOTIONS, (person,), fps=3.0, rotate=90, cuts_s=(1.0, 2.5))
+    timeline = replace(timeline, one_view_s=((0.0, 1.5), (1.5, 2.25)))
     with tempfile.TemporaryDirectory() as folder:
         for name in ("out.json", "out.parquet", "odd.JSON"):
             timeline.save(Path(folder) / name)
             read = Timeline.load(Path(folder) / name)
             assert read.to_dict() == timeline.to_dict() and read.people[0].files == files
+            assert read.one_view_s == timeline.one_view_s
         text = (Path(folder) / "out.json").read_text(encoding="utf-8")
         assert json.loads(text) == timeline.to_dict()
         (Path(folder) / "pretty.json").write_text(json.dumps(json.loads(text), indent=2))
@@ -181,6 +183,9 @@ def damaged(**changes: Any) -> Any:
         (AS_DOCUMENTED | {"duration_s": 1e999}, "duration_s"),
         (AS_DOCUMENTED | {"duration_s": -1}, "duration_s"),
         (AS_DOCUMENTED | {"cuts_s": [2, 1]}, "cuts_s: expected times that increase"),
+        (AS_DOCUMENTED | {"one_view_s": [[0, 2], [1, 3]]}, "one_view_s: expected spans one after the other"),
+        (AS_DOCUMENTED | {"one_view_s": [[2, 1]]}, "one_view_s: expected spans one after the other"),
+        (AS_DOCUMENTED | {"one_view_s": [[0, 1, 2]]}, "one_view_s.0"),
         (AS_DOCUMENTED | {"people": AS_DOCUMENTED["people"] * 2}, "expected people with an id each, got 0, 0"),
         (AS_DOCUMENTED | {"emotions": [f"e{k}" for k in range(1001)]}, "emotions: List should have at most 1000"),
         (AS_DOCUMENTED | {"emotions": ["sad", "sad", "angry"]}, "names an emotion twice: sad"),

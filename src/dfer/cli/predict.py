@@ -5,175 +5,112 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import time
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
-from functools import cache, partial
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
-from rich.console import Group
-from rich.live import Live
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from dfer.cli.allowing import Allow
 from dfer.cli.app import app, start_logging
 from dfer.cli.clustering import Ray
-from dfer.cli.terminal import Counter, console, errors, say
+from dfer.cli.telling import Told, read_with_bar, watch_camera
+from dfer.cli.terminal import Counter, errors, say
 from dfer.errors import DferError, UnwritableError, listed
 
 if TYPE_CHECKING:
-    from dfer.inference import Person, Predictor, Reading, Timeline
+    from dfer.inference import Predictor, Timeline
     from dfer.inference.batch import Video
+    from dfer.inference.side_by_side import How, Load, Seen
     from dfer.inference.summary import Summary
     from dfer.inference.writers import CsvStyle
-    from dfer.video.stream import Span
 
-BAR = 24
-"""Characters of a bar of 100 %."""
-WORTH_A_LINE = 0.02
-"""Less likely emotions are not listed."""
-WORTH_S = 120
-"""Videos that last longer than this in all, seconds, are read side by side: to start processes takes seconds, too."""
-CORES = 2
-"""One process keeps so many busy, for it decodes, searches and asks the network at the same time: on two cores, another
-one gains nothing (benchmarks/predict.py --many)."""
-ROOM, GPU_ROOM = 2**30, 2**30
-"""Bytes that a process takes which reads videos, of the machine's memory and of a GPU's; frames of 8K take 0.9 GB."""
-MOST_PEOPLE, MOST_SEGMENTS = 8, 12
-"""That are listed of a video, and of a person."""
+    Readings: TypeAlias = Iterable[tuple[Video, Callable[[], Timeline]]]
 
-
-@dataclass(frozen=True)
-class How:
-    """How videos are read; see `dfer.inference.Predictor`."""
-
-    span: Span
-    people: int | None
-    fps: float | None
-    rotate: int | None
-
-
-@dataclass(frozen=True)
-class Load:
-    """How a model is loaded, on this machine or another; see `dfer.Predictor.from_pretrained`.
-
-    Attributes:
-        allowed: modules of the user's that it was built with.
-    """
-
-    model: str
-    device: str
-    prior: str | None
-    abstain: float | None
-    allowed: tuple[str, ...] = ()
-
-    def predictor(self) -> Predictor:
-        from dfer.inference import Predictor
-        from dfer.models import allow_models
-
-        allow_models(*self.allowed)
-        return Predictor.from_pretrained(self.model, device=self.device, prior=self.prior, abstain=self.abstain)
-
-
-@dataclass(frozen=True)
-class Job:
-    """A video, and what is written of it and said.
-
-    Attributes:
-        video: what is read.
-        paths: the files to write.
-        style: of a .csv among them.
-        in_full: whether segments and distributions are said, too.
-        place: such as "3 of 47"; "" for a single video.
-    """
-
-    video: Video
-    paths: tuple[Path, ...]
-    style: CsvStyle
-    in_full: bool
-    place: str = ""
+Videos = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Videos, images, folders of them, or patterns such as 'day1/*.mp4'.", show_default=False),
+]
+Outs = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--out",
+        "-o",
+        help="A file (.json .csv .parquet .srt .html .mp4 .png .svg .pdf), a folder, or a path with {name} in it. "
+        "For several videos, a .csv or .xlsx has a row for each video and person. May be repeated.",
+    ),
+]
+Formats = Annotated[
+    list[str] | None,
+    typer.Option("--format", help="What to write into a folder: json, csv and so on; may be repeated."),
+]
+ModelFolder = Annotated[
+    str, typer.Option(help="The folder of a checkpoint or of a run; by default the model that comes with dfer.")
+]
+Camera = Annotated[int | None, typer.Option(help="Read the camera with this number instead, until Ctrl-C or --end.")]
+Start = Annotated[str, typer.Option(help="Begin at this time: seconds, min:s or h:min:s.")]
+End = Annotated[str | None, typer.Option(help="Stop before this time.")]
+Every = Annotated[float, typer.Option(min=0, help="Read one frame in this many seconds; 0 reads every frame.")]
+Rate = Annotated[
+    float | None,
+    typer.Option(help="Frames per second, for a folder of frames or a film without a clock.", show_default="25"),
+]
+Rotate = Annotated[
+    int | None,
+    typer.Option(help="Turn the picture clockwise: 0, 90, 180 or 270 degrees.", show_default="as faces are upright"),
+]
+People = Annotated[int | None, typer.Option(min=1, help="Follow at most this many people.")]
+CsvSep = Annotated[str, typer.Option(help="What separates the columns of a .csv; Excel in most of Europe wants ;")]
+CsvDecimal = Annotated[str, typer.Option(help="The decimal sign in a .csv: a point or a comma.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda or another name of torch; auto takes a GPU if there is one.")]
+Prior = Annotated[
+    str | None,
+    typer.Option(
+        help="How frequent emotions are among the people who are read: trained (as in the model's training part), "
+        "uniform (all alike; rare emotions are found more often), a number between (0 to 1), or a JSON file.",
+        show_default="what the model's card names",
+    ),
+]
+Abstain = Annotated[
+    float | None,
+    typer.Option(
+        help="The risk of naming another emotion than most people would, at most, such as 0.1; where it would be "
+        "higher, no emotion is named.",
+        show_default="an emotion is named unless people would probably disagree, or the picture does not tell",
+    ),
+]
+BothViews = Annotated[
+    bool,
+    typer.Option(
+        "--both-views",
+        help="Show the network each face and its mirror image in each frame, also where a frame has more than 4 faces; "
+        "by default it sees the two in turns there.",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Number of videos that are read at the same time, each in a process of its own.",
+        show_default="one for every two cores, as far as memory goes; 1 where all are short",
+    ),
+]
 
 
 @app.command()
 def predict(
-    videos: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Videos, images, folders of them, or patterns such as 'day1/*.mp4'.", show_default=False),
-    ] = None,
-    out: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--out",
-            "-o",
-            help="A file (.json .csv .parquet .srt .html .mp4 .png .svg .pdf), a folder, or a path with {name} in it. "
-            "For several videos, a .csv or .xlsx has a row for each video and person. May be repeated.",
-        ),
-    ] = None,
-    format_: Annotated[
-        list[str] | None,
-        typer.Option("--format", help="What to write into a folder: json, csv and so on; may be repeated."),
-    ] = None,
-    model: Annotated[
-        str, typer.Option(help="The folder of a checkpoint or of a run; by default the model that comes with dfer.")
-    ] = "default",
-    camera: Annotated[
-        int | None, typer.Option(help="Read the camera with this number instead, until Ctrl-C or --end.")
-    ] = None,
-    start: Annotated[str, typer.Option(help="Begin at this time: seconds, min:s or h:min:s.")] = "0",
-    end: Annotated[str | None, typer.Option(help="Stop before this time.")] = None,
-    every: Annotated[float, typer.Option(min=0, help="Read one frame in this many seconds; 0 reads every frame.")] = 0,
-    fps: Annotated[
-        float | None,
-        typer.Option(help="Frames per second, for a folder of frames or a film without a clock.", show_default="25"),
-    ] = None,
-    rotate: Annotated[
-        int | None,
-        typer.Option(
-            help="Turn the picture clockwise: 0, 90, 180 or 270 degrees.", show_default="as faces are upright"
-        ),
-    ] = None,
-    people: Annotated[int | None, typer.Option(min=1, help="Follow at most this many people.")] = None,
-    csv_sep: Annotated[
-        str, typer.Option(help="What separates the columns of a .csv; Excel in most of Europe wants ;")
-    ] = ",",
-    csv_decimal: Annotated[str, typer.Option(help="The decimal sign in a .csv: a point or a comma.")] = ".",
-    device: Annotated[
-        str, typer.Option(help="cpu, cuda or another name of torch; auto takes a GPU if there is one.")
-    ] = "auto",
-    prior: Annotated[
-        str | None,
-        typer.Option(
-            help="How frequent emotions are among the people who are read: trained (as in the model's training part), "
-            "uniform (all alike; rare emotions are found more often), a number between (0 to 1), or a JSON file.",
-            show_default="what the model's card names",
-        ),
-    ] = None,
-    abstain: Annotated[
-        float | None,
-        typer.Option(
-            help="The risk of naming another emotion than most people would, at most, such as 0.1; where it would be "
-            "higher, no emotion is named.",
-            show_default="an emotion is named unless people would probably disagree, or the picture does not tell",
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Number of videos that are read at the same time, each in a process of its own.",
-            show_default="one for every two cores, as far as memory goes; 1 where all are short",
-        ),
-    ] = None,
-    _allow: Allow = None,
-    ray: Ray = None,
-) -> None:
+    videos: Videos = None, out: Outs = None, format_: Formats = None, model: ModelFolder = "default",
+    camera: Camera = None, start: Start = "0", end: End = None, every: Every = 0, fps: Rate = None,
+    rotate: Rotate = None, people: People = None, csv_sep: CsvSep = ",", csv_decimal: CsvDecimal = ".",
+    device: Device = "auto", prior: Prior = None, abstain: Abstain = None, both_views: BothViews = False,
+    workers: Workers = None, _allow: Allow = None, ray: Ray = None,
+) -> None:  # fmt: skip
     """Read the emotions of the faces in videos: who shows what, and when."""
     from dfer.inference.batch import Video, destinations, find_videos, split_outs
+    from dfer.inference.side_by_side import How, Job, Load
     from dfer.inference.writers import CsvStyle
     from dfer.video.stream import TURNS, Span
 
@@ -186,43 +123,72 @@ def predict(
     style = CsvStyle(csv_sep.replace("\\t", "\t"), csv_decimal)
     summaries, outs = split_outs(videos or [], found, out or [])
     places = destinations(found, outs, format_ or [])
-    jobs = [Job(video, places[video], style, in_full=not out) for video in found]
-    _check_outputs([*summaries, *(path for job in jobs for path in job.paths)], style, camera)
-    if camera is not None and ray:
-        raise DferError("a camera is read by this machine; leave --ray out")
-    load, how = Load(model, device, prior, abstain, tuple(_allow or ())), How(span, people, fps, rotate)
-    several = [replace(job, place=f"{number} of {len(jobs)}") for number, job in enumerate(jobs, 1)]
-    count = workers if ray else min(workers or _worth(jobs, load), len(jobs))
-    if ray or (count and count > 1):
-        from dfer.cluster import on_cluster
-
-        readings = _read_side_by_side(load, several, how, count)
-        with on_cluster(ray, workers=workers if ray else None), contextlib.closing(readings):
-            _read_all(readings, len(jobs), summaries, style)
-        return
-    predictor = load.predictor()
+    jobs = [Told(Job(video, places[video], style), in_full=not out) for video in found]
+    _check_outputs([*summaries, *(path for paths in places.values() for path in paths)], style, camera)
+    load = Load(model, device, prior, abstain, both_views, allowed=tuple(_allow or ()))
+    how = How(span, people, fps, rotate)
     if camera is not None:
-        _finish(_watch(predictor, camera, how), jobs[0], "")
-    elif len(found) == 1 and not summaries:
-        _read(predictor, jobs[0], how)
+        if ray:
+            raise DferError("a camera is read by this machine; leave --ray out")
+        _finish(jobs[0], watch_camera(load.predictor(), camera, how))
+    elif len(jobs) == 1 and not summaries and not ray:
+        _read(load.predictor(), jobs[0], how)
     else:
-        _read_all(((job, partial(_read, predictor, job, how)) for job in several), len(jobs), summaries, style)
+        several = [replace(job, place=f"{number} of {len(jobs)}") for number, job in enumerate(jobs, 1)]
+        with _readings(load, several, how, workers, ray) as readings:
+            _read_all(readings, len(jobs), summaries, style)
 
 
-def _worth(jobs: list[Job], load: Load) -> int:
-    """In how many processes videos are read that are many and long enough to make up for starting them."""
-    from dfer.inference.batch import last_longer
-    from dfer.machine import side_by_side
+@contextlib.contextmanager
+def _readings(load: Load, jobs: list[Told], how: How, workers: int | None, ray: str | None) -> Iterator[Readings]:
+    """The videos with what reads each: in processes side by side, or one after the other."""
+    from dfer.cluster import on_cluster
+    from dfer.inference.side_by_side import worth_processes
 
-    if len(jobs) < 2 or not last_longer([job.video for job in jobs], WORTH_S):
-        return 1
-    count = side_by_side(len(jobs), room=ROOM, cores=CORES)
-    if count > 1 and load.device != "cpu":
-        from dfer.inference.network import free_gpu_memory
+    videos = [told.job.video for told in jobs]
+    count = workers if ray else min(workers or worth_processes(videos, load.device), len(jobs))
+    if ray or (count and count > 1):
+        readings = _side_by_side(load, jobs, how, count)
+        with on_cluster(ray, workers=workers if ray else None), contextlib.closing(readings):
+            yield readings
+    else:
+        predictor = load.predictor()
+        yield ((told.job.video, partial(_read, predictor, told, how)) for told in jobs)
 
-        free = free_gpu_memory()
-        count = count if free is None else max(1, min(count, free // GPU_ROOM))
-    return count
+
+def _side_by_side(
+    load: Load, jobs: list[Told], how: How, workers: int | None
+) -> Generator[tuple[Video, Callable[[], Timeline]], None, None]:
+    """The videos, read and written by processes of this machine or a cluster, and told of in their order."""
+    from dfer.inference.side_by_side import read_side_by_side
+
+    readings = read_side_by_side(load, [told.job for told in jobs], how, workers=workers, begin=_log_anew)
+    with contextlib.closing(readings), Counter("reading videos") as counter:
+        for number, (told, (job, result)) in enumerate(zip(jobs, readings, strict=True), 1):
+            counter(number, len(jobs))
+            yield job.video, partial(_tell_of, told, result)
+
+
+def _log_anew() -> None:
+    """In a worker."""
+    start_logging(anew=True)
+
+
+def _tell_of(told: Told, result: Callable[[], Seen]) -> Timeline:
+    seen = result()
+    told.tell(seen.timeline, seen.speed)
+    return seen.timeline
+
+
+def _read(predictor: Predictor, told: Told, how: How) -> Timeline:
+    seen = read_with_bar(predictor, told, how)
+    return _finish(told, seen.timeline, seen.speed)
+
+
+def _finish(told: Told, timeline: Timeline, speed: float | None = None) -> Timeline:
+    told.job.write(timeline)
+    told.tell(timeline, speed)
+    return timeline
 
 
 def seconds(text: str) -> float:
@@ -254,9 +220,7 @@ def _check_outputs(paths: list[Path], style: CsvStyle, camera: int | None) -> No
         raise DferError("--csv-sep and --csv-decimal are for a .csv; name one with -o, or leave them out")
 
 
-def _read_all(
-    readings: Iterable[tuple[Job, Callable[[], Timeline]]], count: int, summaries: list[Path], style: CsvStyle
-) -> None:
+def _read_all(readings: Readings, count: int, summaries: list[Path], style: CsvStyle) -> None:
     """One after the other; who fails is named, and the rest goes on. Exit code 1 if some failed, 2 if all.
 
     Summaries are written at the beginning, to see that they can be, and at the end, also where that comes early.
@@ -272,16 +236,16 @@ def _read_all(
     summary = Summary()
     _summarise(summary, summaries, style)
     try:
-        for job, read in readings:
+        for video, read in readings:
             try:
                 summary.add(read())
             except UnwritableError:
                 raise
             except Exception as error:  # one film never ends the run of a folder; --debug shows where a fault lies
-                logging.getLogger(__name__).debug("%s", job.video.path, exc_info=error)
-                fault = f"{job.video.path}: {type(error).__name__}: {error}"
+                logging.getLogger(__name__).debug("%s", video.path, exc_info=error)
+                fault = f"{video.path}: {type(error).__name__}: {error}"
                 told_of = error if isinstance(error, DferError) else DferError(fault)
-                summary.fail(job.video.path, told_of)
+                summary.fail(video.path, told_of)
                 told = f" {' '.join(str(told_of).split())}"
                 errors.print(Text.assemble(("error:", "bold red"), told), soft_wrap=True)
     finally:
@@ -299,177 +263,3 @@ def _summarise(summary: Summary, paths: list[Path], style: CsvStyle) -> None:
 
     for path in paths:
         write_summary(summary, path, style=style)
-
-
-def _read_side_by_side(
-    load: Load, jobs: list[Job], how: How, workers: int | None
-) -> Generator[tuple[Job, Callable[[], Timeline]], None, None]:
-    """The videos, read and written by processes of this machine or a cluster, and told of in their order.
-
-    Raises:
-        DferError: the model cannot be loaded.
-    """
-    from dfer.machine import usable_cores
-    from dfer.processes import finished
-
-    # A model that cannot be loaded is told of once.
-    calls: list[Callable[[], Any]] = [partial(_load, load)]
-    calls += [partial(_read_and_write, load, job, how) for job in jobs]
-    threads = max(1, usable_cores() // workers) if workers else None
-    futures = finished(calls, workers, gpu=load.device != "cpu", threads=threads)
-    with contextlib.closing(futures), Counter("reading videos") as counter:
-        _result(next(futures), "the model")
-        for number, (job, future) in enumerate(zip(jobs, futures, strict=True), 1):
-            counter(number, len(jobs))
-            yield job, partial(_tell_of, future, job)
-
-
-def _tell_of(future: Future[Any], job: Job) -> Timeline:
-    timeline: Timeline
-    timeline, speed = _result(future, job.video.path)
-    _tell(timeline, job, speed)
-    return timeline
-
-
-def _result(future: Future[Any], what: object) -> Any:
-    try:
-        return future.result()
-    except BrokenProcessPool as error:
-        told = "the process that read it died: it was killed, or the memory was not enough"
-        raise DferError(f"{what}: {told}") from error
-
-
-def _load(load: Load) -> None:
-    """In a worker: get ready."""
-    _loaded(load)
-
-
-def _read_and_write(load: Load, job: Job, how: How) -> tuple[Timeline, str]:
-    """In a worker: what is written of a video, and its timeline."""
-    timeline, speed = _look(_loaded(load), job, how, bar=False)
-    _write(timeline, job)
-    return timeline, speed
-
-
-@cache
-def _loaded(load: Load) -> Predictor:
-    start_logging(anew=True)
-    return load.predictor()
-
-
-def _read(predictor: Predictor, job: Job, how: How) -> Timeline:
-    timeline, speed = _look(predictor, job, how)
-    _finish(timeline, job, speed)
-    return timeline
-
-
-def _look(predictor: Predictor, job: Job, how: How, *, bar: bool = True) -> tuple[Timeline, str]:
-    """A video's timeline, and how fast it was read; on a terminal with a bar."""
-    from dfer.video.decoding import length_s
-
-    video = job.video
-    begin, span, fps = time.monotonic(), how.span, how.fps
-    turn = predictor.upright_turn(video.path, span=span, fps=fps) if how.rotate is None else how.rotate
-    recording = predictor.recording(video.path, fps=fps, rotate=turn)
-    length = length_s(video.path)
-    end_s = min(length or 0.0, span.end_s or length or 0.0)
-    progress = Progress(
-        TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[note]}"),
-        TimeRemainingColumn(),
-        console=console, transient=True, disable=not (bar and console.is_terminal),
-    )  # fmt: skip
-    looked_at = 0.0
-    with progress:
-        name = f"{job.place}  {video.path.name}".lstrip()
-        task = progress.add_task(name, total=end_s - span.start_s if end_s > span.start_s else None, note="")
-        for moment in predictor.stream(video.path, span=span, people=how.people, fps=fps, rotate=turn):
-            recording.add(moment)
-            looked_at = moment.time_s - span.start_s
-            speed = f"{looked_at:.0f} s, {looked_at / (time.monotonic() - begin):.1f}x real time"
-            progress.update(task, completed=looked_at, note=speed)
-    return recording.timeline(), f", {looked_at / (time.monotonic() - begin):.1f}x real time"
-
-
-def _finish(timeline: Timeline, job: Job, speed: str) -> None:
-    _write(timeline, job)
-    _tell(timeline, job, speed)
-
-
-def _write(timeline: Timeline, job: Job) -> None:
-    from dfer.inference.writers import write
-
-    for path in job.paths:
-        write(timeline, path, style=job.style)
-
-
-def _tell(timeline: Timeline, job: Job, speed: str) -> None:
-    """Say in a line what a video shows; all of it where nothing is written."""
-    from dfer.inference.summary import NOBODY, strongest
-
-    count = len(timeline.people)
-    told = f"{count} {'person' if count == 1 else 'people'}, {strongest(timeline)}" if count else NOBODY
-    arrow = " -> " + ", ".join(map(str, job.paths)) if job.paths else ""
-    say(f"{job.place}  {timeline.video}: {timeline.duration_s:.1f} s, {told}{speed}{arrow}".lstrip())
-    if job.in_full:
-        _show(timeline)
-
-
-def _show(timeline: Timeline) -> None:
-    """Who showed what, when."""
-    longest = sorted(timeline.people, key=lambda person: -int(person.seen.sum()))
-    for person in sorted(longest[:MOST_PEOPLE], key=lambda person: person.id):
-        say("", f"{person.label}, {_spans(person)}")
-        console.print(_bars(timeline.emotions.emotions, person.overall.tolist()))
-        for segment in person.segments[:MOST_SEGMENTS]:
-            say(
-                f"  {segment.start_s:7.1f} to {segment.end_s:.1f} s  "
-                + (segment.doubt or f"{segment.emotion}, most at {segment.apex_s:.1f} s ({segment.score:.0%})")
-            )
-        if len(person.segments) > MOST_SEGMENTS:
-            say(f"          and {len(person.segments) - MOST_SEGMENTS} more")
-    if len(longest) > MOST_PEOPLE:
-        say("", f"and {len(longest) - MOST_PEOPLE} people who are seen for less long")
-
-
-def _spans(person: Person) -> str:
-    times = person.times[person.seen]
-    return f"seen from {times[0]:.1f} to {times[-1]:.1f} s"
-
-
-def _bars(emotions: tuple[str, ...], probs: list[float]) -> Text:
-    """A line for each emotion that is worth one, the most likely first."""
-    from dfer.pages import bright_colours
-
-    shade, wide = bright_colours(emotions), max(map(len, emotions))
-    text = Text()
-    for share, emotion in sorted(zip(probs, emotions, strict=True), reverse=True):
-        if share >= WORTH_A_LINE:
-            bar = "█" * max(1, round(share * BAR))
-            text.append(f"  {emotion:{wide}}  ")
-            text.append(f"{bar:{BAR}}", shade[emotion])
-            text.append(f" {share:4.0%}\n")
-    text.rstrip()
-    return text
-
-
-def _watch(predictor: Predictor, camera: int, how: How) -> Timeline:
-    """Bars that move, until the camera or the user stops."""
-    turn = how.rotate or 0
-    recording = predictor.recording(camera, rotate=turn)
-    moments = predictor.stream(camera, span=how.span, people=how.people, rotate=turn)
-    try:
-        with Live(console=console, auto_refresh=False, transient=True) as live:
-            for moment in moments:
-                recording.add(moment)
-                live.update(_live(moment.faces, predictor, moment.time_s), refresh=console.is_terminal)
-    except KeyboardInterrupt:
-        moments.close()
-    return recording.timeline()
-
-
-def _live(faces: tuple[Reading, ...], predictor: Predictor, time_s: float) -> Any:
-    told = f"{time_s:.1f} s  " + ("Ctrl-C ends" if faces else "no face; Ctrl-C ends")
-    parts: list[Any] = [Text(told, style="dim")]
-    for face in faces[:MOST_PEOPLE]:
-        parts += [Text(f"person {face.id}"), _bars(predictor.emotions.emotions, face.probs.tolist())]
-    return Group(*parts)

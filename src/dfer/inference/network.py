@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,24 @@ class PicturesToProbs(nn.Module):
         return torch.softmax(logits / self.temperature, dim=1)
 
 
-def torch_network(model: nn.Module, card: Card, device: str = "auto") -> Network:
+class TorchNetwork:
+    """A `Network` that torch runs.
+
+    Attributes:
+        once: the same network, shown the pictures without their mirror images; None where it sees none anyway.
+    """
+
+    def __init__(self, module: nn.Module, device: str, *, once: TorchNetwork | None = None) -> None:
+        self._module, self._device, self.once = module, device, once
+
+    def __call__(self, pictures: Frames) -> Floats:
+        """See `Network`."""
+        with torch.inference_mode(), _one_core_less():
+            probs: Tensor = self._module(torch.from_numpy(pictures).to(self._device))
+        return probs.double().cpu().numpy()
+
+
+def torch_network(model: nn.Module, card: Card, device: str = "auto") -> TorchNetwork:
     """A network that torch runs.
 
     Args:
@@ -76,12 +94,10 @@ def torch_network(model: nn.Module, card: Card, device: str = "auto") -> Network
         reason = (str(error).splitlines() or [""])[0]
         raise DferError(f"device {device!r} cannot be used: {reason}; --device cpu always can") from error
 
-    def run(pictures: Frames) -> Floats:
-        with torch.inference_mode(), _one_core_less():
-            probs: Tensor = module(torch.from_numpy(pictures).to(device))
-        return probs.double().cpu().numpy()
-
-    return run
+    if not module.preprocessing.mirror:
+        return TorchNetwork(module, device)
+    single = PicturesToProbs(model, replace(card, preprocessing={**card.preprocessing, "mirror": False})).eval()
+    return TorchNetwork(module, device, once=TorchNetwork(single, device))
 
 
 @contextlib.contextmanager

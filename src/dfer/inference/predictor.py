@@ -9,9 +9,7 @@ It can be pickled: what is kept is the model's folder, the device and the runtim
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,21 +20,20 @@ import numpy.typing as npt
 from dfer.errors import DferError
 from dfer.inference.abstention import abstaining
 from dfer.inference.ahead import Ahead
-from dfer.inference.flaws import flaws_of
-from dfer.inference.network import Network, choose_network
+from dfer.inference.network import Network, TorchNetwork, choose_network
 from dfer.inference.population import adapted, ratio_of
-from dfer.inference.recording import Moment, Reading, Recording
+from dfer.inference.reader import NEAR, Crops, Reader
+from dfer.inference.recording import Moment, Recording
 from dfer.inference.segments import SMOOTHING_S
 from dfer.inference.timeline import Timeline
-from dfer.inference.windows import Answers, Window, Windows
+from dfer.inference.windows import Window
 from dfer.labels import EmotionSet
 from dfer.models import Card, load_checkpoint, model_folder
 from dfer.models.abstention import confidence
 from dfer.models.places import SHIPPED
 from dfer.video.detection import Detector
-from dfer.video.faces import TrackedFace, find_faces
+from dfer.video.faces import find_faces
 from dfer.video.identity import Embed
-from dfer.video.legibility import cannot_tell
 from dfer.video.mtcnn import Mtcnn
 from dfer.video.orientation import upright_turn
 from dfer.video.preprocessing import Preprocessing
@@ -54,23 +51,11 @@ FACES_AHEAD = 32
 """Frames whose faces may wait for the network; they are only crops by then. The windows that are complete with so many
 frames are shown to it together, of a source that is not live: the last bits of an answer depend on the batch, which
 shall not depend on how fast the threads are."""
-BATCH = 64
-"""Windows that a network is shown at once, at most."""
+BATCH = 32
+"""Windows that a network is shown at once, at most. With 64, the shipped one's memory goes back to the system after
+each batch, and each face takes a fifth longer."""
 SHARPEST = 96
 """Crops have at least this size, pixels, so that their sharpness can be told."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Crops:
-    """A frame without its pixels."""
-
-    index: int
-    time_s: float
-    faces: tuple[TrackedFace, ...]
-    end_s: float
-    name: str
-    cut: bool = False
-    renamed: Mapping[int, int] = field(default_factory=dict)
 
 
 class Predictor:
@@ -85,16 +70,20 @@ class Predictor:
         prior: the population that is answered for, see `dfer.inference.population`; None: the one that the card names.
         abstain: the risk of naming another emotion than most people would, at most, see `dfer.models.abstention`;
             None: an emotion is named unless people would probably disagree, or the picture does not show enough.
+        both_views: whether the network sees each face and its mirror image also where a frame has many faces, see
+            `dfer.inference.reader`. With `abstain`, for cameras and iterators, for clips, without smoothing and in ONNX
+            Runtime it always does.
     """
 
     def __init__(
         self, network: Network, card: Card, *, detector: Detector | None = None, embed: Embed | None = None,
         smoothing_s: float = SMOOTHING_S, prior: str | None = None, abstain: float | None = None,
+        both_views: bool = False,
     ) -> None:  # fmt: skip
         if not 0 <= smoothing_s < np.inf:
             raise DferError(f"expected a smoothing of 0 seconds or more, got {smoothing_s}")
         self.network, self.card, self.smoothing_s = network, card, smoothing_s
-        self.detector, self.embed = detector, embed
+        self.detector, self.embed, self.both_views = detector, embed, both_views
         self.prior = card.view if prior is None else str(prior)
         self._ratio = ratio_of(card.prior, card.emotions, self.prior)
         self.abstaining = None if abstain is None else abstaining(card, self.prior, abstain)
@@ -105,7 +94,7 @@ class Predictor:
     def from_pretrained(
         cls, model: str | Path = "default", *, device: str = "auto", runtime: str = "auto",
         detector: Detector | None = None, smoothing_s: float = SMOOTHING_S, prior: str | None = None,
-        abstain: float | None = None,
+        abstain: float | None = None, both_views: bool = False,
     ) -> Predictor:  # fmt: skip
         """A model that comes with dfer, or one of your own.
 
@@ -118,6 +107,7 @@ class Predictor:
             smoothing_s: likewise.
             prior: likewise.
             abstain: likewise.
+            both_views: likewise.
 
         Raises:
             DferError: no such model, or one that is damaged; nothing in its files is executed.
@@ -125,7 +115,9 @@ class Predictor:
         folder = model_folder(model)
         network, card = load_checkpoint(folder)
         run = choose_network(folder, network, card, device=device, runtime=runtime)
-        predictor = cls(run, card, detector=detector, smoothing_s=smoothing_s, prior=prior, abstain=abstain)
+        predictor = cls(
+            run, card, detector=detector, smoothing_s=smoothing_s, prior=prior, abstain=abstain, both_views=both_views
+        )
         # By name where it comes with dfer, so that another machine finds its own.
         name = str(model) if str(model) in SHIPPED else str(folder.resolve())
         predictor._origin = (name, device, runtime)
@@ -133,7 +125,7 @@ class Predictor:
 
     def __reduce__(self) -> tuple[object, ...]:
         rest: dict[str, Any] = {"detector": self.detector, "smoothing_s": self.smoothing_s, "prior": self.prior}
-        rest["abstain"] = self.abstaining.risk if self.abstaining else None
+        rest |= {"abstain": self.abstaining.risk if self.abstaining else None, "both_views": self.both_views}
         if self._origin is None:
             made = partial(type(self), self.network, self.card, **rest)
         else:
@@ -208,13 +200,14 @@ class Predictor:
             shown = (frame for ready in frames for frame in ready)
             faces = find_faces(shown, detector=self.detector, embed=self.embed, size=crop, people=people)
             crops = (
-                _Crops(one.index, one.time_s, one.faces, one.end_s, one.name, one.cut, one.renamed) for one in faces
+                Crops(one.index, one.time_s, one.faces, one.end_s, one.name, one.cut, one.renamed) for one in faces
             )
             with Ahead(crops, FACES_AHEAD, steady=not is_live(source)) as followed:
-                yield from self._moments(followed)
+                yield from self._moments(followed, live=is_live(source))
 
-    def _moments(self, followed: Ahead[_Crops]) -> Iterator[Moment]:
-        reader = _Reader(self.preprocessing)
+    def _moments(self, followed: Ahead[Crops], *, live: bool) -> Iterator[Moment]:
+        in_turns = self._once is not None and not live
+        reader = Reader(self.preprocessing, NEAR * self.smoothing_s if in_turns else None)
         for ready in followed:
             windows = [window for frame in ready for window in reader.push(frame)]
             self._answer(reader, windows)
@@ -222,54 +215,22 @@ class Predictor:
         self._answer(reader, list(reader.finish()))
         yield from reader.moments()
 
-    def _answer(self, reader: _Reader, windows: list[Window]) -> None:
+    @property
+    def _once(self) -> Network | None:
+        """What is shown faces without their mirror images; None where both are always seen."""
+        if self.both_views or self.abstaining is not None or self.preprocessing.frames > 1:  # a risk is proved for both
+            return None
+        return self.network.once if isinstance(self.network, TorchNetwork) else None
+
+    def _answer(self, reader: Reader, windows: list[Window]) -> None:
+        self._ask(self.network, reader, [window for window in windows if not window.once])
+        if self._once is not None:
+            self._ask(self._once, reader, [window for window in windows if window.once])
+
+    def _ask(self, network: Network, reader: Reader, windows: list[Window]) -> None:
         for start in range(0, len(windows), BATCH):
             part = windows[start : start + BATCH]
-            probs = self.network(np.stack([window.pictures for window in part]))
+            probs = network(np.stack([window.pictures for window in part]))
             shown = adapted(probs, self._ratio)
             for window, *row in zip(part, shown, 1 - probs.max(axis=1), confidence(probs, shown), strict=True):
                 reader.answers.add(window, np.hstack(row))
-
-
-class _Reader:
-    """Frames with faces in, windows out; answers about windows in, moments out."""
-
-    def __init__(self, preprocessing: Preprocessing) -> None:
-        self.preprocessing = preprocessing
-        self.answers = Answers()
-        self._windows: dict[int, Windows] = {}
-        self._frames: deque[_Crops] = deque()
-
-    def push(self, frame: _Crops) -> Iterator[Window]:
-        """The windows that are complete with a frame."""
-        self._frames.append(frame)
-        for face in frame.faces:
-            if face.id not in self._windows:
-                self._windows[face.id] = Windows(face.id, self.preprocessing.frames, self.preprocessing.short)
-            picture = self.preprocessing.shown(face.crop[None])[0]
-            yield from self._windows[face.id].push(frame.index, frame.time_s, picture)
-        for windows in self._windows.values():
-            yield from windows.idle(frame.time_s)
-        self._windows = {id_: windows for id_, windows in self._windows.items() if windows.waiting is not None}
-
-    def finish(self) -> Iterator[Window]:
-        """The last windows of everybody."""
-        for windows in self._windows.values():
-            yield from windows.finish()
-        self._windows = {}
-
-    def moments(self) -> Iterator[Moment]:
-        """The frames of which everything is said."""
-        waiting = [windows.waiting for windows in self._windows.values() if windows.waiting is not None]
-        until = min(waiting, default=np.inf)
-        while self._frames and self._frames[0].index < until:
-            frame = self._frames.popleft()
-            readings = tuple(self._reading(face, frame.index) for face in frame.faces)
-            yield Moment(frame.time_s, readings, frame.end_s, frame.name, frame.cut, frame.renamed)
-
-    def _reading(self, face: TrackedFace, index: int) -> Reading:
-        *probs, mixed, sure = self.answers.take(face.id, index)
-        return Reading(
-            face.id, face.box, np.array(probs), flaws_of(face.quality),
-            mixed=float(mixed), cannot_tell=cannot_tell(face.crop), confidence=float(sure),
-        )  # fmt: skip

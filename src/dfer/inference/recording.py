@@ -61,6 +61,7 @@ class Moment:
         cut: whether another scene begins with this frame.
         renamed: new id -> old id, of people of whom it turned out in this frame that they were there before; they have
             the old id from this frame on, and in a recording from the beginning.
+        once: whether the network saw each face once, as it is or mirrored; see `dfer.inference.reader.MANY`.
     """
 
     time_s: float
@@ -69,6 +70,7 @@ class Moment:
     name: str = ""
     cut: bool = False
     renamed: Mapping[int, int] = field(default_factory=dict)
+    once: bool = False
 
 
 class Recording:
@@ -92,6 +94,7 @@ class Recording:
         self.fps, self.rotate, self.prior, self.abstaining = fps, rotate, prior, abstaining
         self._times, self._cuts = array("d"), array("d")
         self._end_s = math.nan
+        self._once: list[tuple[float, float]] = []
         self._names: list[str] = []
         self._rows: defaultdict[int, array[float]] = defaultdict(lambda: array("d"))
 
@@ -101,6 +104,10 @@ class Recording:
             self._rows[old].extend(self._rows.pop(new, array("d")))
         if moment.cut:
             self._cuts.append(moment.time_s)
+        if moment.once:
+            goes_on = self._once and self._once[-1][1] == moment.time_s
+            start_s = self._once.pop()[0] if goes_on else moment.time_s
+            self._once.append((start_s, moment.end_s))
         for face in moment.faces:
             scores = (face.mixed, face.cannot_tell, face.confidence)
             self._rows[face.id].extend(
@@ -123,7 +130,7 @@ class Recording:
         return Timeline(
             self.video, duration_s, self.emotions, people,
             fps=self.fps, rotate=self.rotate, cuts_s=cuts_s, prior=self.prior,
-            abstain=self.abstaining.risk if self.abstaining else None,
+            abstain=self.abstaining.risk if self.abstaining else None, one_view_s=tuple(self._once),
         )  # fmt: skip
 
     def _person(self, id_: int, times: Floats, end_s: float) -> Person:

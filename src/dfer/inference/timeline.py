@@ -98,6 +98,8 @@ class Timeline:
             which all emotions are as frequent ("uniform"), a number between the two, or the name of a file; see
             `dfer.inference.population`.
         abstain: the risk of naming another emotion than most people would that was asked for; None: none.
+        one_view_s: from when to when, seconds, the network saw each face once in a frame, as it is and mirrored in
+            turns, for there were many; elsewhere it saw both, if it is one that does.
     """
 
     video: str
@@ -109,6 +111,7 @@ class Timeline:
     cuts_s: tuple[float, ...] = ()
     prior: str = TRAINED
     abstain: float | None = None
+    one_view_s: tuple[tuple[float, float], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values of the format `dfer.timeline/1`; probabilities to 4 decimals, boxes to a tenth of a pixel."""

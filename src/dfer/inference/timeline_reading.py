@@ -90,6 +90,7 @@ class _Head(BaseModel):
     rotate: Literal[0, 90, 180, 270] = 0
     prior: Text = TRAINED
     abstain: float | None = Field(None, gt=0, lt=1)
+    one_view_s: list[tuple[Seconds, Seconds]] = []
 
 
 class _ListRows(BaseModel):
@@ -216,7 +217,7 @@ def _from_arrow(data: bytes, *, source: str) -> Timeline | None:
     film = {
         "format": pa.string(), "video": pa.string(), "emotions": texts, "people": pa.list_(pa.struct(person)),
         "duration_s": pa.float64(), "cuts_s": numbers, "fps": pa.float64(), "rotate": pa.int64(), "prior": pa.string(),
-        "abstain": pa.float64(),
+        "abstain": pa.float64(), "one_view_s": pa.list_(numbers),
     }  # fmt: skip
     parse = arrow_json.ParseOptions(
         explicit_schema=pa.schema(film), newlines_in_values=True, unexpected_field_behavior="ignore"
@@ -320,6 +321,8 @@ def _timeline(head: _Head, rows: list[_Rows], source: str) -> Timeline:
         raise DferError(f"{source}: expected people with an id each, got {listed(ids)}")
     if (np.diff(head.cuts_s) <= 0).any():
         raise DferError(f"{source}: cuts_s: expected times that increase")
+    if (np.diff(np.ravel(head.one_view_s)) < 0).any():
+        raise DferError(f"{source}: one_view_s: expected spans one after the other, each from its start to its end")
     people = tuple(
         _person(person, found, emotions, f"{source}: person {person.id}")
         for person, found in zip(head.people, rows, strict=True)
@@ -327,6 +330,7 @@ def _timeline(head: _Head, rows: list[_Rows], source: str) -> Timeline:
     return Timeline(
         head.video, head.duration_s, emotions, people,
         fps=head.fps, rotate=head.rotate, cuts_s=tuple(head.cuts_s), prior=head.prior, abstain=head.abstain,
+        one_view_s=tuple(head.one_view_s),
     )  # fmt: skip
 
 

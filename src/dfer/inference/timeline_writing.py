@@ -77,6 +77,7 @@ def _film_head(timeline: Timeline) -> dict[str, Any]:
         **({"rotate": timeline.rotate} if timeline.rotate else {}),
         **({"prior": timeline.prior} if timeline.prior != TRAINED else {}),
         **({"abstain": timeline.abstain} if timeline.abstain is not None else {}),
+        **({"one_view_s": np.round(timeline.one_view_s, 4).tolist()} if timeline.one_view_s else {}),
         "cuts_s": [round(cut_s, 4) for cut_s in timeline.cuts_s],
         "emotions": list(timeline.emotions),
     }

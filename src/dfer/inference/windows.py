@@ -38,12 +38,14 @@ class Window:
         frames: (n,) the numbers of all frames that it covers.
         weights: (n,) how much its answer counts in each.
         pictures: (T, H, W, C) uint8, those of them that are shown to the network.
+        once: whether the network sees them without their mirror image.
     """
 
     person: int
     frames: npt.NDArray[np.int64]
     weights: Floats
     pictures: Frames
+    once: bool = False
 
 
 @dataclass(frozen=True, eq=False)
