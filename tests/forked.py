@@ -54,10 +54,23 @@ def run(function: Callable[..., object], *given: object, folder: Path, **environ
 
 def dfer(*words: object, folder: Path, **environment: str) -> CompletedProcess[str]:
     """What `python -m dfer WORDS` says in a folder."""
-    return run(_dfer, *map(str, words), folder=folder, **environment)
+    return run(as_dfer, *map(str, words), folder=folder, **environment)
 
 
-def _dfer(*words: str) -> None:
+def warm() -> None:
+    """Have the server, so that no start that is timed waits for it."""
+    exit_code(int)
+
+
+def begin(function: Callable[..., object], *given: object, folder: Path) -> ForkServerProcess:
+    """A process that calls this function in a folder, not waited for; what it says is lost."""
+    process = _context().Process(target=_unheard, args=(folder, function, *given))
+    process.start()
+    return process
+
+
+def as_dfer(*words: str) -> None:
+    """What `python -m dfer WORDS` does."""
     from dfer.cli import main
 
     sys.argv = ["dfer", *words]
@@ -115,6 +128,14 @@ def _as_program(
     os.environ.update(environment)
     for name in [name for name, value in environment.items() if not value]:
         del os.environ[name]
+    function(*given)
+
+
+def _unheard(folder: Path, function: Callable[..., object], *given: object) -> None:
+    with Path(os.devnull).open("w") as nobody:
+        os.dup2(nobody.fileno(), 1)
+        os.dup2(nobody.fileno(), 2)
+    os.chdir(folder)
     function(*given)
 
 
