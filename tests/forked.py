@@ -46,8 +46,8 @@ def run(function: Callable[..., object], *given: object, folder: Path, **environ
     says.close()
     complains.close()
     with ThreadPoolExecutor(2) as readers:
-        told = list(readers.map(_read, (out, errors)))
-    (code,) = _ended([process])
+        told = readers.map(_read, (out, errors))
+        (code,) = _ended([process])
     assert code is not None
     return CompletedProcess((function.__name__, *given), code, *told)
 
