@@ -27,7 +27,7 @@ def exit_codes(function: Callable[..., object], *given: object, processes: int =
     """How each of some processes ended that called this function together; when one fails, the others are ended."""
     port = _free_port()
     started = [
-        _context().Process(target=_as_rank, args=(rank, processes, port, function, *given)) for rank in range(processes)
+        context().Process(target=_as_rank, args=(rank, processes, port, function, *given)) for rank in range(processes)
     ]
     for process in started:
         process.start()
@@ -40,8 +40,8 @@ def run(function: Callable[..., object], *given: object, folder: Path, **environ
     Args:
         environment: variables that it has besides ours; an empty one is taken away.
     """
-    (out, says), (errors, complains) = _context().Pipe(duplex=False), _context().Pipe(duplex=False)
-    process = _context().Process(target=_as_program, args=(says, complains, folder, environment, function, *given))
+    (out, says), (errors, complains) = context().Pipe(duplex=False), context().Pipe(duplex=False)
+    process = context().Process(target=_as_program, args=(says, complains, folder, environment, function, *given))
     process.start()
     says.close()
     complains.close()
@@ -64,7 +64,7 @@ def warm() -> None:
 
 def begin(function: Callable[..., object], *given: object, folder: Path) -> ForkServerProcess:
     """A process that calls this function in a folder, not waited for; what it says is lost."""
-    process = _context().Process(target=_unheard, args=(folder, function, *given))
+    process = context().Process(target=_unheard, args=(folder, function, *given))
     process.start()
     return process
 
@@ -77,10 +77,11 @@ def as_dfer(*words: str) -> None:
     main()
 
 
-def _context() -> ForkServerContext:
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["dfer.training.loop"])
-    return context
+def context() -> ForkServerContext:
+    """How processes start; the first call has to come before anyone else starts the server, as conftest.py does."""
+    forks = get_context("forkserver")
+    forks.set_forkserver_preload(["dfer.training.loop"])
+    return forks
 
 
 def _ended(started: list[ForkServerProcess]) -> list[int | None]:
