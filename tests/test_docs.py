@@ -1,7 +1,8 @@
 """Every command and every snippet of README and docs is run, or says why it is not.
 
 A block that cannot run here has `<!-- not run: REASON -->` above it. All others run page by page, in order, in a folder
-with a small drawn data set under the names that the pages use. Training is shortened: `SHORT` is added to the commands.
+with a small drawn data set under the names that the pages use. Commands are shortened by `SHORT` and
+`FEWER`.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ SHORT = (
     "input.size=32",
 )  # fmt: skip
 TRAINS = ("train", "ablate", "estimate")
+FEWER = {"synth": ("--clips", "40", "--size", "32")}
+"""Verb -> options that are added to its own and come last."""
 FAULTS = {"doctor": 1}
 """Verb -> its exit code where it finds something wrong with the data."""
 SELF_TESTED = ("your_loop", "your_network")
@@ -103,7 +106,7 @@ def _write_votes(manifest: Manifest, emotions: list[str], world: Path) -> None:
 
 def _write_videos(world: Path) -> None:
     film = "examples/crema_d/1001_DFA_HAP_XX.flv"
-    begin = np.stack([frame.pixels for frame in stream(ROOT / film, span=Span(end_s=0.8))])
+    begin = np.stack([frame.pixels for frame in stream(ROOT / film, span=Span(end_s=0.4))])
     short = write_video(world / "clip.mp4", begin)
     (world / "configs").symlink_to(ROOT / "configs")
     for name in ("videos/one.mp4", "day1/one.mp4", film):
@@ -127,7 +130,7 @@ def run(block: Block, names: dict[str, Any], page: Path) -> None:
             continue
         assert words[0] == "dfer", f"{' '.join(words)}: cannot be run here; say so with <!-- not run: REASON -->"
         shorter = [word for setting in SHORT for word in ("--set", setting)] if words[1] in TRAINS else []
-        done = here(*words[1:], *shorter)
+        done = here(*words[1:], *shorter, *FEWER.get(words[1], ()))
         assert done.code in (0, FAULTS.get(words[1], 0)), f"{' '.join(words)}\n{done.out}{done.err}"
 
 
