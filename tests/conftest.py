@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests import forked
+
 # A test on a busy machine is slow, not wrong.
 settings.register_profile("dfer", deadline=None)
 settings.load_profile("dfer")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_configure() -> None:
+    """Whoever starts the server of forked processes, it has loaded torch."""
+    forked.context()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -27,7 +27,7 @@ def exit_codes(function: Callable[..., object], *given: object, processes: int =
     """How each of some processes ended that called this function together; when one fails, the others are ended."""
     port = _free_port()
     started = [
-        _context().Process(target=_as_rank, args=(rank, processes, port, function, *given)) for rank in range(processes)
+        context().Process(target=_as_rank, args=(rank, processes, port, function, *given)) for rank in range(processes)
     ]
     for process in started:
         process.start()
@@ -40,34 +40,48 @@ def run(function: Callable[..., object], *given: object, folder: Path, **environ
     Args:
         environment: variables that it has besides ours; an empty one is taken away.
     """
-    (out, says), (errors, complains) = _context().Pipe(duplex=False), _context().Pipe(duplex=False)
-    process = _context().Process(target=_as_program, args=(says, complains, folder, environment, function, *given))
+    (out, says), (errors, complains) = context().Pipe(duplex=False), context().Pipe(duplex=False)
+    process = context().Process(target=_as_program, args=(says, complains, folder, environment, function, *given))
     process.start()
     says.close()
     complains.close()
     with ThreadPoolExecutor(2) as readers:
-        told = list(readers.map(_read, (out, errors)))
-    (code,) = _ended([process])
+        told = readers.map(_read, (out, errors))
+        (code,) = _ended([process])
     assert code is not None
     return CompletedProcess((function.__name__, *given), code, *told)
 
 
 def dfer(*words: object, folder: Path, **environment: str) -> CompletedProcess[str]:
     """What `python -m dfer WORDS` says in a folder."""
-    return run(_dfer, *map(str, words), folder=folder, **environment)
+    return run(as_dfer, *map(str, words), folder=folder, **environment)
 
 
-def _dfer(*words: str) -> None:
+def warm() -> None:
+    """Have the server, so that no start that is timed waits for it."""
+    exit_code(int)
+
+
+def begin(function: Callable[..., object], *given: object, folder: Path) -> ForkServerProcess:
+    """A process that calls this function in a folder, not waited for; what it says is lost."""
+    process = context().Process(target=_unheard, args=(folder, function, *given))
+    process.start()
+    return process
+
+
+def as_dfer(*words: str) -> None:
+    """What `python -m dfer WORDS` does."""
     from dfer.cli import main
 
     sys.argv = ["dfer", *words]
     main()
 
 
-def _context() -> ForkServerContext:
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["dfer.training.loop"])
-    return context
+def context() -> ForkServerContext:
+    """How processes start; the first call has to come before anyone else starts the server, as conftest.py does."""
+    forks = get_context("forkserver")
+    forks.set_forkserver_preload(["dfer.training.loop"])
+    return forks
 
 
 def _ended(started: list[ForkServerProcess]) -> list[int | None]:
@@ -115,6 +129,14 @@ def _as_program(
     os.environ.update(environment)
     for name in [name for name, value in environment.items() if not value]:
         del os.environ[name]
+    function(*given)
+
+
+def _unheard(folder: Path, function: Callable[..., object], *given: object) -> None:
+    with Path(os.devnull).open("w") as nobody:
+        os.dup2(nobody.fileno(), 1)
+        os.dup2(nobody.fileno(), 2)
+    os.chdir(folder)
     function(*given)
 
 

@@ -179,7 +179,7 @@ def test_the_demo_is_the_whole_way_and_is_made_anew_each_time(
     # with so few people, those who validate would take all clips of some emotion
     quick = [*QUICK[1::2], "data.validation=0.0"]
     full = demo.load_recipe(Path("demo"), quick)
-    monkeypatch.setattr(demo, "CLIPS", 70)
+    monkeypatch.setattr(demo, "CLIPS", 35)
     monkeypatch.setattr(demo, "FRAME_SIZE", 32)
     monkeypatch.setattr(demo, "load_recipe", lambda *_: full)
     done = dfer("demo", "-o", tmp_path / "demo")
@@ -188,8 +188,8 @@ def test_the_demo_is_the_whole_way_and_is_made_anew_each_time(
         assert cell in done.out
     report = json.loads((tmp_path / "demo" / "report.json").read_text())
     assert len(report["cells"]) == 4 and (tmp_path / "demo" / "report.html").exists()
-    assert {cell["training"]["clips"] + sum(cell["training"]["left_out"].values()) for cell in report["cells"]} == {14}
-    assert {cell["n_votes"] for cell in report["cells"]} == {56}  # four times as many are tested
+    assert {cell["training"]["clips"] + sum(cell["training"]["left_out"].values()) for cell in report["cells"]} == {7}
+    assert {cell["n_votes"] for cell in report["cells"]} == {28}  # four times as many are tested
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     assert dfer("demo", "-o", tmp_path / "mine").is_refusal("was not made by `dfer demo`")

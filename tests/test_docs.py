@@ -1,7 +1,8 @@
 """Every command and every snippet of README and docs is run, or says why it is not.
 
 A block that cannot run here has `<!-- not run: REASON -->` above it. All others run page by page, in order, in a folder
-with a small drawn data set under the names that the pages use. Training is shortened: `SHORT` is added to the commands.
+with a small drawn data set under the names that the pages use. Commands are shortened by `SHORT` and
+`FEWER`.
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from dfer.datasets import Manifest, read_source
 from dfer.datasets.synthetic import synthesise
+from dfer.video.stream import Span, stream
 
 from .test_cli import here
 from .test_readme import PAGES, ROOT
+from .video.films import write_video
 
 FENCE = re.compile(r"(?:^<!-- not run: (.+?) -->\n)?^```(sh|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 REASONS = re.compile(r"needs .+|installs packages|hours, and .+|minutes to hours|a pattern, .+")
@@ -35,6 +39,8 @@ SHORT = (
     "input.size=32",
 )  # fmt: skip
 TRAINS = ("train", "ablate", "estimate")
+FEWER = {"synth": ("--clips", "40", "--size", "32")}
+"""Verb -> options that are added to its own and come last."""
 FAULTS = {"doctor": 1}
 """Verb -> its exit code where it finds something wrong with the data."""
 SELF_TESTED = ("your_loop", "your_network")
@@ -67,7 +73,7 @@ RUN = [page for page in PAGES if any(not block.reason for block in blocks_of(pag
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files that the pages speak of."""
     world = tmp_path_factory.mktemp("docs")
-    synthesise(world / "DFEW", clips=70, size=48, workers=1)
+    synthesise(world / "DFEW", clips=49, size=32, workers=1)
     manifest = read_source("dfew", world / "DFEW")
     manifest.table.loc[manifest.table["fold"] > 1, "fold"] = pd.NA  # one fold is enough to run a command
     for name in ("data/dfew.csv", "data/drawn.csv", "data.csv"):
@@ -99,11 +105,13 @@ def _write_votes(manifest: Manifest, emotions: list[str], world: Path) -> None:
 
 
 def _write_videos(world: Path) -> None:
-    (world / "examples").symlink_to(ROOT / "examples")
+    film = "examples/crema_d/1001_DFA_HAP_XX.flv"
+    begin = np.stack([frame.pixels for frame in stream(ROOT / film, span=Span(end_s=0.4))])
+    short = write_video(world / "clip.mp4", begin)
     (world / "configs").symlink_to(ROOT / "configs")
-    for name in ("clip.mp4", "videos/one.mp4", "day1/one.mp4"):
-        (world / name).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / "examples" / "crema_d" / "1001_DFA_HAP_XX.flv", world / name)
+    for name in ("videos/one.mp4", "day1/one.mp4", film):
+        (world / name).parent.mkdir(parents=True)
+        shutil.copy(short, world / name)
     people = [
         {"id": number, "times_s": [float(number), number + 0.5], "probs": [[1.0, 0.0], [0.5, 0.5]],
          "boxes": [[0.0, 0.0, 40.0, 40.0]] * 2, "segments": [], "overall": [0.75, 0.25]}
@@ -122,7 +130,7 @@ def run(block: Block, names: dict[str, Any], page: Path) -> None:
             continue
         assert words[0] == "dfer", f"{' '.join(words)}: cannot be run here; say so with <!-- not run: REASON -->"
         shorter = [word for setting in SHORT for word in ("--set", setting)] if words[1] in TRAINS else []
-        done = here(*words[1:], *shorter)
+        done = here(*words[1:], *shorter, *FEWER.get(words[1], ()))
         assert done.code in (0, FAULTS.get(words[1], 0)), f"{' '.join(words)}\n{done.out}{done.err}"
 
 

@@ -19,7 +19,7 @@ from dfer.documents import jsonable
 from dfer.experiments import ablation
 from dfer.experiments.ablation import Job, grid, jobs, train_grid
 from dfer.experiments.runs import trained_folds
-from tests.forked import dfer
+from tests import forked
 from tests.training.toy import toy_manifest
 
 RECIPE = """
@@ -210,20 +210,19 @@ def test_two_processes_share_a_grid_and_one_that_is_killed_is_taken_over(
 ) -> None:
     words = [
         "ablate", str(recipe), "--data", str(data), "-o", str(tmp_path / "out"),
-        "--grid", "labels.rule=hard,frequency", "--seeds", "0,1", "--set", "optim.epochs=3",
+        "--grid", "labels.rule=hard,frequency", "--seeds", "1", "--set", "optim.epochs=3",
     ]  # fmt: skip
-    first = subprocess.Popen([sys.executable, "-m", "dfer", *words], stdout=subprocess.DEVNULL)
+    first = forked.begin(forked.as_dfer, *words, folder=tmp_path)
     deadline = time.time() + 60
     while not list((tmp_path / "out").rglob("claim")) and time.time() < deadline:
         time.sleep(0.02)
     first.kill()
-    first.wait()
+    first.join()
     with ThreadPoolExecutor(2) as threads:
-        both = [threads.submit(dfer, *words, folder=tmp_path) for _ in range(2)]
+        both = [threads.submit(forked.dfer, *words, folder=tmp_path) for _ in range(2)]
     done = [process.result() for process in both]
     assert [process.returncode for process in done] == [0, 0]
     assert any("compare.html" in process.stdout for process in done) and (tmp_path / "out" / "compare.html").exists()
     folds = Manifest.read(data).folds
     for cell in ("rule=hard", "rule=frequency"):
-        for seed in (0, 1):
-            assert trained_folds(tmp_path / "out" / cell / f"seed{seed}") == folds
+        assert trained_folds(tmp_path / "out" / cell / "seed1") == folds

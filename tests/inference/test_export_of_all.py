@@ -22,13 +22,13 @@ for needed in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(needed)
 
 FIVE = EmotionSet("five", ("a", "b", "c", "d", "e"))
-PLAIN = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32, "image_size": 32}
+PLAIN = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32, "image_size": 32}
 CASES: dict[str, tuple[str, dict[str, Any], int, int]] = {
     "former_dfer": ("former_dfer", {"width": 4}, 3, 48),
     "frame_encoder": ("frame_encoder", {"temporal": "gru", "hidden": 8}, 2, 32),
     "frame_gru": ("frame_gru", {"widths": [4, 8], "hidden": 6}, 3, 24),
     "frame_transformer": ("frame_transformer", {"width": 4}, 3, 32),
-    "frame_vit": ("frame_vit", {"features": 16, "depth": 2, "heads": 2, "layers": 1}, 2, 32),
+    "frame_vit": ("frame_vit", {"features": 16, "depth": 1, "heads": 2, "layers": 1}, 2, 32),
     "hub_frames, clip": ("hub_frames", {"config": PLAIN | {"model_type": "clip_vision_model", "patch_size": 8}}, 2, 32),
     "hub_frames, convnext": (
         "hub_frames", {"config": {"model_type": "convnext", "hidden_sizes": [4, 8, 8, 16], "depths": [1] * 4}}, 2, 32,
@@ -38,13 +38,13 @@ CASES: dict[str, tuple[str, dict[str, Any], int, int]] = {
     ),
     "hub_frames, vit": ("hub_frames", {"config": PLAIN | {"model_type": "vit", "patch_size": 8}}, 2, 48),
     "m3dfel": ("m3dfel", {"width": 4, "bag": 2, "instance_length": 2}, 4, 24),
-    "mae_dfer": ("mae_dfer", {"features": 8, "depth": 2, "heads": 2, "frames": 4}, 4, 160),
+    "mae_dfer": ("mae_dfer", {"features": 8, "depth": 1, "heads": 2, "frames": 4}, 4, 160),
     "mc3_18": ("mc3_18", {"width": 4}, 4, 24),
     "r2plus1d_18": ("r2plus1d_18", {"width": 4}, 4, 24),
     "r3d18": ("r3d18", {"width": 4}, 4, 24),
     "resnet18_lstm": ("resnet18_lstm", {"width": 4, "hidden": 8}, 3, 32),
     "tiny3d": ("tiny3d", {"width": 4}, 4, 24),
-    "videomae": ("videomae", {"features": 16, "depth": 2, "heads": 2}, 4, 32),
+    "videomae": ("videomae", {"features": 16, "depth": 1, "heads": 2}, 4, 32),
 }  # fmt: skip
 """Network, options, frames and size."""
 

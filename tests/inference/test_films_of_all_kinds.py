@@ -47,9 +47,15 @@ def segments(timeline: Timeline) -> dict[str, tuple[float, float]]:
 
 
 @cache
+def whole(name: str) -> Timeline:
+    """A film as it is, read once for all tests."""
+    return Predictor.from_pretrained()(CASES / name)
+
+
+@cache
 def plain_share() -> float:
     """Of happy, in the plain film that all others were made of."""
-    found = share(Predictor.from_pretrained()(CASES / "base.mp4"), "happy")
+    found = share(whole("base.mp4"), "happy")
     assert 0.65 < found < 0.8, "he smiles in three quarters of it"
     return found
 
@@ -75,8 +81,8 @@ def check_smile(timeline: Timeline, *, step_s: float = 1 / 30) -> None:
      "10-size-changes-on-the-way/clip.webm", "12-upside-down/clip.mp4", "14-table-denies-files/00001.MTS",
      "14-table-denies-files/c.3gp"],
 )  # fmt: skip
-def test_the_same_film_is_read_alike_in_every_form(predictor: Predictor, name: str, tmp_path: Path) -> None:
-    timeline = predictor(CASES / name)
+def test_the_same_film_is_read_alike_in_every_form(name: str, tmp_path: Path) -> None:
+    timeline = whole(name)
     check_smile(timeline)
     left, top, width, height = np.nanmedian(only_person(timeline).boxes, axis=0)
     assert (left, top, width, height) == pytest.approx((161, 56, 113, 161), abs=5), "pixels as they are displayed"
@@ -99,7 +105,7 @@ def test_a_film_trimmed_to_the_smile_shows_the_smile(predictor: Predictor, name:
 
 
 def test_stills_of_ten_seconds_are_segments_of_ten_seconds(predictor: Predictor) -> None:
-    timeline = predictor(CASES / "19-frames-that-stay-long" / "clip.mp4")
+    timeline = whole("19-frames-that-stay-long/clip.mp4")
     assert timeline.duration_s == pytest.approx(20.04)
     assert [(one.emotion, one.start_s, one.end_s) for one in only_person(timeline).segments] == [
         ("neutral", 0, 10), ("happy", 10, 20),
@@ -126,9 +132,9 @@ def test_a_folder_of_frames_has_the_rate_that_is_given_and_rows_their_files(
             (tmp_path / folder).mkdir(exist_ok=True)
             path = tmp_path / folder / f"frame_{number:04d}.png"
             cv2.imwrite(str(path), cv2.cvtColor(frame.pixels, cv2.COLOR_RGB2BGR))
-    whole, gaps = (predictor(tmp_path / folder, fps=10) for folder in ("frames", "gaps"))
+    every, gaps = (predictor(tmp_path / folder, fps=10) for folder in ("frames", "gaps"))
     assert not caplog.records
-    check_smile(whole, step_s=0.1)
+    check_smile(every, step_s=0.1)
     assert gaps.duration_s == pytest.approx(2.4)
     assert only_person(gaps).times == pytest.approx([0, 0.2, 0.3, 0.9, 1.7, 2.3])
     gaps.save(tmp_path / "a.csv")
@@ -144,10 +150,8 @@ def test_a_folder_of_frames_has_the_rate_that_is_given_and_rows_their_files(
 
 
 @pytest.mark.parametrize("name", ["01-ts-start-offset/clip.ts", "19-frames-that-stay-long/clip.mp4"])
-def test_json_csv_srt_and_overlay_of_a_film_tell_the_same_times(
-    predictor: Predictor, tmp_path: Path, name: str
-) -> None:
-    timeline = predictor(CASES / name)
+def test_json_csv_srt_and_overlay_of_a_film_tell_the_same_times(tmp_path: Path, name: str) -> None:
+    timeline = whole(name)
     person = only_person(timeline)
     timeline.save(tmp_path / "a.csv")
     rows = list(csv.DictReader(io.StringIO((tmp_path / "a.csv").read_text())))
@@ -209,8 +213,9 @@ def test_a_camera_that_hangs_otherwise_is_found_out_and_told(
     assert f"a.mp4: read turned by {degrees} degrees, for then its faces are upright; --rotate 0 reads" in caplog.text
     assert np.nanmedian(only_person(timeline).boxes, axis=0) == pytest.approx((161, 56, 113, 161), abs=5)
     caplog.clear()
-    assert predictor(path, rotate=degrees).rotate == degrees and not caplog.records, "who says it is not told"
-    assert predictor(path, rotate=0).rotate == 0
+    begin = Span(end_s=0.2)
+    assert predictor(path, span=begin, rotate=degrees).rotate == degrees and not caplog.records, "who says it knows"
+    assert predictor(path, span=begin, rotate=0).rotate == 0
 
 
 def test_upright_films_stay_as_they_are(shared_data: Path) -> None:

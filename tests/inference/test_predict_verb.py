@@ -19,8 +19,9 @@ from dfer.datasets import read_source
 from dfer.labels import DFEW
 from dfer.models import Card, create_model, save_checkpoint
 from dfer.video import Preprocessing
+from tests import forked
 
-from ..test_cli import Outcome, here, process
+from ..test_cli import Outcome, here
 from ..video.people import picture
 from .toy import film, toy_predictor
 
@@ -138,7 +139,7 @@ def test_if_all_are_bad_the_exit_code_is_that_of_bad_input() -> None:
 def test_a_pipe_is_refused_without_waiting_for_what_comes_through_it() -> None:
     for name in ("a.mp4", "a.png"):
         os.mkfifo(name)
-        done = process("predict", name)
+        done = forked.dfer("predict", name, folder=Path.cwd())
         assert done.returncode == 2 and done.stderr.startswith(f"error: {name}: ") and "pipe" in done.stderr
 
 

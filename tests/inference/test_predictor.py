@@ -164,19 +164,33 @@ class SlowDetector(ColourDetector):
         return super().__call__(frame)
 
 
-@pytest.mark.parametrize("frames", [1, 8])
+@pytest.fixture(scope="module", params=[1, 8])
+def unhurried(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, Path, Timeline]:
+    """How many frames a network sees, a film, and what it shows when one step is made after the other."""
+    path = film(tmp_path_factory.mktemp("film") / "a.mkv", [RED | BLUE] * 110)
+    predictor = toy_predictor(request.param)
+    predictor.network = of_the_batch
+    return request.param, path, _without_threads(predictor, path)
+
+
+def of_the_batch(pictures: np.ndarray) -> np.ndarray:
+    """As arithmetic does: the answer depends a little on how many are asked about."""
+    return colour_network(pictures) + len(pictures) / 1000
+
+
 @pytest.mark.parametrize("slow", ["nobody", "detector", "network", "user"])
-def test_neither_batches_nor_bytes_depend_on_which_thread_is_slow(slow: str, frames: int, tmp_path: Path) -> None:
-    path = film(tmp_path / "a.mkv", [RED | BLUE] * 110)
+def test_neither_batches_nor_bytes_depend_on_which_thread_is_slow(
+    slow: str, unhurried: tuple[int, Path, Timeline], tmp_path: Path
+) -> None:
+    frames, path, plain = unhurried
     predictor, sizes = toy_predictor(frames), list[int]()
 
-    def of_the_batch(pictures: np.ndarray) -> np.ndarray:
-        """As arithmetic does: the answer depends a little on how many are asked about."""
+    def network(pictures: np.ndarray) -> np.ndarray:
         sizes.append(len(pictures))
         time.sleep(0.05 * (slow == "network"))
-        return colour_network(pictures) + len(pictures) / 1000
+        return of_the_batch(pictures)
 
-    predictor.network = of_the_batch
+    predictor.network = network
     if slow == "detector":
         predictor.detector = SlowDetector()
     recording = predictor.recording(path)
@@ -188,7 +202,6 @@ def test_neither_batches_nor_bytes_depend_on_which_thread_is_slow(slow: str, fra
     # complete with the frames at 2.80, 3.52 and 4.24 s, which are the 71st, 89th and 107th, and at the end. 32 at most
     # are shown at once, so the two lists of 64 are divided.
     assert sizes == ([2, 4, 8, 16, 32, 32, 32, 32, 32, 30] if frames == 1 else [4, 2, 2])
-    plain = _without_threads(predictor, path)
     assert json.loads((tmp_path / "a.json").read_bytes()) == plain.to_dict()
 
 

@@ -21,8 +21,8 @@ from dfer.inference import Predictor
 from dfer.inference import side_by_side as module
 from dfer.inference.batch import Video, last_longer
 from dfer.video.stream import Span
+from tests import forked
 
-from ..test_cli import process
 from ..video.films import write_video
 from ..video.people import picture
 
@@ -43,6 +43,11 @@ def day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def told(*words: object) -> subprocess.CompletedProcess[str]:
+    """What `dfer` says in the folder where the test is."""
+    return forked.dfer(*words, folder=Path.cwd(), COLUMNS="80")
+
+
 def written(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -50,7 +55,7 @@ def written(folder: Path) -> dict[str, bytes]:
 def test_files_lines_and_faults_are_those_of_one_after_the_other(day: Path) -> None:
     options = ("--format", "json", "--format", "csv", "--device", "cpu", "--every", "0.1")
     one, two = (
-        process("predict", day.name, "-o", f"out{count}", "-o", f"out{count}.csv", *options, "--workers", count)
+        told("predict", day.name, "-o", f"out{count}", "-o", f"out{count}.csv", *options, "--workers", count)
         for count in (1, 2)
     )
     assert one.returncode == two.returncode == 1 and one.stderr == two.stderr
@@ -61,21 +66,21 @@ def test_files_lines_and_faults_are_those_of_one_after_the_other(day: Path) -> N
 
 
 def test_a_model_that_is_not_there_is_told_once(day: Path) -> None:
-    done = process("predict", day.name, "-o", "out", "--model", "nowhere", "--workers", 2)
+    done = told("predict", day.name, "-o", "out", "--model", "nowhere", "--workers", 2)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and "nowhere" in done.stderr
     assert not Path("out").exists()
 
 
 def test_a_disk_that_refuses_ends_everything(day: Path) -> None:
     Path("out").write_text("a file where a folder is wanted")
-    done = process("predict", day.name, "-o", "out/{name}.json", "--every", 1, "--workers", 2)
+    done = told("predict", day.name, "-o", "out/{name}.json", "--every", 1, "--workers", 2)
     (*_, line) = done.stderr.splitlines()
     assert done.returncode == 2 and line.startswith("error: cannot write out/1001_DFA_HAP_XX.json")
 
 
 def test_ctrl_c_ends_all_of_them_and_leaves_nothing_half_written(tmp_path: Path) -> None:
-    names = [f"{number}.mkv" for number in range(8)]
-    write_video(tmp_path / names[0], np.stack([picture({})] * 200))
+    names = [f"{number}.mkv" for number in range(6)]
+    write_video(tmp_path / names[0], np.stack([picture({})] * 60))
     for name in names[1:]:
         shutil.copy(tmp_path / names[0], tmp_path / name)
     command = [sys.executable, "-m", "dfer", "predict", *names, "-o", "out/{name}.mp4", "--workers", "2"]

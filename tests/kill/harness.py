@@ -8,17 +8,17 @@ none of its processes may live on.
 from __future__ import annotations
 
 import argparse
+import csv
 import hashlib
 import json
 import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from typing import Any
 import psutil
 
 from dfer.files import is_unfinished
+from tests import forked
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "crema_d" / "1001_DFA_HAP_XX.flv"
 GRACE_S = 10
@@ -51,24 +52,27 @@ ESTIMATE = [
     *QUICK, *settings(data__validation=0.5),
 ]  # fmt: skip
 CLIPS = ("synth", "prepare --pack")
-SMALL_DEMO = """
-import sys
-from dfer import demo
-from dfer.cli import main
-recipe = demo.load_recipe(demo.Path("demo"))
-quick = recipe.optim.model_copy(update={"epochs": 2, "unmixed_epochs": 0, "precision": "fp32"})
-demo.CLIPS, demo.load_recipe = 420, lambda _: recipe.model_copy(update={"optim": quick})
-main()
-"""
-"""`dfer` whose demo has few clips and epochs."""
-WRITE_ANSWERS = """
-import csv, random
-rng = random.Random(0)
-with open("answers.csv", "w", newline="") as file:
-    table = csv.writer(file)
-    table.writerow(["clip", "rater", "emotion"])
-    table.writerows([clip, rater, rng.choice("happy sad angry".split())] for clip in range(300) for rater in range(9))
-"""
+
+
+def small_demo(*words: str) -> None:
+    """`dfer` whose demo has few clips and epochs."""
+    from dfer import demo
+
+    recipe = demo.load_recipe(Path("demo"))
+    quick = recipe.optim.model_copy(update={"epochs": 2, "unmixed_epochs": 0, "precision": "fp32"})
+    demo.CLIPS, demo.load_recipe = 420, lambda _: recipe.model_copy(update={"optim": quick})
+    forked.as_dfer(*words)
+
+
+def write_answers() -> None:
+    """What nine raters say of 300 clips."""
+    rng = random.Random(0)
+    with Path("answers.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["clip", "rater", "emotion"])
+        table.writerows(
+            [clip, rater, rng.choice(["happy", "sad", "angry"])] for clip in range(300) for rater in range(9)
+        )
 
 
 @dataclass(frozen=True)
@@ -80,18 +84,22 @@ class Verb:
         makes: files and folders, in the working folder.
         needs: other verbs, run before.
         again: its arguments when it was killed; the same where there are none.
-        program: what Python runs.
+        program: what is called with its arguments.
     """
 
     command: Sequence[str]
     makes: Sequence[str]
     needs: Sequence[str] = ()
     again: Sequence[str] = ()
-    program: Sequence[str] = ("-m", "dfer")
+    program: Callable[..., None] = forked.as_dfer
+
+    def arguments(self, *, again: bool) -> Sequence[str]:
+        """What its program is called with, for the first time or after it was killed."""
+        return self.again if again and self.again else self.command
 
 
 VERBS: dict[str, Verb] = {
-    "synth": Verb(["synth", "dfew", "--clips", "42", "--size", "32"], ["dfew"]),
+    "synth": Verb(["synth", "dfew", "--clips", "35", "--size", "32"], ["dfew"]),
     "synth many": Verb(["synth", "dfew", "--clips", "800", "--size", "32"], ["dfew"]),
     "prepare --pack": Verb(
         ["prepare", "dfew", "dfew", "-o", "clips.csv", "--pack", "24"], ["clips.csv", "clips"], ["synth"]
@@ -101,7 +109,7 @@ VERBS: dict[str, Verb] = {
     "doctor": Verb(
         ["doctor", "clips.csv", "-o", "doctor.html", "--json", "doctor.json"], ["doctor.html", "doctor.json"], CLIPS
     ),
-    "answers": Verb([], ["answers.csv"], program=("-c", WRITE_ANSWERS)),
+    "answers": Verb([], ["answers.csv"], program=write_answers),
     "raters": Verb(["raters", "answers.csv", "--page", "raters.html"], ["raters.html"], ["answers"]),
     "train": Verb([*TRAIN, "-o", "run"], ["run"], CLIPS, [*TRAIN, "-o", "run", "--resume"]),
     "evaluate": Verb(["evaluate", "run", "-o", "report"], ["report", "run"], [*CLIPS, "train"]),
@@ -139,33 +147,18 @@ VERBS: dict[str, Verb] = {
         ["predict", str(EXAMPLE.parent), "--every", "0.2", "-o", "outs", "--format", "json", "-o", "all.csv"],
         ["outs", "all.csv"],
     ),
-    "demo": Verb(["demo", "-o", "demo"], ["demo"], program=("-c", SMALL_DEMO)),
+    "demo": Verb(["demo", "-o", "demo"], ["demo"], program=small_demo),
 }  # fmt: skip
 TRIED = [name for name in VERBS if name not in ("synth many", "answers", "train other", "evaluate other")]
 """Those that are killed; the others are needed by them."""
 
 
-def start(verb: Verb, folder: Path, *, again: bool = False) -> subprocess.Popen[bytes]:
-    """The verb in a process of its own."""
-    arguments = verb.again if again and verb.again else verb.command
-    return subprocess.Popen(
-        [sys.executable, *verb.program, *arguments], cwd=folder, env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    )  # fmt: skip
-
-
-def dfer(arguments: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
-    """A command line of `dfer` in a process of its own."""
-    return start(Verb(arguments, ()), folder)
-
-
 def finish(verb: Verb, folder: Path, *, again: bool = False) -> float:
     """Run a verb to its end; its seconds."""
     begin = time.perf_counter()
-    process = start(verb, folder, again=again)
-    _, told = process.communicate(timeout=600)
-    if process.returncode not in (0, 1):  # doctor's 1: it found something
-        raise AssertionError(f"dfer {' '.join(verb.command)} ended with {process.returncode}: {told.decode()[-400:]}")
+    done = forked.run(verb.program, *verb.arguments(again=again), folder=folder)
+    if done.returncode not in (0, 1):  # doctor's 1: it found something
+        raise AssertionError(f"dfer {' '.join(verb.command)} ended with {done.returncode}: {done.stderr[-400:]}")
     return time.perf_counter() - begin
 
 
@@ -213,6 +206,7 @@ def prepared(needs: Sequence[str], home: Path) -> Path:
 def tried(name: str, kills: int, seed: int, home: Path) -> Told:
     """Kill one verb so many times, each time from the beginning; `home` is for folders of `prepared`."""
     verb, rng, told = VERBS[name], random.Random(f"{seed} {name}"), Told()
+    forked.warm()
     before = prepared(verb.needs, home)
     with tempfile.TemporaryDirectory(dir=home) as work:
         whole = Path(work) / "work"
@@ -248,24 +242,23 @@ def tried(name: str, kills: int, seed: int, home: Path) -> Told:
 
 def _killed(verb: Verb, folder: Path, number: signal.Signals, moment: float) -> list[str] | None:
     """Faults of a kill; None where the verb was over before."""
-    process = start(verb, folder)
-    try:
-        process.wait(timeout=moment)
+    process = forked.begin(verb.program, *verb.command, folder=folder)
+    process.join(moment)
+    if process.exitcode is not None:
         return None
-    except subprocess.TimeoutExpired:
-        pass
+    assert process.pid is not None
     children = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(number)
-    process.wait(timeout=60)
+    os.kill(process.pid, number)
+    process.join(60)
     alive = psutil.wait_procs(children, timeout=GRACE_S)[1]
     faults = [f"{len(alive)} processes live on"] if alive else []
     for each in alive:
         each.kill()
     if number == signal.SIGTERM:
-        if process.returncode not in (143, -signal.SIGTERM, 0):  # -15: before dfer listens
-            faults.append(f"exit code {process.returncode}")
+        if process.exitcode not in (143, -signal.SIGTERM, 0):  # -15: before dfer listens
+            faults.append(f"exit code {process.exitcode}")
         left = [path.name for path in folder.rglob("*") if is_unfinished(path.name)]
-        if left and process.returncode == 143:
+        if left and process.exitcode == 143:
             faults.append(f"unfinished files after SIGTERM: {left[:3]}")
     return faults
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 
 from tests import forked
 
-from .harness import EXAMPLE, VERBS, dfer, tried
+from .harness import EXAMPLE, VERBS, tried
 
 
 @pytest.mark.slow
@@ -49,14 +50,15 @@ def test_a_demo_that_was_killed_can_be_run_again(tmp_path: Path) -> None:
     """Each is ended while it draws: the first cannot tidy up, the second tidies up after both."""
     for number, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 128 + signal.SIGTERM)):
         former = set(tmp_path.glob("demo/.dfew.*"))
-        process = dfer(["demo", "-o", "demo"], tmp_path)
+        process = forked.begin(forked.as_dfer, "demo", "-o", "demo", folder=tmp_path)
         until = time.monotonic() + 60
         while all(path.parents[2] in former for path in tmp_path.glob("demo/.dfew.*.partial/Clip/*/*")):
-            assert process.poll() is None and time.monotonic() < until, process.stderr
+            assert process.is_alive() and time.monotonic() < until
             time.sleep(0.1)
-        process.send_signal(number)
-        told = process.communicate(timeout=60)[1].decode()
-        assert process.returncode == code, told
+        assert process.pid is not None
+        os.kill(process.pid, number)
+        process.join(60)
+        assert process.exitcode == code
     assert not list(tmp_path.glob("demo/.dfew.*"))
 
 

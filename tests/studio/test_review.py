@@ -18,6 +18,7 @@ from dfer.datasets import Manifest
 from dfer.labels import EmotionSet
 from dfer.metrics import Predictions
 from tests.studio.conftest import EMOTIONS, define, links
+from tests.training.toy import toy_manifest
 
 API = "/api/v1"
 VOTES = [[4, 0, 0], [2, 2, 0], [0, 3, 1], [0, 0, 5], [1, 1, 1], [3, 1, 0]]
@@ -212,21 +213,17 @@ def test_no_command_comes_from_a_page(reviewed: Any, given: dict[str, Any]) -> N
 
 
 @pytest.mark.slow
-def test_from_drawn_votes_to_a_trained_model_and_its_report(client: Any, folder: Path) -> None:
-    from dfer.datasets import read_source
-    from dfer.datasets.synthetic import synthesise
-
-    synthesise(folder / "DFEW", clips=70, size=48, workers=1)
-    manifest = read_source("dfew", folder / "DFEW")
+def test_from_votes_to_a_trained_model_and_its_report(client: Any, folder: Path) -> None:
+    manifest = Manifest.read(toy_manifest(folder / "toy"))
     manifest.table["fold"] = pd.array([pd.NA] * len(manifest), dtype="Int64")
-    manifest.write(folder / "drawn.csv")
+    manifest.write(folder / "toy.csv")
     client.app.state.workspace.look_again()
-    done = client.post(f"{API}/work", json={"verb": "split", "data": keys(client)["drawn.csv"]}).json()
+    done = client.post(f"{API}/work", json={"verb": "split", "data": keys(client)["toy.csv"]}).json()
     assert ended(client, done["id"])["state"] == "done"
     client.app.state.workspace.look_again()
     train = {
         "verb": "train",
-        "data": keys(client)["drawn_split.csv"],
+        "data": keys(client)["toy_split.csv"],
         "recipe": "ferplus_frame",
         "name": "mine",
         "epochs": 2,
