@@ -13,6 +13,7 @@ from dfer.comparison.paired import TESTED, Cell, Difference, Standing, judge, st
 from dfer.comparison.sign_flips import Interval
 from dfer.comparison.significance import DRAWS
 from dfer.comparison.sums import SUMMED
+from dfer.errors import DferError, listed
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,15 @@ def group_count(names: NDArray[np.object_] | None) -> int | None:
 
 
 def known_groups(ids: NDArray[np.object_], groups: Mapping[str, str] | None) -> NDArray[np.object_] | None:
-    """The group of each clip, (N,), "" unknown; None where no group of these clips is known."""
+    """The group of each clip, (N,), "" unknown; None where no group of these clips is known.
+
+    Raises:
+        DferError: the groups are those of other clips.
+    """
+    if groups and len(ids) and not any(clip in groups for clip in ids):
+        raise DferError(
+            f"none of the {len(ids)} clips of the predictions is in the manifest: expected such as "
+            f"{listed(map(repr, groups), 2)}, got {listed(map(repr, ids), 2)}; give the manifest of these clips"
+        )
     names = np.array([(groups or {}).get(clip, "") for clip in ids], dtype=object)
     return names if (names != "").any() else None
