@@ -134,7 +134,7 @@ def test_tables_as_people_write_them_are_told_what_is_wrong(tables: Path, text: 
 def test_a_manifest_of_other_clips_is_refused(tables: Path) -> None:
     toy_manifest(tables / "toy")
     assert here("report", "mine.csv", "--data", "toy/clips.csv", "-o", "out").is_refusal(
-        "none of the 90 clips of the predictions is in the manifest: expected such as '000', .* got 'clip 0', "
+        "the manifest lacks 90 of 90 predicted clips: clip 0, clip 1, .*; give the manifest of these clips with --data"
     )
 
 

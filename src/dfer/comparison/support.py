@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dfer.comparison.alignment import require_listed
 from dfer.comparison.constant import Constant, ConstantScores, beyond, pairs_with, references
 from dfer.comparison.paired import TESTED, Cell, Difference, Standing, judge, standings
 from dfer.comparison.sign_flips import Interval
 from dfer.comparison.significance import DRAWS
 from dfer.comparison.sums import SUMMED
-from dfer.errors import DferError, listed
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,9 @@ def known_groups(ids: NDArray[np.object_], groups: Mapping[str, str] | None) -> 
     """The group of each clip, (N,), "" unknown; None where no group of these clips is known.
 
     Raises:
-        DferError: the groups are those of other clips.
+        DferError: the groups lack a clip.
     """
-    if groups and len(ids) and not any(clip in groups for clip in ids):
-        raise DferError(
-            f"none of the {len(ids)} clips of the predictions is in the manifest: expected such as "
-            f"{listed(map(repr, groups), 2)}, got {listed(map(repr, ids), 2)}; give the manifest of these clips"
-        )
+    if groups:
+        require_listed(ids, groups)
     names = np.array([(groups or {}).get(clip, "") for clip in ids], dtype=object)
     return names if (names != "").any() else None
