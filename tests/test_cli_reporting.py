@@ -112,6 +112,37 @@ def test_bad_input_is_one_line(tables: Path, arguments: tuple[str, ...], told: s
     assert re.search(told, done.err), done.err
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("id;label;prob_happy;prob_sad\na;sad;0,1;0,9\n", "found id;label;prob_happy;prob_sad; separate them"),
+        ("id,label,probs\na,sad,[0.1 0.9]\n", "expected columns prob_<emotion>, found id, label, probs; rename"),
+        ("ID,Label,prob_happy,prob_sad\na,sad,.1,.9\n", "missing: id, label; found: ID, Label, prob_happy, prob_sad"),
+        ("id,label,prob_happy,prob_sad\na,sad,10,90\nb,sad,40,60\n", "'a', 'b'; the first .*sum to 100, 100; "),
+        ("id,label,prob_happy,prob_sad\na,sad,.1,.9\nb,sad,41%,59%\n", r"'prob_happy', got others at clips b \('41%'"),
+        ("id,label,prob_happy,prob_sad\n", "expected predictions of clips with a label or votes, found none in t"),
+        ("id,label,prob_happy,prob_sad\na,,.1,.9\n", "expected predictions of clips with a label or votes"),
+    ],
+)  # fmt: skip
+def test_tables_as_people_write_them_are_told_what_is_wrong(tables: Path, text: str, told: str) -> None:
+    Path("t.csv").write_text(text, encoding="utf-8")
+    done = here("report", "t.csv", "-o", "out")
+    assert done.is_refusal(told)
+    assert not Path("out").exists()
+
+
+def test_a_manifest_of_other_clips_is_refused(tables: Path) -> None:
+    toy_manifest(tables / "toy")
+    assert here("report", "mine.csv", "--data", "toy/clips.csv", "-o", "out").is_refusal(
+        "the manifest lacks 90 of 90 predicted clips: clip 0, clip 1, .*; give the manifest of these clips with --data"
+    )
+
+
+def test_figures_of_a_run_that_was_not_evaluated_say_what_to_do(tables: Path) -> None:
+    (tables / "run").mkdir()
+    assert here("figures", "run").is_refusal("run holds no report.json; run `dfer evaluate run` first")
+
+
 def test_figures_are_files_that_stand_alone(tables: Path) -> None:
     here("report", "mine.csv", "-o", "one")
     done = here("figures", "one")

@@ -227,6 +227,12 @@ def test_without_the_extra_the_package_is_named(monkeypatch: pytest.MonkeyPatch)
         assert not processes.works_elsewhere()
 
 
+def test_a_blocked_import_is_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(DferError, match=r"pip install 'dfer\[ray\]'"), on_cluster("local"):
+        pass
+
+
 def test_a_worker_without_dfer_or_that_dies_again_and_again_is_one_sentence() -> None:
     class WorkerCrashedError(Exception):
         pass

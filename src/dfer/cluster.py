@@ -142,11 +142,19 @@ def on_cluster(address: str | None, *, workers: int | None = None) -> Iterator[N
 
 
 def _is_connected() -> bool:
-    return "ray" in sys.modules and bool(sys.modules["ray"].is_initialized())
+    ray = sys.modules.get("ray")  # None also where its import is blocked
+    return ray is not None and bool(ray.is_initialized())
+
+
+def _is_installed() -> bool:
+    try:
+        return importlib.util.find_spec("ray") is not None
+    except ValueError:  # its import is blocked
+        return False
 
 
 def _connect(address: str, workers: int | None) -> None:
-    if importlib.util.find_spec("ray") is None:
+    if not _is_installed():
         raise DferError("--ray needs the package ray: pip install 'dfer[ray]', on every machine of the cluster")
     head = re.fullmatch(r"([^\s/:]+):([0-9]{1,5})", address)
     if head:

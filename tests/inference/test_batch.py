@@ -54,6 +54,20 @@ def test_names_that_would_meet_keep_their_suffix(tree: Path) -> None:
     assert names(find_videos([tree / "b2.mp4", tree / "b2.mov"])) == ["b2.mp4", "b2.mov"]
 
 
+def test_films_of_one_name_in_several_folders_keep_the_folders(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("day1/cam/a.mp4", "day2/cam/a.mp4", "day2/cam/b.mp4"):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_bytes(b"x")
+    monkeypatch.chdir(tree)
+    named = [Path("day1/cam/a.mp4"), Path("day2/cam/a.mp4"), Path("day2/cam/b.mp4"), tree / "day1" / "cam" / "a.mp4"]
+    found = find_videos(named)
+    assert names(found) == ["day1/cam/a", "day2/cam/a", "b"]
+    assert list(destinations(found, [Path("out")]).values()) == [
+        (Path("out/day1/cam/a.json"),), (Path("out/day2/cam/a.json"),), (Path("out/b.json"),)
+    ]  # fmt: skip
+    assert names(find_videos([Path("day1"), Path("day2")])) == ["day1/cam/a", "day2/cam/a", "cam/b"]
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DferError, match="holds no video"):
         find_videos([tmp_path])

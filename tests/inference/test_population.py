@@ -48,7 +48,13 @@ def test_views_lie_between_the_training_part_and_equal_shares(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("wanted", "told"),
-    [("uniformm", "did you mean .uniform"), ("-1", "from 0 to 2"), ("nan", "from 0 to 2"), ("inf", "from 0 to 2")],
+    [
+        ("uniformm", "did you mean .uniform"),
+        ("gone.json", "got 'gone.json', which is no file"),
+        ("-1", "from 0 to 2"),
+        ("nan", "from 0 to 2"),
+        ("inf", "from 0 to 2"),
+    ],
 )
 def test_what_is_no_population_is_refused_in_a_sentence(wanted: str, told: str) -> None:
     with pytest.raises(DferError, match=told):
@@ -58,8 +64,8 @@ def test_what_is_no_population_is_refused_in_a_sentence(wanted: str, told: str) 
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ({"calm": 1, "glad": 1}, "cross is missing or unknown"),
-        ({"calm": 1, "glad": 1, "cross": 1, "sad": 1}, "sad is missing or unknown"),
+        ({"calm": 1, "glad": 1}, "missing: cross$"),
+        ({"calm": 1, "glad": 1, "cross": 1, "sad": 1}, "unknown: sad$"),
         ({"calm": -1, "glad": 1, "cross": 1}, "from 0 to"), ({"calm": 1e308, "glad": 1e308, "cross": 1}, "from 0 to"),
         ({"calm": 0, "glad": 0, "cross": 0}, "above 0"),
         ({"calm": "many", "glad": 1, "cross": 1}, "calm"), ([1, 2, 3], "object"),

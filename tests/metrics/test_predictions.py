@@ -190,7 +190,7 @@ def test_rows_may_miss_one_by_what_printing_costs() -> None:
     ("change", "message"),
     [
         (lambda t: t.drop(columns=["votes_sad", "label"]), "missing: votes_sad"),
-        (lambda t: t.filter(regex="^(?!prob_)"), "columns prob_<emotion>, found none"),
+        (lambda t: t.filter(regex="^(?!prob_)"), "columns prob_<emotion>, found id, fold, label, votes_happy"),
         (lambda t: t.assign(label=["happy", "angry", "sad"]), r"unknown: clips NA \('angry'\)"),
         (lambda t: t.assign(fold=["1", "1.5", ""]), "whole numbers in 'fold'.*clips NA, clip"),
         (lambda t: t.assign(prob_sad=["0.2", "x", "1"]), "numbers in column 'prob_sad'"),

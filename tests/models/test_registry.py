@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,6 +114,7 @@ def test_a_name_that_leads_nowhere_is_one_sentence(mark: Path, name: str, said: 
         ("1 / 0", "ZeroDivisionError: division by zero"),
         ("def Net(:", "SyntaxError"),
         ("import sys\nsys.exit('usage: train me')", "SystemExit: usage: train me"),
+        ("class Odd(BaseException): pass\nraise Odd('end')", "Odd: end"),
     ],
 )
 def test_a_module_that_fails_is_one_sentence(mark: Path, text: str, said: str) -> None:
@@ -131,6 +133,7 @@ def test_a_module_that_fails_is_one_sentence(mark: Path, text: str, said: str) -
         ("def Net(emotions, width): return 3", {}, "missing 1 required positional argument: 'width'"),
         ("def Net(emotions, width): return 3", {"wldth": 3}, "no option 'wldth' (did you mean 'width'?)"),
         ("def Net(emotions): raise KeyError('no such backbone')", {}, "KeyError: 'no such backbone'"),
+        ("def Net(emotions): raise SystemExit('no weights here')", {}, "SystemExit: no weights here"),
         (
             "from torch import nn\ndef Net(emotions): return nn.LazyLinear(emotions)",
             {},
@@ -293,6 +296,14 @@ class Answer(nn.Module):
         return self.change(self, self.norm(self.head(self.mean(clips))))  # type: ignore[operator]
 
 
+def spoiled(logits: torch.Tensor) -> torch.Tensor:
+    """Logits times their exponential, which is changed after it was used."""
+    power = logits.exp()
+    product = logits * power
+    power.zero_()
+    return product
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -306,6 +317,9 @@ class Answer(nn.Module):
         (lambda self, logits: logits if self.training else logits[None], r"expected logits \(1, 5\)"),
         (lambda _, logits: logits @ torch.zeros(7, 7), "fails on clips .*RuntimeError: mat1 and mat2.*--debug shows"),
         (lambda _, logits: logits.missing, "AttributeError.*; --debug shows where"),
+        (lambda *_: sys.exit(4), "SystemExit: 4; --debug shows where"),
+        (lambda _, logits: logits.detach(), r"have no gradient; leave detach\(\)"),
+        (lambda _, logits: spoiled(logits), "gradients of its logits cannot be computed: RuntimeError: .*inplace"),
     ],
 )
 def test_a_network_that_does_not_answer_as_it_must_is_one_sentence(change: object, said: str) -> None:
@@ -321,6 +335,17 @@ def test_trying_a_network_leaves_no_trace() -> None:
     require_network(network, "mine", clip=(3, 4, 8, 8), emotions=5)
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state) and network.training and not network.norm.training
+
+
+def test_a_signal_that_ends_the_process_is_no_error_of_the_network() -> None:
+    with pytest.raises(SystemExit, match="143"), registry.foreign_code("mine"):
+        sys.exit(128 + signal.SIGTERM)
+
+
+def test_a_network_whose_weights_are_all_kept_is_refused() -> None:
+    network = Answer(lambda _, logits: logits).requires_grad_(False)
+    with pytest.raises(DferError, match="keeps all its weights from being trained"):
+        require_network(network, "mine", clip=(3, 4, 8, 8), emotions=5)
 
 
 def test_a_network_without_weights_is_refused() -> None:

@@ -6,6 +6,7 @@ import argparse
 import io
 import pickle
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,66 @@ def test_a_pickle_with_code_in_it_is_refused_and_does_not_run(tmp_path: Path, wr
     if writer == "torch":
         torch.load(io.BytesIO(path.read_bytes()), weights_only=False)
         assert trap.exists(), "the bait would have worked"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("pointer.pth", b"version https://git-lfs.github.com/spec/v1\noid sha256:12\n", "a git-LFS pointer.*lfs pull"),
+        ("page.pt", b"\n <!DOCTYPE html><title>404</title>", "a web page"),
+        ("keras.bin", b"\x89HDF\r\n\x1a\n" + bytes(64), "an HDF5 file"),
+        ("array.ckpt", b"\x93NUMPY\x01\x00v\x00{}", "an array of NumPy"),
+        ("graph.onnx", b"\x08\x07\x12\x07pytorch\x1a\x012", "no file of torch, or it is damaged"),
+        ("page.safetensors", b"<html>moved</html>", "a web page"),
+        ("nothing.pth", b"", "damaged, or no file of weights"),
+    ],
+)  # fmt: skip
+def test_what_is_taken_for_weights_is_told_by_its_beginning(
+    tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DferError, match=f"cannot read weights from .*{name}: .*{said}") as caught:
+        read_source(tmp_path / name)
+    assert "weights_only" not in str(caught.value), "nobody is told to run the code in a file"
+
+
+def test_a_whole_network_in_a_file_is_named_and_not_built(tmp_path: Path) -> None:
+    torch.save(nn.Linear(3, 3), tmp_path / "whole.pth")
+    with pytest.raises(DferError, match=r"it holds torch\.nn\.modules\.linear\.Linear, .* not run; .*state_dict\(\)"):
+        read_source(tmp_path / "whole.pth")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_network_of_torchscript_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "script.pt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.script(nn.Linear(3, 3)), str(path))
+    with pytest.raises(DferError, match=r"script\.pt: it is a network of TorchScript; .*state_dict\(\)"):
+        read_source(path)
+
+
+@pytest.mark.parametrize(
+    ("state", "found"),
+    [
+        ({7: torch.ones(2)}, r"7 \(strided tensor on cpu\)"),
+        ({"a.weight": torch.eye(3).to_sparse()}, r"a\.weight \(sparse_coo tensor on cpu\)"),
+        ({"a.weight": torch.empty(3, device="meta")}, r"a\.weight \(strided tensor on meta\)"),
+        ({"best": 0.7, "epoch": 4}, r"best \(float\), epoch \(int\)"),
+    ],
+)
+def test_what_is_no_ordinary_tensor_with_a_name_is_named(
+    tmp_path: Path, state: dict[object, object], found: str
+) -> None:
+    torch.save(state, tmp_path / "odd.pth")
+    with pytest.raises(DferError, match=f"expected ordinary tensors by name, .*found {found}"):
+        read_source(tmp_path / "odd.pth")
+
+
+@pytest.mark.parametrize(("name", "said"), [("gone.pth", "No such file"), ("gone.safetensors", "No such file")])
+def test_a_file_that_is_missing_is_no_name_of_a_model(tmp_path: Path, name: str, said: str) -> None:
+    with pytest.raises(DferError, match=f"{name} cannot be read: {said}"):
+        read_source(tmp_path / name)
 
 
 # -- what does not fit ----------------------------------------------------------------------------------------------

@@ -171,10 +171,10 @@ def test_what_cannot_be_started_from_is_one_sentence_before_a_folder_is_made(
 ) -> None:
     place, said = tmp_path / "w.pth", "cannot read weights"
     if what == "nothing":
-        said = "no model"
+        said = "cannot be read: No such file"
     elif what == "a pipe":
         os.mkfifo(place)
-        said = "is not a checkpoint"
+        said = "expected a file, got a named pipe"
     elif what == "a text":
         place.write_text("hello")
     elif what == "another architecture":

@@ -37,6 +37,7 @@ def models(
     """Show the networks: weights, operations, and the clips that this machine reads in a second."""
     from dfer.models import list_models
     from dfer.models.cost import cost_of
+    from dfer.models.registry import foreign_code
 
     table = Table(title="One clip at a time; a multiplication and an addition are two FLOPs", title_justify="left")
     for name in ("model", "input (frames x pixels)", "weights", "GFLOPs", "clips/s here"):
@@ -44,9 +45,10 @@ def models(
     wanted = names or ["faces", *list_models()]
     for name in wanted:
         try:
-            network, shown, told = _built(name, frames, size)
-            cost = cost_of(network, (shown.channels, shown.frames, shown.size, shown.size))
-        except Exception as error:  # a network of somebody else may raise anything
+            with foreign_code("it cannot be measured"):
+                network, shown, told = _built(name, frames, size)
+                cost = cost_of(network, (shown.channels, shown.frames, shown.size, shown.size))
+        except DferError as error:
             if names:
                 raise DferError(f"model {name}: {error}") from error
             errors.print(f"{name}: {error}", markup=False, highlight=False)

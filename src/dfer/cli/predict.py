@@ -70,7 +70,7 @@ Prior = Annotated[
     str | None,
     typer.Option(
         help="How frequent emotions are among the people who are read: trained (as in the model's training part), "
-        "uniform (all alike; rare emotions are found more often), a number between (0 to 1), or a JSON file.",
+        "uniform (all alike; rare emotions are found more often), a number from 0 (trained) to 2, or a JSON file.",
         show_default="what the model's card names",
     ),
 ]

@@ -88,6 +88,8 @@ def figures(
     from dfer.reports.drawings import write_figures
 
     path = run / "report.json" if run.is_dir() else run
+    if run.is_dir() and not path.exists():
+        raise DferError(f"{run} holds no report.json; run `dfer evaluate {run}` first")
     written = write_figures(path, out or path.parent / "figures", form=form.value)
     for file in written:
         say(str(file))

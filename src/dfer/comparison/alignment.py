@@ -67,15 +67,27 @@ def aligned(runs: Mapping[str, Predictions]) -> tuple[dict[str, Predictions], di
     return same, {name: clips for name, clips in alone.items() if clips}
 
 
+def require_listed(ids: NDArray[np.object_], groups: Mapping[str, str]) -> None:
+    """Refuse the groups of other clips.
+
+    Raises:
+        DferError: names the clips that are missing.
+    """
+    unknown = [clip for clip in ids if clip not in groups]
+    if unknown:
+        raise DferError(
+            f"the manifest lacks {len(unknown)} of {len(ids)} predicted clips: {listed(unknown)}; give the manifest of "
+            "these clips with --data"
+        )
+
+
 def group_names(ids: NDArray[np.object_], groups: Mapping[str, str]) -> NDArray[np.object_]:
     """The group of each clip, (N,), "" where none is known (where `groups` has "", None or NaN).
 
     Raises:
         DferError: a clip that `groups` does not list, or no group at all.
     """
-    unknown = [clip for clip in ids if clip not in groups]
-    if unknown:
-        raise DferError(f"the manifest lacks {len(unknown)} of {len(ids)} predicted clips: {listed(unknown)}")
+    require_listed(ids, groups)
     names = np.array(["" if pd.isna(groups[clip]) else groups[clip] for clip in ids], dtype=object)
     if not (names != "").any():
         raise DferError("the manifest knows no group (person or film) of these clips; compare without it")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dfer.comparison.alignment import require_listed
 from dfer.comparison.constant import Constant, ConstantScores, beyond, pairs_with, references
 from dfer.comparison.paired import TESTED, Cell, Difference, Standing, judge, standings
 from dfer.comparison.sign_flips import Interval
@@ -89,6 +90,12 @@ def group_count(names: NDArray[np.object_] | None) -> int | None:
 
 
 def known_groups(ids: NDArray[np.object_], groups: Mapping[str, str] | None) -> NDArray[np.object_] | None:
-    """The group of each clip, (N,), "" unknown; None where no group of these clips is known."""
+    """The group of each clip, (N,), "" unknown; None where no group of these clips is known.
+
+    Raises:
+        DferError: the groups lack a clip.
+    """
+    if groups:
+        require_listed(ids, groups)
     names = np.array([(groups or {}).get(clip, "") for clip in ids], dtype=object)
     return names if (names != "").any() else None

@@ -93,7 +93,7 @@ def shared_emotions(model: EmotionSet, data: EmotionSet) -> Shared:
     if len(common) < 2:
         raise DferError(
             f"the model knows {listed(model, 12)}; the data have {listed(data, 12)}; expected two emotions or more in "
-            "both"
+            "both; if names differ, prepare the data again with --map THEIRS=OURS"
         )
     return Shared(
         EmotionSet(data.name, common, {alias: name for alias, name in data.aliases.items() if name in common}),

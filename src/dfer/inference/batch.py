@@ -7,7 +7,7 @@ import glob
 import logging
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -61,12 +61,26 @@ def find_videos(named: Sequence[Path]) -> list[Video]:
             found += [each for match in matches for each in _inside(Path(match))]
         else:
             found += _inside(path)
-    unique = list(dict.fromkeys(found))
-    plain = [str(name.with_suffix("")) for _, name in unique]
+    unique: dict[Path, tuple[Path, Path]] = {}
+    for path, name in found:
+        unique.setdefault(path.absolute(), (path, name))
+    ways = _told_apart({place: name for place, (_, name) in unique.items()})
+    plain = [str(way.with_suffix("")) for way in ways]
     count = Counter(plain)
     # clip.mp4 and clip.mov side by side
-    names = [stem if count[stem] == 1 else str(name) for stem, (_, name) in zip(plain, unique, strict=True)]
-    return [Video(path, name) for (path, _), name in zip(unique, names, strict=True)]
+    names = [stem if count[stem] == 1 else str(way) for stem, way in zip(plain, ways, strict=True)]
+    return [Video(path, name) for (path, _), name in zip(unique.values(), names, strict=True)]
+
+
+def _told_apart(names: Mapping[Path, Path]) -> list[Path]:
+    """The name of each path. Those of one name, such as day1/a.mp4 and day2/a.mp4, keep the folders that differ."""
+    alike: dict[Path, list[Path]] = {}
+    for place, name in names.items():
+        alike.setdefault(name, []).append(place)
+    return [
+        name if len(alike[name]) == 1 else place.relative_to(os.path.commonpath(alike[name]))
+        for place, name in names.items()
+    ]
 
 
 def _inside(path: Path) -> list[tuple[Path, Path]]:

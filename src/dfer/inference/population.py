@@ -88,14 +88,17 @@ def _read_shares(wanted: str, emotions: EmotionSet) -> Floats:
     path = Path(wanted)
     if not path.exists() or path.is_dir():
         raise DferError(
-            f"expected --prior {TRAINED}, {UNIFORM}, a number between (0 to {LARGEST_POWER:g}) or a JSON file with the "
-            f"share of each emotion, got {shortened(wanted)!r}{nearest(wanted, (TRAINED, UNIFORM))}"
+            f"expected --prior {TRAINED}, {UNIFORM}, a number from 0 to {LARGEST_POWER:g} or a JSON file with the "
+            f"share of each emotion, got {shortened(wanted)!r}, which is no file{nearest(wanted, (TRAINED, UNIFORM))}"
         )
     found = checked(dict[str, float], read_json(path, finite=True), str(path))
-    if differing := sorted(set(found) ^ set(emotions)):
-        raise DferError(
-            f"{path}: expected the share of each of {listed(emotions, 12)}; {listed(differing)} is missing or unknown"
-        )
+    faults = {
+        "missing": [name for name in emotions if name not in found],
+        "unknown": sorted(set(found) - set(emotions)),
+    }
+    if any(faults.values()):
+        told = "; ".join(f"{what}: {listed(names, 12)}" for what, names in faults.items() if names)
+        raise DferError(f"{path}: expected the share of each of {listed(emotions, 12)}; {told}")
     shares: Floats = np.array([found[name] for name in emotions])
     if not ((shares >= 0) & (shares <= LARGEST)).all() or not shares.any():
         raise DferError(

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,10 +139,15 @@ class Predictions:
         """
         path = Path(path)
         _check_suffix(path)
-        kinds = partial(_kind, frames=frames)
+        names: dict[str, None] = {}
+
+        def kinds(name: str) -> str:
+            names[name] = None
+            return _kind(name, frames=frames)
+
         table = read_parquet(path, kinds) if path.suffix == ".parquet" else read_csv(path, kinds)[1]
         try:
-            found = _from_table(table)
+            found = _from_table(table, list(names))
         except DferError as error:
             raise DferError(f"{path}: {error}") from error
         del table
@@ -181,8 +185,12 @@ class Predictions:
         )
         self._refuse(~np.isfinite(self.probs).all(axis=1), "have probabilities that are NaN or infinite")
         self._refuse((self.probs < 0).any(axis=1), "have negative probabilities", "expected softmax's")
-        sums = np.abs(self.probs.sum(axis=1) - 1)
-        self._refuse(sums > SUM_TOLERANCE, "have probabilities that do not sum to 1", "expected softmax's")
+        sums = self.probs.sum(axis=1)
+        wrong = np.abs(sums - 1) > SUM_TOLERANCE
+        advice = (
+            f"the first ones sum to {listed(f'{total:.6g}' for total in sums[wrong][:3])}; divide each row by its sum"
+        )
+        self._refuse(wrong, "have probabilities that do not sum to 1", advice)
         outside = (self.labels < -1) | (self.labels >= len(self.emotions))
         self._refuse(outside, f"have a label outside -1 ... {len(self.emotions) - 1}")
         without = np.isnan(self.votes).all(axis=1)
@@ -250,7 +258,7 @@ def _are_whole(numbers: Floats) -> Mask:
 
 def _check_suffix(path: Path) -> None:
     if path.suffix not in (".csv", ".parquet"):
-        raise DferError(f"expected a predictions table .csv or .parquet, got {path}")
+        raise DferError(f"expected a predictions table .csv or .parquet, got {path}; save it as one of them")
 
 
 def _kind(name: str, *, frames: bool) -> str:
@@ -262,20 +270,27 @@ def _kind(name: str, *, frames: bool) -> str:
     return "number" if name in ("fold", *PLACES) or name.startswith(("prob_", "votes_")) else ""
 
 
-def _from_table(table: Any) -> Predictions:
-    """The predictions in a table of Arrow."""
+def _from_table(table: Any, columns: list[str]) -> Predictions:
+    """The predictions in a table of Arrow, of a file that has these columns."""
     names = [column[5:] for column in table.column_names if column.startswith("prob_")]
     if not names:
-        raise DferError("expected columns prob_<emotion>, found none; is this a predictions table?")
+        other = len(columns) == 1 and any(sign in columns[0] for sign in ";\t|")
+        advice = (
+            "separate them with commas, and write decimals with a point" if other else "rename those that hold them"
+        )
+        raise DferError(f"expected columns prob_<emotion>, found {listed(columns, 12) or 'none'}; {advice}")
     emotions = EmotionSet("predictions", tuple(names))
     there, votes = set(table.column_names), [f"votes_{name}" for name in names]
     voted = any(column in there for column in votes)
     wanted = ["id", *(votes if voted else ["label"])]
     missing = [column for column in wanted if column not in there]
     if missing:
-        raise DferError(f"expected a column for each of {listed(wanted, 30)}; missing: {listed(missing, 30)}")
+        raise DferError(
+            f"expected a column for each of {listed(wanted, 30)}; missing: {listed(missing, 30)}; found: "
+            f"{listed(columns, 12)}"
+        )
     ids = _texts(table, "id")
-    fold = _numbers(table, ["fold"])[:, 0] if "fold" in there else np.zeros(len(table))
+    fold = _numbers(table, ["fold"], ids)[:, 0] if "fold" in there else np.zeros(len(table))
     wrong = ~(_are_whole(fold) & (np.abs(fold) <= MOST_FOLDS))
     if wrong.any():
         found = listed(ids[wrong])
@@ -284,11 +299,11 @@ def _from_table(table: Any) -> Predictions:
         ids=ids,
         fold=fold.astype(np.int64),
         labels=_positions(table, emotions, ids) if "label" in there else np.full(len(table), -1),
-        probs=_numbers(table, [f"prob_{name}" for name in names]),
-        votes=_numbers(table, votes) if voted else np.full((len(table), len(names)), np.nan),
+        probs=_numbers(table, [f"prob_{name}" for name in names], ids),
+        votes=_numbers(table, votes, ids) if voted else np.full((len(table), len(names)), np.nan),
         frames=_texts(table, "frames").tolist() if "frames" in there else [""] * len(table),
         emotions=emotions,
-        places=_numbers(table, PLACES) if set(PLACES) <= there else None,
+        places=_numbers(table, PLACES, ids) if set(PLACES) <= there else None,
     )
 
 
@@ -297,14 +312,17 @@ def _texts(table: Any, column: str) -> NDArray[np.object_]:
     return np.asarray(table[column].fill_null("").to_numpy(), dtype=object)
 
 
-def _numbers(table: Any, columns: list[str]) -> Floats:
+def _numbers(table: Any, columns: list[str], ids: NDArray[np.object_]) -> Floats:
     """The columns as float64 (N, n), exactly as written; an empty cell is NaN."""
     numbers = np.empty((len(table), len(columns)))
     for position, column in enumerate(columns):
+        values = table[column].to_numpy()
         try:
-            numbers[:, position] = table[column].to_numpy().astype(np.float64)
+            numbers[:, position] = values.astype(np.float64)
         except (TypeError, ValueError) as error:
-            raise DferError(f"expected numbers in column '{column}': {shortened(str(error))}") from error
+            wrong = pd.to_numeric(pd.Series(values), errors="coerce").isna().to_numpy() & ~pd.isna(values)
+            told = listed(f"{ids[row]} ({values[row]!r})" for row in np.flatnonzero(wrong)) or shortened(str(error))
+            raise DferError(f"expected numbers in column '{column}', got others at clips {told}") from error
     return numbers
 
 

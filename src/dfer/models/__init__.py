@@ -27,7 +27,7 @@ from dfer.models.manifold import mixed_inside
 from dfer.models.options import MOST_WEIGHTS
 from dfer.models.places import model_folder
 from dfer.models.pretrained import from_pretrained, save_pretrained
-from dfer.models.registry import BUILT_IN, allow_models, builder_of, name_model, names, reason, register_model
+from dfer.models.registry import BUILT_IN, allow_models, builder_of, foreign_code, name_model, names, register_model
 
 __all__ = [
     "Card", "allow_models", "answer", "create_model", "from_pretrained", "list_models", "load_checkpoint",
@@ -108,12 +108,8 @@ def _build_own(name: str, num_classes: int, in_channels: int, options: dict[str,
     told = f"model {name} with {shortened(str(options), 300)}"
     if "in_channels" in inspect.signature(builder).parameters:
         options = {**options, "in_channels": in_channels}
-    try:
+    with foreign_code(f"{told} cannot be built"):
         network = builder(num_classes, **options)
-    except DferError:
-        raise
-    except Exception as error:  # the code of somebody else may raise anything
-        raise DferError(f"{told} cannot be built: {reason(error)}") from error
     if not isinstance(network, nn.Module):
         raise DferError(f"model {name}: expected a torch.nn.Module, got {type(network).__name__}")
     require_layers(network, told)

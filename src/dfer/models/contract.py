@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dfer.errors import DferError, listed
-from dfer.models.registry import reason
+from dfer.models.registry import foreign_code
 
 
 def require_network(network: nn.Module, name: str, *, clip: tuple[int, int, int, int], emotions: int) -> None:
@@ -25,25 +25,23 @@ def require_network(network: nn.Module, name: str, *, clip: tuple[int, int, int,
         emotions: K.
 
     Raises:
-        DferError: no weights, an error in its code, no tensor, another shape, no floating point, or NaN.
+        DferError: no weights, an error in its code, no tensor, another shape, no floating point, NaN, or logits
+            without gradients.
     """
     first = next(network.parameters(), None)
     if first is None:
         raise DferError(f"model {name} has no weights, so there is nothing to train")
     shown = torch.randn(2, *clip, generator=torch.Generator().manual_seed(0)).to(first.device)
-    with torch.no_grad(), _unchanged(network):
+    with _unchanged(network):
         for training, clips in ((True, shown), (False, shown[:1])):
-            _require_logits(network.train(training), name, clips, emotions)
+            with torch.set_grad_enabled(training):
+                _require_logits(network.train(training), name, clips, emotions)
 
 
 def _require_logits(network: nn.Module, name: str, clips: Tensor, emotions: int) -> None:
     shown = f"clips {tuple(clips.shape)} (batch, channels, frames, height, width)"
-    try:
+    with foreign_code(f"model {name} fails on {shown}", "; --debug shows where"):
         logits: object = network(clips)
-    except DferError:
-        raise
-    except Exception as error:  # it may be the user's own code, which may raise anything
-        raise DferError(f"model {name} fails on {shown}: {reason(error)}; --debug shows where") from error
     wanted = (len(clips), emotions)
     if not isinstance(logits, Tensor):
         raise DferError(f"model {name}: expected logits {wanted} for {shown}, got {type(logits).__name__}")
@@ -52,6 +50,21 @@ def _require_logits(network: nn.Module, name: str, clips: Tensor, emotions: int)
         raise DferError(f"model {name}: expected logits {wanted}, a row of {emotions} a clip, for {shown}; got {found}")
     if not logits.isfinite().all():
         raise DferError(f"model {name}: its logits for {shown}, random ones, are not finite before it is trained")
+    if network.training:
+        _require_gradients(network, name, logits)
+
+
+def _require_gradients(network: nn.Module, name: str, logits: Tensor) -> None:
+    """Refuse logits that no weight can learn from: detached ones, or such as were changed in place."""
+    trained = [weight for weight in network.parameters() if weight.requires_grad]
+    if not trained:
+        raise DferError(f"model {name} keeps all its weights from being trained (requires_grad is False)")
+    if not logits.requires_grad:
+        raise DferError(
+            f"model {name}: its logits have no gradient; leave detach(), no_grad() and numpy out of its forward()"
+        )
+    with foreign_code(f"model {name}: the gradients of its logits cannot be computed", "; --debug shows where"):
+        torch.autograd.grad(logits.sum(), trained, allow_unused=True)
 
 
 @contextmanager
@@ -62,8 +75,9 @@ def _unchanged(network: nn.Module) -> Iterator[None]:
         with torch.random.fork_rng():
             yield
     finally:
-        for buffer, former in buffers:
-            buffer.copy_(former)
+        with torch.no_grad():
+            for buffer, former in buffers:
+                buffer.copy_(former)
         for module, training in modes.items():
             module.training = training
 

@@ -11,7 +11,8 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from dfer.models.resnet18_lstm import Resnet18Lstm
 from dfer.models.tiny3d import Tiny3d
 from dfer.models.video_resnet import mc3_18, r2plus1d_18, r3d18
 from dfer.models.videomae import VideoMae
+from dfer.processes import ENDING
 
 Builder = Callable[..., nn.Module]
 """Called with K, the number of emotions, and then options by name; `in_channels` only if it has such a parameter."""
@@ -160,14 +162,15 @@ def _imported(path: str, told: str) -> Builder:
     if not {"", str(Path.cwd())} & set(sys.path):
         sys.path.append(str(Path.cwd()))
     importlib.invalidate_caches()
-    try:
-        found: Any = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # it is the user's own code, which may raise anything
-        if isinstance(error, ModuleNotFoundError) and error.name and f"{module_name}.".startswith(f"{error.name}."):
+    with foreign_code(f"{told}: the module {module_name} cannot be imported"):
+        try:
+            found: Any = importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            if not (error.name and f"{module_name}.".startswith(f"{error.name}.")):
+                raise
             raise DferError(
                 f"{told}: there is no module {error.name}; run dfer in the folder where it lies, or install it"
             ) from error
-        raise DferError(f"{told}: the module {module_name} cannot be imported: {reason(error)}") from error
     place = getattr(found, "__file__", None) or module_name
     for attribute in attributes.split("."):
         if not hasattr(found, attribute):
@@ -177,6 +180,23 @@ def _imported(path: str, told: str) -> Builder:
     if not callable(found):
         raise DferError(f"{told}: expected a class or a function in {place}, got {type(found).__name__}")
     return found  # type: ignore[no-any-return]
+
+
+@contextmanager
+def foreign_code(told: str, advice: str = "") -> Iterator[None]:
+    """Within, code of somebody else runs: whatever it raises is one sentence, and `sys.exit` ends nothing.
+
+    Raises:
+        DferError: `told`, the error and the advice.
+    """
+    try:
+        yield
+    except (DferError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        if isinstance(error, SystemExit) and error.code in [128 + number for number in ENDING]:
+            raise  # a signal asks this process to end
+        raise DferError(f"{told}: {reason(error)}{advice}") from error
 
 
 def reason(error: BaseException) -> str:

@@ -25,6 +25,8 @@ from dfer.models.weights import fit_weights, read_weights
 
 logger = logging.getLogger(__name__)
 
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
+"""Of files of weights: a name that ends so and leads nowhere is a file that is missing."""
 COUNTER = "num_batches_tracked"
 """Batch norm's counter of batches: nothing is computed from it, and converters drop it."""
 
@@ -84,8 +86,9 @@ def read_source(place: str | Path) -> Source:
     Raises:
         DferError: nothing is there, or it is damaged or holds other things than tensors.
     """
-    if str(place) not in SHIPPED and Path(place).is_file():
-        return Source(str(place), read_weights(Path(place)))
+    path = Path(place)
+    if str(place) not in SHIPPED and not path.is_dir() and (path.exists() or path.suffix in SUFFIXES):
+        return Source(str(place), read_weights(path))
     folder = model_folder(place)
     card = read_card(folder)
     return Source(str(place), read_weights(folder / WEIGHTS), card)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,6 +33,15 @@ PASSED_OVER = (
 )
 """What the field's trainings save beside the weights: their options, scores and curves. None of it is built; in its
 place stands an object that does nothing."""
+BEGINNINGS = {
+    b"version https://git-lfs": "a git-LFS pointer stands in its place; download the file itself with `git lfs pull`",
+    b"<": "it is a web page or XML; download the file itself",
+    b"\x89HDF": "it is an HDF5 file, as Keras writes it; expected .safetensors, or a file of torch",
+    b"\x93NUMPY": "it is an array of NumPy; expected .safetensors, or a file of torch",
+}
+"""How files begin that people take for weights, and what is told of them."""
+BLOCKED = re.compile(r"GLOBAL ([\w.]+)")
+"""How torch names the class or function in a pickle that it did not call."""
 FLOATS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 """How safetensors calls the numbers that weights may have; those of all others count as whole ones."""
 
@@ -68,22 +79,47 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             with zipfile.ZipFile(path) as packed:
                 size = max(size, sum(member.file_size for member in packed.infolist()))
         if size > LARGEST_WEIGHTS:
-            raise ValueError(f"it holds {size / 2**30:.0f} GB, more than {LARGEST_WEIGHTS / 2**30:.0f}")
+            raise DferError(
+                f"cannot read weights from {path}: expected at most {LARGEST_WEIGHTS / 2**30:.0f} GB, got "
+                f"{size / 2**30:.0f}"
+            )
         safe = path.suffix == ".safetensors"
-        with torch.serialization.safe_globals([_inert(name) for name in PASSED_OVER]):
+        with warnings.catch_warnings(), torch.serialization.safe_globals([_inert(name) for name in PASSED_OVER]):
+            warnings.simplefilter("ignore")  # torch's, to those who write such files
             state = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
+    except DferError:
+        raise
     except Exception as error:  # a damaged or hostile file makes the readers raise nearly anything
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise DferError(
-            f"cannot read weights from {path}: it is missing, damaged or no such file ({reason})"
-        ) from error
+        raise DferError(f"cannot read weights from {path}: {_fault(path, error)}") from error
     state = _unwrapped(state)
-    if not isinstance(state, dict) or not state or not all(map(_is_weight, state.values())):
-        found = listed(state) if isinstance(state, dict) else type(state).__name__
+    if not isinstance(state, dict) or not state or not all(map(_is_weight, state.items())):
+        found = listed(map(_kind, state.items())) if isinstance(state, dict) else type(state).__name__
         raise DferError(
-            f"{path} holds no weights: expected tensors by name, such as fc.weight; found {found or 'none'}"
+            f"{path} holds no weights: expected ordinary tensors by name, such as fc.weight; found {found or 'none'}"
         )
     return state
+
+
+def _fault(path: Path, error: Exception) -> str:
+    """Why a file cannot be read. What torch says of a pickle is left out: it advises to run the code in it."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    with path.open("rb") as file:
+        beginning = file.read(64).lstrip()
+    for known, told in BEGINNINGS.items():
+        if beginning.startswith(known):
+            return told
+    said = " ".join(str(error).split()) or type(error).__name__
+    if blocked := BLOCKED.search(said):
+        return (
+            f"it holds {blocked.group(1)}, which is no tensor and is not run; whoever has the network can save its "
+            "weights alone, with torch.save(network.state_dict(), ...)"
+        )
+    if "TorchScript" in said:
+        return "it is a network of TorchScript; save its weights alone, with torch.save(network.state_dict(), ...)"
+    if "eights only load failed" in said:
+        return "it is no file of torch, or it is damaged; expected .safetensors, or what torch.save writes"
+    return f"it is damaged, or no file of weights ({said[:200]})"
 
 
 class _Inert:
@@ -114,14 +150,25 @@ def _unwrapped(state: object) -> object:
     return state
 
 
-def _is_weight(value: object) -> bool:
-    """Whether it is an ordinary tensor, with numbers in memory."""
+def _is_weight(named: tuple[object, object]) -> bool:
+    """Whether it has a name and is an ordinary tensor, with numbers in memory."""
+    name, value = named
     return (
-        isinstance(value, Tensor)
+        isinstance(name, str)
+        and isinstance(value, Tensor)
         and value.layout == torch.strided
         and value.device.type == "cpu"
         and not value.is_quantized
     )
+
+
+def _kind(named: tuple[object, object]) -> str:
+    """What stands under a name, for the message."""
+    name, value = named
+    if not isinstance(value, Tensor):
+        return f"{name} ({type(value).__name__})"
+    layout = str(value.layout).removeprefix("torch.")
+    return f"{name} ({'quantised' if value.is_quantized else layout} tensor on {value.device.type})"
 
 
 def require_fit(network: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dfer.comparison.constant import Constant
 from dfer.comparison.support import evidence
+from dfer.errors import DferError, listed
 from dfer.metrics.predictions import Predictions
 from dfer.metrics.protocol import gallery, score
 from dfer.reports.contents import Cell, DataSet, Report, clip_maps
@@ -33,8 +34,11 @@ def report_on(
         constants: of each fold's training part; None takes the clips' own.
 
     Raises:
-        DferError: other emotions, or a folder that cannot be written.
+        DferError: other emotions, a run without a clip that has a label or votes, or a folder that cannot be written.
     """
+    empty = [name for name, part in predictions.items() if not (part.labelled | part.voted).any()]
+    if empty:
+        raise DferError(f"expected predictions of clips with a label or votes, found none in {listed(empty)}")
     told = evidence({name: [part] for name, part in predictions.items()}, groups=groups, constants=constants)
     cells = [
         Cell(

@@ -201,9 +201,10 @@ class ClipDataset(Dataset[Sample]):
             indices = self._indices(len(clip), row)
             frames = self.preprocessing.read(clip, indices, size=self.size)
         except DferError as error:
-            raise DferError(
-                f"clip {name}: {error}; `dfer prepare --pack` leaves such clips out and counts them"
-            ) from error
+            told = (
+                "" if "dfer prepare" in str(error) else "; `dfer prepare --pack` leaves such clips out and counts them"
+            )
+            raise DferError(f"clip {name}: {error}{told}") from error
         if frames.shape[-1] != self.preprocessing.channels:
             raise DferError(
                 f"clip {name} is grey, the recipe wants colours; pack without --grey or set input.grey = true"
