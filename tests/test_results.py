@@ -58,7 +58,8 @@ def test_a_comparison_is_that_of_the_saved_predictions(folder: Path) -> None:
 @pytest.mark.parametrize("folder", [path.parent for path in RESULTS.glob("*/cells.json")], ids=lambda p: p.name)
 def test_the_constant_rows_are_those_of_the_training_part(folder: Path) -> None:
     run = next(iter(of_cells(folder).values()))[0]
-    constant = json.loads((folder / "constant.json").read_text(encoding="utf-8"))
+    (path,) = [*folder.glob("constant.json"), *folder.glob("fold*/constant.json")]
+    constant = json.loads(path.read_text(encoding="utf-8"))
     mean, frequent = json.loads((folder / "compare.json").read_text(encoding="utf-8"))["constants"]
     voted = run.shares[run.voted]
     information = np.where(voted > 0, voted * np.log(np.where(voted > 0, voted, 1) / constant["mean_vote"]), 0)

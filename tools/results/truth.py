@@ -2,12 +2,14 @@
 
 `python tools/results/truth.py SIM_DFEW/truth.csv docs/results/sim/*.parquet` prints the tables of docs/results. The
 true distributions stand where the votes stood, and everything else is `dfer compare`, by identity. The constant answers
-are those of each fold's training part, beside the tables.
+are those of each fold's training part, beside the tables. soft_0.parquet and soft_1.parquet are two seeds of one cell.
 """
 
 from __future__ import annotations
 
+import re
 import sys
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +35,9 @@ def main(truth: Path, tables: list[Path]) -> None:
     """Print the scores against the truth, then what each run differs by from the first."""
     known = pd.read_csv(truth)
     known.index = pd.Index([f"{clip:05d}" for clip in known["clip"]])
-    runs = {path.stem: [judged_by_truth(Predictions.read(path), known)] for path in tables}
+    runs: dict[str, list[Predictions]] = defaultdict(list)
+    for path in tables:
+        runs[re.sub(r"_\d+$", "", path.stem)].append(judged_by_truth(Predictions.read(path), known))
     persons = dict(zip(known.index, known["identity"].astype(str), strict=True))
     constants = read_constants(tables[0].parent, next(iter(runs.values()))[0].emotions)
     told = compare(runs, groups=persons, constants=constants)
