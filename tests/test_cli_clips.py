@@ -76,7 +76,17 @@ def test_films_whose_names_become_alike_do_not_hide_each_other(film: Path, tmp_p
     assert code == 0 and len(list((tmp_path / "clips").iterdir())) == 2, told
 
 
-def test_two_films_of_one_name_are_refused_before_anything_is_cut(film: Path, tmp_path: Path) -> None:
+def test_two_films_of_one_name_are_told_apart_by_their_folders(film: Path, tmp_path: Path) -> None:
+    other = tmp_path / "elsewhere" / film.name
+    other.parent.mkdir()
+    other.write_bytes(film.read_bytes())
+    code, told = run(film, other, "-o", tmp_path / "clips")
+    assert code == 0, told
+    names = sorted(str(path.relative_to(tmp_path / "clips")) for path in (tmp_path / "clips").rglob("*.*"))
+    assert len(names) == 2 and names[0].startswith("elsewhere") and names[1].startswith(film.parent.name), names
+
+
+def test_timelines_of_two_films_of_one_name_are_refused_before_anything_is_cut(film: Path, tmp_path: Path) -> None:
     other = tmp_path / "elsewhere" / film.name
     other.parent.mkdir()
     other.write_bytes(film.read_bytes())
@@ -84,10 +94,9 @@ def test_two_films_of_one_name_are_refused_before_anything_is_cut(film: Path, tm
         segments = (Segment(0.0, 0.5, 1.4, "angry", 0.9),)
         people = [toy_person(number, segments=segments) for number in range(2)]
         toy_timeline(*people, video=str(each)).save(tmp_path / f"{name}.json")
-    for films in ((film, other), (tmp_path / "one.json", tmp_path / "two.json")):
-        code, told = run(*films, "-o", tmp_path / "clips")
-        assert code == 2 and f"the clips of {film} and {other} have one name" in " ".join(told.split())
-        assert not (tmp_path / "clips").exists()
+    code, told = run(tmp_path / "one.json", tmp_path / "two.json", "-o", tmp_path / "clips")
+    assert code == 2 and f"the clips of {film} and {other} have one name" in " ".join(told.split())
+    assert not (tmp_path / "clips").exists()
     code, told = run(tmp_path / "one.json", "-o", tmp_path / "clips")
     assert code == 0 and "1 clip cut" in told, told
 
