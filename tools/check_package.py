@@ -1,11 +1,13 @@
 """Are the wheel and the source distribution whole? `python tools/check_package.py dist`, after `python -m build`.
 
-Checks that the wheel has every file of the package and nothing else, that it installs in an environment of its own
-(with the packages of this one, so that torch is not installed again), and that it works there. Ends with 1 otherwise.
+Checks that the wheel has every file of the package and nothing else, that its description links to no file, that it
+installs in an environment of its own (with the packages of this one, so that torch is not installed again), and that it
+works there. Ends with 1 otherwise.
 """
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import sysconfig
@@ -53,6 +55,19 @@ def faults_of_files(wheel: Path, sdist: Path) -> list[str]:
     return faults
 
 
+def faults_of_description(text: str) -> list[str]:
+    """Links of a page on a package index that lead to files."""
+    found = re.findall(r"\]\((?!https?://|#)([^()\s]+)\)", text)
+    return [f"the description links to {target}, which is no file on a package index" for target in found]
+
+
+def description(wheel: Path) -> str:
+    """What a package index shows."""
+    with zipfile.ZipFile(wheel) as archive:
+        (path,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        return archive.read(path).decode().split("\n\n", 1)[1]
+
+
 def try_out(wheel: Path, folder: Path) -> None:
     """Install the wheel into a new environment and use it, outside of the checkout."""
     venv.create(folder / "venv", with_pip=True)
@@ -73,7 +88,7 @@ def main() -> int:
     """Print what is wrong."""
     folder = Path(sys.argv[1])
     (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
-    faults = faults_of_files(wheel, sdist)
+    faults = faults_of_files(wheel, sdist) + faults_of_description(description(wheel))
     with tempfile.TemporaryDirectory() as scratch:
         try_out(wheel, Path(scratch))
     sizes = ", ".join(f"{path.name} {path.stat().st_size / MEGABYTE:.1f} MB" for path in (wheel, sdist))
