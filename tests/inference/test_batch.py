@@ -68,6 +68,29 @@ def test_films_of_one_name_in_several_folders_keep_the_folders(tree: Path, monke
     assert names(find_videos([Path("day1"), Path("day2")])) == ["day1/cam/a", "day2/cam/a", "cam/b"]
 
 
+def test_no_way_to_a_film_leads_out_of_the_folder_of_the_outputs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("day1/a.mp4", "day2/a.mp4", "x/1.png", "x/2.png", "x/x/1.png", "x/x/2.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "link").symlink_to("day2")
+    monkeypatch.chdir(tmp_path / "day1")
+    ways = ["a.mp4", "../day1/a.mp4", "../link/../day1/a.mp4", "../day2/a.mp4", "../link/a.mp4"]
+    assert names(find_videos([Path(way) for way in ways])) == ["day1/a", "day2/a"]
+    frames = find_videos([Path("../x/x"), Path("../x/x/../x")])
+    assert names(frames) == ["x"] and (tmp_path / "day1" / frames[0].path).samefile(tmp_path / "x" / "x")
+
+
+def test_folders_of_frames_within_each_other_are_told_apart(tmp_path: Path) -> None:
+    inner = tmp_path / "x" / "x"
+    inner.mkdir(parents=True)
+    for folder in (inner, inner.parent):
+        for number in (1, 2):
+            (folder / f"{number}.png").write_bytes(b"x")
+    assert sorted(names(find_videos([inner.parent, inner]))) == ["x", "x/x"]
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DferError, match="holds no video"):
         find_videos([tmp_path])

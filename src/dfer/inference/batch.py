@@ -63,7 +63,7 @@ def find_videos(named: Sequence[Path]) -> list[Video]:
             found += _inside(path)
     unique: dict[Path, tuple[Path, Path]] = {}
     for path, name in found:
-        unique.setdefault(path.absolute(), (path, name))
+        unique.setdefault(_place(path), (path, name))
     ways = _told_apart({place: name for place, (_, name) in unique.items()})
     plain = [str(way.with_suffix("")) for way in ways]
     count = Counter(plain)
@@ -72,15 +72,18 @@ def find_videos(named: Sequence[Path]) -> list[Video]:
     return [Video(path, name) for (path, _), name in zip(unique.values(), names, strict=True)]
 
 
+def _place(path: Path) -> Path:
+    """Where a file lies, whatever way leads to its folder. A link is not followed: its own name is that of the film."""
+    return path.resolve() if path.name in ("", "..") else path.parent.resolve() / path.name
+
+
 def _told_apart(names: Mapping[Path, Path]) -> list[Path]:
     """The name of each path. Those of one name, such as day1/a.mp4 and day2/a.mp4, keep the folders that differ."""
     alike: dict[Path, list[Path]] = {}
     for place, name in names.items():
         alike.setdefault(name, []).append(place)
-    return [
-        name if len(alike[name]) == 1 else place.relative_to(os.path.commonpath(alike[name]))
-        for place, name in names.items()
-    ]
+    shared = {name: os.path.commonpath([place.parent for place in places]) for name, places in alike.items()}
+    return [name if len(alike[name]) == 1 else place.relative_to(shared[name]) for place, name in names.items()]
 
 
 def _inside(path: Path) -> list[tuple[Path, Path]]:
