@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/ready
 RUN := $(VENV)/bin
 # Those that need nothing but the package; the others want videos, votes or hours, and say so in their first lines.
-BENCHMARKS := start prepare input store jpeg midas step memory doctor growth scale level
+BENCHMARKS := start prepare input store jpeg decoding midas step memory doctor growth scale level
 
 .PHONY: demo test check docs package bench fuzz kill audit clean help
 .DEFAULT_GOAL := help

@@ -38,6 +38,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "step": {"ROUNDS": 1, "COMPILES": (), "NETWORKS": {"small": ("tiny3d", {}, (2, 3, 4, 24, 24))}},
     "memory": {"CLIPS": 40, "EPOCHS": 13},
     "growth": {"ROWS": 100, "COMPARED": 50, "CLASSES": 3, "SECONDS": 1, "STEPS": (1, 2), "PEOPLE": (1, 2), "ROUNDS": 1},
+    "decoding": {"FRAMES": 3, "SIZES": ((112, 112), (64, 48)), "ROUNDS": 1},
     "doctor": {"CLIPS": 60, "TWICE": 5, "LARGE": 2**20},
 }
 """What each benchmark of `make bench` measures so little with that it takes seconds."""

@@ -157,6 +157,21 @@ def of_large_sets(prepare: dict[str, Any], doctor: dict[str, Any], scale: dict[s
     return section("Large data sets", "scale", "Tables of a million clips, and folders of 16,000:", table)
 
 
+def of_decoding(found: dict[str, Any]) -> str:
+    films = found["films"]
+    ways = list(next(iter(films.values()))["milliseconds_a_frame"])
+    rows = [(way, *(f"{film['milliseconds_a_frame'][way]:.3g}" for film in films.values())) for way in ways]
+    apart = max(value for film in films.values() for value in film["largest_difference"].values())
+    text = (
+        "Films in H.264, every frame to an array of RGB, milliseconds of one thread a frame. dfer reads with PyAV and "
+        "keeps one converter of colours for a film; making one for each frame, as `to_ndarray` does, takes longer than "
+        "converting a small frame. All of them give the same frames (largest difference of a pixel: "
+        f"{apart}). There is no second decoder to choose: torchcodec (0.13, where it is installed) takes as long "
+        "within a few percent, and could not open the FLV in examples/."
+    )
+    return section("Reading films", "decoding", text, rows_of(("", *films), rows))
+
+
 def of_prediction(predict: dict[str, Any], start: dict[str, Any]) -> str:
     rows = [
         (name, values["x_real_time"], values["x_processor_time"],
@@ -232,7 +247,8 @@ def render() -> str:
         "# Performance", filled(HEAD), of_input(read("input")), of_training(read("input")), of_ways(read("step")),
         of_store(read("store")), of_jpegs(read("jpeg")), of_mixing(read("midas")), of_threads(read("threads")),
         of_large_sets(read("prepare"), read("doctor"), read("scale")), of_growth(read("growth")),
-        of_prediction(read("predict"), read("start")), of_many(read("predict_many")),
+        of_decoding(read("decoding")), of_prediction(read("predict"), read("start")),
+        of_many(read("predict_many")),
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"
 

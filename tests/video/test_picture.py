@@ -15,7 +15,7 @@ import pytest
 from dfer.errors import DferError
 from dfer.video import open_clip
 from dfer.video.decoding import Film
-from dfer.video.picture import HLG, PQ, to_plain, turned
+from dfer.video.picture import HLG, PQ, Display, to_plain, turned
 from dfer.video.stream import stream
 
 from .films import noise, write_video
@@ -79,9 +79,11 @@ def test_a_user_may_turn_films_and_pictures_clockwise(tmp_path: Path, degrees: i
         (Fraction(1, 2), (1, 0, 0, 1), (32, 48)),
         (Fraction(2), (0, 1, -1, 0), (24, 64)),
         (Fraction(1), (1, 0, 0, 1), (32, 24)),
+        (Fraction(226, 225), (1, 0, 0, 1), (32, 24)),
+        (Fraction(16, 15), (1, 0, 0, 1), (34, 24)),
         (Fraction(99), (1, 0, 0, 1), (32, 24)),
     ],
-    ids=["wide", "wide as on tape", "high", "wide and turned", "square", "a mistake"],
+    ids=["wide", "wide as on tape", "high", "wide and turned", "square", "nearly square", "as on tape", "a mistake"],
 )
 def test_pixels_that_are_not_square_become_so(
     tmp_path: Path, aspect: Fraction, matrix: tuple[int, int, int, int], size: tuple[int, int]
@@ -100,6 +102,28 @@ def test_pixels_that_are_not_square_become_so(
     assert (shown.shape[2], shown.shape[1]) == size
     bright = shown[0].mean(axis=2) > 120
     assert bright.mean() == pytest.approx(0.5, abs=0.05) and bright[2, -3], "turned clockwise the top is at the right"
+
+
+def test_each_frame_of_a_film_is_converted_by_its_own_layout_and_colours() -> None:
+    random = np.random.default_rng(3)
+
+    def frame(layout: str, *, side: int = 32, colours: int = 2, full: bool = False) -> av.VideoFrame:
+        made = av.VideoFrame(side, side, layout)
+        for plane in made.planes:
+            plane.update(random.integers(0, 256, plane.buffer_size, np.uint8).tobytes())
+        made.colorspace, made.color_range = colours, 2 if full else 1
+        return made
+
+    frames = [
+        *(frame("yuv420p"), frame("yuv420p", colours=1), frame("yuv420p", colours=5, full=True), frame("yuv444p")),
+        *(frame("yuv420p", side=16), frame("gray"), frame("rgb24"), frame("yuv420p", colours=1, full=True)),
+    ]
+    display = Display(frames[0], None)
+    for shown in frames:
+        wanted = shown.to_ndarray(format="rgb24", width=32, height=32)  # by a converter of its own
+        assert np.array_equal(display.pixels(shown), wanted)
+    changed = [display.pixels(frames[0]), display.pixels(frames[0])]
+    assert np.array_equal(*changed) and not np.array_equal(changed[0], display.pixels(frames[1]))
 
 
 def joined_sizes(tmp_path: Path) -> Path:

@@ -1,8 +1,10 @@
 """From what a decoder gives to the picture that a player shows: turned, mirrored, with square pixels, in plain colours.
 
-Pixels that are not square become so by enlarging: nothing that was filmed is lost. High dynamic range (PQ and HLG of
-ITU-R BT.2100, in the colours of BT.2020) becomes BT.709: diffuse white, 203 cd/m2 (ITU-R BT.2408), stays below the
-brightest value, and what is brighter is compressed.
+Pixels that are not square become so by enlarging: nothing that was filmed is lost. Those that are nearly square, as a
+scaled film's often are, stay as they are: nobody sees the difference, and enlarging costs more than decoding.
+
+High dynamic range (PQ and HLG of ITU-R BT.2100, in the colours of BT.2020) becomes BT.709: diffuse white, 203 cd/m2
+(ITU-R BT.2408), stays below the brightest value, and what is brighter is compressed.
 """
 
 from __future__ import annotations
@@ -37,6 +39,8 @@ BITS = 12
 """Of the tables that colours are looked up in."""
 TO_709 = np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32)
 """Linear light of BT.2020 -> of BT.709 (ITU-R BT.2407)."""
+NEARLY = Fraction(1, 100)
+"""Pixels whose sides differ by less than this part are taken for square."""
 ODDEST = 8
 """Pixels that would be more times as wide as high, or as high as wide, are taken for a mistake."""
 
@@ -50,20 +54,25 @@ class Display:
     """
 
     def __init__(self, picture: Any, aspect: Fraction | None) -> None:
+        from av.video.reformatter import VideoReformatter
+
         self.width, self.height = _shape(picture.width, picture.height, aspect)
         require_size(self.width, self.height, "the film, with square pixels")
         self._rotation, self._matrix = picture.rotation, matrix_of(picture)
+        self._converter = VideoReformatter()  # kept: making one takes longer than converting a small frame
 
     def pixels(self, picture: Any) -> Frames:
         """A decoded frame as it is shown, (H, W, 3) uint8 RGB."""
-        size = {"width": self.width, "height": self.height}
-        if (picture.width, picture.height) == (self.width, self.height):
-            size = {}
         if picture.color_trc in (PQ, HLG):
-            pixels = to_plain(np.asarray(picture.to_ndarray(format="rgb48le", **size)), picture.color_trc)
+            pixels = to_plain(self._converted(picture, "rgb48le"), picture.color_trc)
         else:
-            pixels = np.asarray(picture.to_ndarray(format="rgb24", **size), dtype=np.uint8)
+            pixels = self._converted(picture, "rgb24")
         return np.ascontiguousarray(placed(pixels, self._matrix_of(picture)))
+
+    def _converted(self, picture: Any, layout: str) -> npt.NDArray[Any]:
+        """A decoded frame in the size that is displayed and in RGB."""
+        converted = self._converter.reformat(picture, self.width, self.height, layout, threads=1)
+        return np.asarray(converted.to_ndarray())
 
     def _matrix_of(self, picture: Any) -> Matrix | None:
         # Looking at what lies beside a frame keeps it in memory for long, so that the next ones are slower to make.
@@ -74,7 +83,7 @@ class Display:
 
 def _shape(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
     """Width and height of a picture whose pixels are made square."""
-    if not aspect or not Fraction(1, ODDEST) <= aspect <= ODDEST:
+    if not aspect or not Fraction(1, ODDEST) <= aspect <= ODDEST or abs(aspect - 1) < NEARLY:
         return width, height
     return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
 
