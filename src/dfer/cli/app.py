@@ -6,6 +6,8 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -14,21 +16,50 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from dfer.cli.terminal import console, errors
-from dfer.errors import DferError, OneLine, printable
+from dfer.errors import DferError, OneLine, not_known, printable
 from dfer.processes import ENDING, end_when_asked
 from dfer.version import __version__
 
+_UsageError: Any = typer.BadParameter.__mro__[1]
+"""Of typer's own click, or of click where typer is older."""
+
 
 class _Verbs(TyperGroup):
-    """The verbs; Ctrl-C in any of them is exit code 130 and a line on what to do."""
+    """The verbs; wrong usage is one sentence, Ctrl-C in any of them is exit code 130 and a line on what to do."""
+
+    def make_context(self, info_name: Any, args: list[str], *rest: Any, **extra: Any) -> Any:
+        if not args:  # the help is shown
+            return super().make_context(info_name, args, *rest, **extra)
+        with _in_a_sentence():
+            return super().make_context(info_name, args, *rest, **extra)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if self.get_command(ctx, args[0]) is None:
+            raise not_known("no verb", args[0], self.list_commands(ctx))
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with _in_a_sentence():
+                return super().invoke(ctx)
         except KeyboardInterrupt as interrupt:
             goes_on = ctx.invoked_subcommand in ("train", "estimate")
             errors.print("interrupted" + ("; --resume goes on from the last saved state" if goes_on else ""))
             raise typer.Exit(130) from interrupt
+
+
+@contextmanager
+def _in_a_sentence() -> Iterator[None]:
+    """Raise what typer says of wrong usage as the error that `main` shows."""
+    try:
+        yield
+    except _UsageError as error:
+        wrong = getattr(error, "option_name", None)
+        if wrong and hasattr(error, "possibilities"):
+            options = [name for option in error.ctx.command.params for name in option.opts if name.startswith("-")]
+            raise not_known("no option", wrong, [*options, "--help"]) from error
+        said = " ".join(error.format_message().split()).rstrip(".")
+        raise DferError(f"{said}; see {error.ctx.command_path} --help" if error.ctx else said) from error
 
 
 class _Once(logging.Filter):
