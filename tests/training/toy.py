@@ -72,3 +72,7 @@ def toy_recipe(**sections: dict[str, object]) -> Recipe:
 def weights(folder: Path) -> dict[str, Tensor]:
     """The trained weights of a fold's folder."""
     return load_file(folder / "model" / "model.safetensors")
+
+
+QUICK = toy_recipe(optim={"epochs": 1, "batch": 8})
+"""One epoch."""
