@@ -20,6 +20,7 @@ from dfer.training import load_recipe
 from dfer.video.frames import open_clip
 from dfer.video.stream import stream
 
+from .bait import Bait
 from .datasets.sources.trees import write_files
 
 Reader = Callable[[Path], object]
@@ -35,16 +36,6 @@ READERS: dict[str, Reader] = {
     "a.png": lambda path: list(stream(path)),
     "card.json": lambda path: load_checkpoint(path.parent),
 }
-
-
-class Bait:
-    """Makes a file when it is unpickled."""
-
-    def __init__(self, trap: Path) -> None:
-        self.trap = trap
-
-    def __reduce__(self) -> tuple[object, tuple[Path]]:
-        return Path.touch, (self.trap,)
 
 
 @pytest.mark.parametrize("name", READERS)

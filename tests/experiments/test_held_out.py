@@ -20,11 +20,9 @@ from dfer.experiments import evaluate_runs, train_folds
 from dfer.metrics import calibration
 from dfer.reports import Cell
 from dfer.training.choosing import choose_clips
-from tests.training.toy import toy_manifest, toy_recipe
+from tests.training.toy import QUICK, toy_manifest, toy_recipe
 
 from ..test_cli import here
-
-QUICK = toy_recipe(optim={"epochs": 1, "batch": 8})
 
 
 @pytest.fixture(scope="module")
@@ -36,19 +34,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = manifest.table.assign(age=20 + person, sex=np.where(person % 2, "m", "f"))
     Manifest.build(table, emotions=manifest.emotions, root=manifest.root, source="toy").write(path)
     return path
-
-
-@pytest.fixture(scope="module")
-def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of folds 1 and 2, never evaluated; copy it to do so."""
-    folder = tmp_path_factory.mktemp("trained") / "run"
-    train_folds(QUICK, Manifest.read(data), folder, folds=[1, 2])
-    return folder
-
-
-@pytest.fixture
-def run(trained: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(trained, tmp_path / "run"))
 
 
 @pytest.fixture

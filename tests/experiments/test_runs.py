@@ -22,9 +22,7 @@ from dfer.experiments import evaluate_runs, fold_name, train_folds
 from dfer.experiments.runs import manifest_of, trained_folds
 from dfer.training import Begun, Step
 from dfer.training.record import LOG, Epoch, Record, Summary, read_log, read_summary
-from tests.training.toy import EMOTIONS, toy_manifest, toy_recipe
-
-QUICK = toy_recipe(optim={"epochs": 1, "batch": 8})
+from tests.training.toy import EMOTIONS, QUICK, toy_manifest
 
 
 class Count:
@@ -45,19 +43,6 @@ class Count:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return toy_manifest(tmp_path_factory.mktemp("toy"), clips=24)
-
-
-@pytest.fixture(scope="module")
-def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of folds 1 and 2, never evaluated; copy it to do so."""
-    folder = tmp_path_factory.mktemp("trained") / "run"
-    train_folds(QUICK, Manifest.read(data), folder, folds=[1, 2])
-    return folder
-
-
-@pytest.fixture
-def run(trained: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(trained, tmp_path / "run"))
 
 
 def test_folds_are_sub_folders_and_the_manifest_is_written_down(trained: Path, data: Path) -> None:

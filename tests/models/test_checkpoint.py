@@ -20,6 +20,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+from tests.bait import Bait
 
 from dfer import DferError, EmotionSet, create_model
 from dfer.labels import DFEW, FERPLUS
@@ -410,16 +411,6 @@ def test_weights_that_are_not_the_cards_are_refused(
 ) -> None:
     edit_weights(folder, change)
     assert said in refusal(folder)
-
-
-class Bait:
-    """Unpickling it makes a file."""
-
-    def __init__(self, trap: Path) -> None:
-        self.trap = trap
-
-    def __reduce__(self) -> tuple[object, tuple[Path]]:
-        return Path.touch, (self.trap,)
 
 
 @pytest.mark.parametrize("writer", ["torch", "pickle"])

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from tests.bait import Bait
 from torch import Tensor, nn
 
 from dfer import DferError, EmotionSet, create_model, load_checkpoint
@@ -129,16 +130,6 @@ def test_safetensors_and_the_name_of_a_shipped_model_and_a_run_are_read(tmp_path
     assert read.card is not None and torch.equal(read.state["head.bias"], trained.head.bias)
     shipped, card = load_checkpoint("faces")
     assert read_source("faces").card == card and read_source("faces").state.keys() == shipped.state_dict().keys()
-
-
-class Bait:
-    """Unpickling it makes a file."""
-
-    def __init__(self, trap: Path) -> None:
-        self.trap = trap
-
-    def __reduce__(self) -> tuple[object, tuple[Path]]:
-        return Path.touch, (self.trap,)
 
 
 @pytest.mark.parametrize("writer", ["torch", "torch, old format", "pickle"])

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
+from tests.bait import Bait
 from torch import Tensor
 
 from dfer import DferError, create_model
@@ -207,16 +208,6 @@ def test_the_same_file_serves_as_the_backbone_of_m3dfel(tmp_path: Path) -> None:
     state = create_model("m3dfel", 7, width=4, weights=tmp_path / "w.pth").state_dict()
     backbone = {key: value for key, value in weights.items() if not key.startswith("fc")}
     assert all(torch.equal(state[f"backbone.{key}"], value) for key, value in backbone.items())
-
-
-class Bait:
-    """Unpickling it makes a file."""
-
-    def __init__(self, trap: Path) -> None:
-        self.trap = trap
-
-    def __reduce__(self) -> tuple[object, tuple[Path]]:
-        return Path.touch, (self.trap,)
 
 
 @pytest.mark.parametrize("name", ["w.pth", "w.pt", "w.safetensors"])

@@ -10,7 +10,6 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dfer import DferError, Midas, create_model
@@ -24,7 +23,7 @@ from dfer.training.record import read_log
 from dfer.training.start import make_network
 from tests.forked import exit_codes
 
-from .toy import EMOTIONS, toy_manifest, toy_recipe
+from .toy import EMOTIONS, toy_manifest, toy_recipe, weights
 
 GRU = {"name": "frame_gru", "widths": [4, 6], "hidden": 5, "dropout": 0.3}
 STILL = {"crop": [1.0, 1.0], "flip": 0.0, "colour": 0.0, "erase": 0.0, "motion_blur": 0.0}
@@ -48,10 +47,6 @@ def recipe(cache: int, *, midas: bool = False, **sections: dict[str, object]) ->
         values[name] = values.get(name, {}) | keys
     made = toy_recipe(**values)
     return made if midas else made.model_copy(update={"midas": None})
-
-
-def weights(folder: Path) -> dict[str, Tensor]:
-    return load_file(folder / "model" / "model.safetensors")
 
 
 @pytest.mark.parametrize("optim", [{}, {"ema": 0.5, "accumulate": 2}])

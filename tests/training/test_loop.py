@@ -30,13 +30,7 @@ from dfer.training.state import Place
 from dfer.video.preprocessing import Preprocessing
 
 from .full_disk import full_disk
-from .toy import EMOTIONS, toy_manifest, toy_recipe
-
-
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    """24 clips in 8 groups; fold 1 tests on 9 of them."""
-    return Manifest.read(toy_manifest(tmp_path_factory.mktemp("toy"), clips=24))
+from .toy import EMOTIONS, toy_manifest, toy_recipe, weights
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +85,6 @@ def log(folder: Path) -> list[dict[str, Any]]:
     """metrics.jsonl without what depends on the clock."""
     lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     return [{key: value for key, value in json.loads(line).items() if key != "seconds"} for line in lines]
-
-
-def weights(folder: Path) -> dict[str, Tensor]:
-    return load_file(folder / "model" / "model.safetensors")
 
 
 def same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> bool:

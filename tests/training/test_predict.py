@@ -25,11 +25,6 @@ INPUT = Preprocessing(frames=4, size=16, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0
 
 
 @pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    return Manifest.read(toy_manifest(tmp_path_factory.mktemp("toy"), clips=24))
-
-
-@pytest.fixture(scope="module")
 def run(toy: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run") / "fold1"
     fit(toy_recipe(optim={"epochs": 1}), toy, folder, fold=1)

@@ -17,7 +17,7 @@ from dfer.models import Card, registry, save_checkpoint
 from dfer.training import Recipe, Step, fit, loop, recipe_from
 from dfer.video.preprocessing import Preprocessing
 
-from .toy import EMOTIONS, toy_manifest, toy_recipe
+from .toy import EMOTIONS, toy_recipe, weights
 
 SOURCE = EmotionSet("source", ("sad", "pain", "happy"))
 
@@ -39,11 +39,6 @@ def smooth(monkeypatch: pytest.MonkeyPatch) -> None:
     register_model("smooth", Smooth)
 
 
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    return Manifest.read(toy_manifest(tmp_path_factory.mktemp("toy"), clips=24))
-
-
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     """A checkpoint of tiny3d that knows two of the toy's three emotions, in another order."""
@@ -51,10 +46,6 @@ def source(tmp_path: Path) -> Path:
     shown = Preprocessing(frames=4, size=16)
     save_checkpoint(tmp_path / "source", create_model("tiny3d", 3), Card("tiny3d", {}, SOURCE, shown.to_dict()))
     return tmp_path / "source"
-
-
-def weights(folder: Path) -> dict[str, Tensor]:
-    return load_file(folder / "model" / "model.safetensors")
 
 
 def begun(recipe: Recipe, toy: Manifest, folder: Path) -> dict[str, Tensor]:

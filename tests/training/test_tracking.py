@@ -16,14 +16,9 @@ from dfer.training import Begun, Step, fit
 from dfer.training.record import Epoch
 from dfer.training.tracking import Tracking
 
-from .toy import toy_manifest, toy_recipe
+from .toy import toy_recipe
 
 RECIPE = {"optim": {"epochs": 4, "batch": 8}, "data": {"subset": "all"}}
-
-
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    return Manifest.read(toy_manifest(tmp_path_factory.mktemp("toy"), clips=24))
 
 
 class Stopped(BaseException):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dfer.datasets import Manifest
@@ -66,3 +67,12 @@ def toy_recipe(**sections: dict[str, object]) -> Recipe:
     for name, keys in sections.items():
         values.setdefault(name, {}).update(keys)
     return recipe_from(values)
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    """The trained weights of a fold's folder."""
+    return load_file(folder / "model" / "model.safetensors")
+
+
+QUICK = toy_recipe(optim={"epochs": 1, "batch": 8})
+"""One epoch."""

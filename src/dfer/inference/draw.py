@@ -58,7 +58,7 @@ STYLE: Any = {
     "svg.hashsalt": "dfer",
     "axes.linewidth": 0.6,
 }
-INK, SOFT, RULE = "#1a1d21", "#5a626b", "#d9dde1"
+INK, SOFT = "#1a1d21", "#5a626b"
 SUFFIX_METADATA: dict[str, dict[str, Any]] = {
     ".svg": {"Date": None, "Creator": "dfer"},
     ".pdf": {"CreationDate": None, "Creator": "dfer"},

@@ -82,18 +82,7 @@ class Answers:
             raise DferError(
                 f"expected as many clips as raters and answers, got {lengths[0]}, {lengths[1]}, {lengths[2]}"
             )
-        left_out: Counter[str] = Counter()
-        positions = _positions(columns[2], emotions)
-        kept: dict[tuple[str, str], list[int]] = {}
-        for clip, rater, answer in zip(*columns, strict=True):
-            lacking = "a clip" if not clip else "a rater" if not rater else "an emotion" if not answer else ""
-            if lacking:
-                left_out[f"answer without {lacking}"] += 1
-                continue
-            kept.setdefault((clip, rater), []).append(positions[answer])
-        if not kept:
-            told = "".join(f"; left out {count}: {reason}" for reason, count in left_out.items() if count)
-            raise DferError(f"there is no answer with a clip, a rater and an emotion in this table{told}")
+        kept, left_out = _by_pair(columns, emotions)
         if repeats == "last" or (not repeats and sum(len(several) > 1 for several in kept.values()) <= len(kept) / 2):
             left_out[EARLIER] = sum(len(several) - 1 for several in kept.values())
             kept = {pair: several[-1:] for pair, several in kept.items()}
@@ -120,6 +109,23 @@ class Answers:
         counts = np.zeros((len(self.clips), len(self.emotions)))
         np.add.at(counts, (self.clip, self.emotion), 1.0)
         return counts
+
+
+def _by_pair(columns: list[list[str]], emotions: EmotionSet) -> tuple[dict[tuple[str, str], list[int]], Counter[str]]:
+    """(clip, rater) -> the positions of the emotions that were answered, in order; and what was left out."""
+    left_out: Counter[str] = Counter()
+    positions = _positions(columns[2], emotions)
+    kept: dict[tuple[str, str], list[int]] = {}
+    for clip, rater, answer in zip(*columns, strict=True):
+        lacking = "a clip" if not clip else "a rater" if not rater else "an emotion" if not answer else ""
+        if lacking:
+            left_out[f"answer without {lacking}"] += 1
+            continue
+        kept.setdefault((clip, rater), []).append(positions[answer])
+    if not kept:
+        told = "".join(f"; left out {count}: {reason}" for reason, count in left_out.items() if count)
+        raise DferError(f"there is no answer with a clip, a rater and an emotion in this table{told}")
+    return kept, left_out
 
 
 def _texts(column: Iterable[object]) -> list[str]:

@@ -154,13 +154,7 @@ def start_from(network: nn.Module, source: Source, target: Target, *, partial: b
     }
     told = "; ".join(f"{len(keys)} {what}: {listed(keys, 4)}" for what, keys in others.items() if keys)
     if not fits or (told and not partial):
-        other = None if fits or source.card else published_form(source.state)
-        advice = "set init.partial=true to take over what matches" if fits else "start from another file"
-        advice = f'it holds {other.what}, so set model.name to "{other.model}"' if other else advice
-        raise DferError(
-            f"{source.place} does not fit {target.model}: {len(fits)} of its {len(body)} weights match"
-            f"{f' ({listed(fits, 3)})' if fits else ''}; {told}{_differing(source.card, target)}; {advice}"
-        )
+        raise _misfit(source, target, fits=fits, weights=len(body), told=told)
     mapped, head = _head(network, state, source.card, target)
     given = {key: state[key] for key in fits} | mapped
     fit_weights(network, network.state_dict() | given, source=source.place)
@@ -171,6 +165,17 @@ def start_from(network: nn.Module, source: Source, target: Target, *, partial: b
         f"{len(_counted(left))} of the file are left out: {listed(_counted(left), 4)}" if left else "",
     ]))  # fmt: skip
     return Started(sentence, frozenset(own.keys() - given.keys()))
+
+
+def _misfit(source: Source, target: Target, *, fits: list[str], weights: int, told: str) -> DferError:
+    """Weights that are not the network's, and what to do about it."""
+    other = None if fits or source.card else published_form(source.state)
+    advice = "set init.partial=true to take over what matches" if fits else "start from another file"
+    advice = f'it holds {other.what}, so set model.name to "{other.model}"' if other else advice
+    return DferError(
+        f"{source.place} does not fit {target.model}: {len(fits)} of its {weights} weights match"
+        f"{f' ({listed(fits, 3)})' if fits else ''}; {told}{_differing(source.card, target)}; {advice}"
+    )
 
 
 def _counted(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -37,8 +37,6 @@ NAMES = (
 )  # fmt: skip
 """The blocks in the published file, in their order."""
 FEATURES = 256
-EMBEDDING = 128
-"""What the published network makes of the features, by a matrix without bias."""
 MEAN, STD = (122.782 / 255, 117.001 / 255, 104.298 / 255), (256 / 255,) * 3
 """What dlib takes off red, green and blue in [0, 1], and divides them by."""
 MANIFEST = "face_recognition_model-weights_manifest.json"
