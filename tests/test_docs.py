@@ -194,6 +194,7 @@ def test_every_key_of_a_recipe_is_on_the_page_of_keys_with_a_sentence() -> None:
         ("index.md", "[a](SECURITY.md)", "[a](security.md)"),
         ("datasets/dfew.md", "[a](../concepts.md)", "[a](../concepts.md)"),
         ("recipes.md", "[a](../benchmarks/midas.py)", "a"),
+        ("recipes.md", "[a](../src/dfer/training/config.py)", "[a](keys.md)"),
         ("recipes.md", "[a](https://example.org/b.md)", "[a](https://example.org/b.md)"),
         ("recipes.md", "`rows[0](x)`", "`rows[0](x)`"),
     ],

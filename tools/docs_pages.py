@@ -29,6 +29,8 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
 }
 """Files of the repository that are pages of the site, too."""
+LINKED = PAGES | {"src/dfer/training/config.py": "keys.md"}
+"""Files whose links lead to a page of the site: the docstrings of the recipe's keys make the page of keys."""
 DOCTEST = re.compile(r"^([ \t]*)>>> .*(?:\n(?![ \t]*$)\1.*)*", re.MULTILINE)
 FOREIGN = re.compile(r"<(?:script|img|iframe|link)\b[^>]*\b(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
 ROOMS = (
@@ -77,8 +79,8 @@ def _relinked(link: re.Match[str], source: str, uri: str, repository: str | None
     if "://" in target or not (ROOT / path).exists():
         return link[0]
     home = posixpath.dirname(uri) or "."
-    if path in PAGES or (path.startswith("docs/") and not path.endswith(".parquet")):
-        inside = PAGES.get(path, path.removeprefix("docs/"))
+    if path in LINKED or (path.startswith("docs/") and not path.endswith(".parquet")):
+        inside = LINKED.get(path, path.removeprefix("docs/"))
         return f"{picture}[{text}]({posixpath.relpath(inside, home)}{anchor})"
     return f"[{text}]({repository.rstrip('/')}/blob/main/{path})" if repository else text
 

@@ -26,7 +26,14 @@ from dfer.errors import DferError, require_known
 
 
 class Mixed(NamedTuple):
-    """A mixed batch: row i is `lam[i]` of clip i and `1 - lam[i]` of clip `partner[i]` of the batch that went in."""
+    """A mixed batch: row i is `lam[i]` of clip i and `1 - lam[i]` of clip `partner[i]` of the batch that went in.
+
+    Attributes:
+        clips: (B, ...), as the clips that went in. With `keep_real`, all four have 2B rows.
+        targets: (B, K) rows that sum to one.
+        lam: (B,) in [0, 1].
+        partner: (B,) int64, rows of the batch that went in.
+    """
 
     clips: Tensor
     targets: Tensor

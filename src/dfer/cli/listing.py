@@ -30,8 +30,8 @@ def models(
             show_default=False,
         ),
     ] = None,
-    frames: Annotated[int, typer.Option(min=1, help="Of a clip, for networks that are not trained.")] = 16,
-    size: Annotated[int, typer.Option(min=8, help="Height and width of its frames, pixels; likewise.")] = 112,
+    frames: Annotated[int, typer.Option(min=1, help="Frames of a clip, for networks that are not trained.")] = 16,
+    size: Annotated[int, typer.Option(min=8, help="Height and width of its frames, in pixels.")] = 112,
     _allow: Allow = None,
 ) -> None:
     """Show the networks: weights, operations, and the clips that this machine reads in a second."""

@@ -119,7 +119,21 @@ def single_label(
 
 
 def without_lone_votes(votes: ArrayLike, other: ArrayLike | None = None) -> tuple[Floats, Floats]:
-    """Votes and other ballots with every answer that only one person gave set to zero (FER+'s outliers)."""
+    """Set every answer that at most one person gave to zero (FER+'s outlier rule).
+
+    Args:
+        votes: (N, K) votes.
+        other: (N, M) ballots that name no emotion; None: there are none.
+
+    Returns:
+        (N, K) votes and (N, M) other ballots, new arrays of float64.
+
+    Raises:
+        DferError: votes or ballots that cannot be.
+
+    >>> without_lone_votes([[8, 1, 1]])[0].tolist()
+    [[8.0, 0.0, 0.0]]
+    """
     table = check_votes(votes, allow_fractional=True)
     ballots = other_ballots(other, len(table))
     return np.where(table > 1, table, 0.0), np.where(ballots > 1, ballots, 0.0)
@@ -169,7 +183,21 @@ def one_hot(labels: ArrayLike, num_classes: int) -> Floats:
 
 
 def smooth_labels(targets: ArrayLike, epsilon: float) -> Floats:
-    """(1 - epsilon) target + epsilon / K for targets (N, K), soft or one-hot; epsilon from 0 to 1."""
+    """Give each emotion an equal share `epsilon / K` of every target.
+
+    Args:
+        targets: (N, K) rows that sum to one, soft or one-hot.
+        epsilon: the share that is spread evenly, 0 to 1.
+
+    Returns:
+        (N, K) float64, (1 - epsilon) target + epsilon / K.
+
+    Raises:
+        DferError: an epsilon out of range.
+
+    >>> smooth_labels([[1, 0]], 0.5).tolist()
+    [[0.75, 0.25]]
+    """
     in_range("epsilon", epsilon, 0.0, 1.0)
     rows = np.asarray(targets, dtype=np.float64)
     return np.asarray((1.0 - epsilon) * rows + epsilon / rows.shape[1])

@@ -149,7 +149,18 @@ def best_temperature(rows: Floats, wanted: Floats) -> float:
 
 
 def apply_temperature(logits: ArrayLike, temperature: float) -> Floats:
-    """softmax(logits / temperature), (N, K); a temperature above 0."""
+    """softmax(logits / temperature) of each row.
+
+    Args:
+        logits: (N, K); logarithms of probabilities will do.
+        temperature: above 0; above 1 makes the model less sure.
+
+    Returns:
+        (N, K) float64 rows that sum to one.
+
+    Raises:
+        DferError: a temperature that is not above 0.
+    """
     if not temperature > 0:
         raise DferError(f"expected a temperature above 0, got {temperature}")
     return np.asarray(softmax(np.asarray(logits, dtype=np.float64) / temperature, axis=1))

@@ -41,13 +41,29 @@ def risk_coverage(confidence: ArrayLike, loss: ArrayLike) -> tuple[Floats, Float
 
 
 def aurc(confidence: ArrayLike, loss: ArrayLike) -> float:
-    """Area under the risk-coverage curve: the mean risk over the N coverages; lower is better, NaN without clips."""
+    """Area under the risk-coverage curve: the mean risk over the N coverages; lower is better, NaN without clips.
+
+    Args:
+        confidence: (N,) how sure the model is of each clip.
+        loss: (N,) what each prediction costs, such as 0 if it is right and 1 if it is wrong.
+
+    Raises:
+        DferError: lengths that differ, or NaN.
+    """
     _, risk = risk_coverage(confidence, loss)
     return float(risk.mean()) if len(risk) else np.nan
 
 
 def risk_at(confidence: ArrayLike, loss: ArrayLike, coverage: float) -> float:
     """The risk of the surest `coverage` of the clips, at least that share and one clip; NaN without clips.
+
+    Args:
+        confidence: (N,) how sure the model is of each clip.
+        loss: (N,) what each prediction costs.
+        coverage: a share of the clips, above 0 and up to 1.
+
+    Raises:
+        DferError: lengths that differ, NaN, or a coverage out of range.
 
     >>> risk_at([0.9, 0.6, 0.8, 0.7], [0, 1, 0, 1], 0.5)
     0.0

@@ -40,6 +40,9 @@ def read_source(name: str, root: Path, **options: Any) -> Manifest:
         root: its folder (for `table`: the file).
         **options: the reader's own, as its `read` documents them.
 
+    Returns:
+        The clips, with the counts of what was left out.
+
     Raises:
         DferError: no such reader, option or folder; another data set than the reader's; anything wrong in it.
     """
