@@ -23,7 +23,8 @@ def explain(
     video: Annotated[Path, typer.Argument(help="A film, an image or a folder of frames.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The film to write, .mp4.")],
     emotion: Annotated[
-        str | None, typer.Option(help="Whose probability is looked at.", show_default="the one that is named")
+        str | None,
+        typer.Option(help="The emotion whose probability is explained.", show_default="the one that is named"),
     ] = None,
     start: Annotated[str, typer.Option(help="Begin at this time: seconds, min:s or h:min:s.")] = "0",
     end: Annotated[str | None, typer.Option(help="Stop before this time.")] = None,
@@ -43,7 +44,9 @@ def export(
     model: Annotated[Path, typer.Argument(help="The folder of a checkpoint or of a run.")],
     int8: Annotated[
         bool,
-        typer.Option("--int8", help="Write a second file, of 8 bits a number, and say what it loses; needs --data."),
+        typer.Option(
+            "--int8", help="Also write a file with 8 bits a number, and say how much it differs; needs --data."
+        ),
     ] = False,
     data: Annotated[
         Path | None, typer.Option(help="A manifest, for --int8: it is fitted and measured on up to 256 of its clips.")

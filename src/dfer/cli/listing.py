@@ -30,8 +30,12 @@ def models(
             show_default=False,
         ),
     ] = None,
-    frames: Annotated[int, typer.Option(min=1, help="Of a clip, for networks that are not trained.")] = 16,
-    size: Annotated[int, typer.Option(min=8, help="Height and width of its frames, pixels; likewise.")] = 112,
+    frames: Annotated[
+        int, typer.Option(min=1, help="The number of frames of a clip, for networks that are not trained.")
+    ] = 16,
+    size: Annotated[
+        int, typer.Option(min=8, help="Height and width of the frames in pixels, for networks that are not trained.")
+    ] = 112,
     _allow: Allow = None,
 ) -> None:
     """Show the networks: weights, operations, and the clips that this machine reads in a second."""
