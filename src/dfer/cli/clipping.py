@@ -38,7 +38,10 @@ def clips(
         typer.Option(min=0.1, help="Seconds from one clip's beginning to the next one's.", show_default="--length"),
     ] = None,
     shortest: Annotated[
-        float, typer.Option(min=0.05, max=600, help="Leave out what is shorter: ends of films, and segments.")
+        float,
+        typer.Option(
+            min=0.05, max=600, help="Leave out ends of films and segments that are shorter than this many seconds."
+        ),
     ] = 1.0,
 ) -> None:
     """Cut films into clips, for raters (see studio) or a data set; clips that are there are not cut again."""

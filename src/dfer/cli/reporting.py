@@ -108,7 +108,7 @@ def calibrate(
     ],
     _allow: Allow = None,
 ) -> None:
-    """Fit one temperature on validation clips, so that probabilities mean what they say."""
+    """Fit one temperature on validation clips, so that probabilities agree with the votes or labels."""
     from dfer.experiments.tempering import calibrate_model, calibrate_table
 
     found = (calibrate_model if model.is_dir() else calibrate_table)(model, fit, out)
