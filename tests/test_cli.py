@@ -164,7 +164,8 @@ def test_several_runs_stand_side_by_side(made: Made, tmp_path: Path, dfer: Dfer)
 def test_resume_after_the_end_changes_nothing_and_no_resume_is_refused(made: Made, dfer: Dfer) -> None:
     arguments = ("train", "demo", "--data", made.data, "-o", made.run, "--fold", 2, *QUICK)
     before = (made.run / "fold2" / "model" / "model.safetensors").stat().st_mtime_ns
-    assert dfer(*arguments, "--resume").code == 0
+    again = dfer(*arguments, "--resume")
+    assert again.code == 0 and "nothing to go on with" not in again.out
     assert (made.run / "fold2" / "model" / "model.safetensors").stat().st_mtime_ns == before
     assert dfer(*arguments).is_refusal("holds a run already")
     assert dfer(*arguments, "--resume", "--set", "seed=5").is_refusal("another recipe")
@@ -223,7 +224,7 @@ def test_the_version_is_the_packages(dfer: Dfer) -> None:
     ("arguments", "said"),
     [
         (("teach",), "no verb 'teach'"),
-        (("trian", "demo"), "(did you mean 'train'?)"),
+        (("trainn", "demo"), "(did you mean 'train'?)"),
         (("--vresion",), "(did you mean '--version'?)"),
         (("train", "demo"), "add --data and the manifest that"),
         (("train", "demo", "--data", "x.csv", "--reusme"), "no option '--reusme' (did you mean '--resume'?)"),
@@ -592,9 +593,11 @@ def test_a_run_that_was_interrupted_at_the_keyboard_resumes_and_logs_each_epoch_
     arguments = ["train", "demo", "--data", str(made.data), "-o", str(run), "--fold", "1", *QUICK, *more]
     ended = run_forked(interrupted, *arguments, folder=tmp_path)
     assert ended.returncode == 130
+    assert f"{run} holds nothing to go on with; a new run begins" in " ".join(ended.stdout.split())
     assert ended.stderr.strip() == "interrupted; --resume goes on from the last saved state"
     assert not (run / "fold1" / "train.json").exists()
-    assert dfer(*arguments).code == 0
+    resumed = dfer(*arguments)
+    assert resumed.code == 0 and "nothing to go on with" not in resumed.out
     lines = (run / "fold1" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == list(range(1, epochs + 1))
     assert (run / "fold1" / "train.json").exists()

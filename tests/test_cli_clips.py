@@ -116,3 +116,20 @@ def test_values_that_cannot_be_are_refused(film: Path, tmp_path: Path, words: tu
 def test_a_film_that_is_too_short_is_one_sentence(film: Path, tmp_path: Path) -> None:
     code, told = run(film, "-o", tmp_path / "clips", "--shortest", 9)
     assert code != 0 and "nothing lasts for 9 s; lower --shortest" in str(told)
+
+
+def test_clips_of_another_film_of_the_same_name_are_not_taken_for_its_own(film: Path, tmp_path: Path) -> None:
+    out = tmp_path / "clips"
+    assert run(film, "-o", out, "--length", 2)[0] == 0
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    other = tmp_path / "others" / film.name
+    other.parent.mkdir()
+    write_video(other, np.full((45, 32, 48, 3), 90, np.uint8), [number / 10 for number in range(45)])
+    code, told = run(other, "-o", out, "--length", 2)
+    assert code == 2 and len(told.splitlines()) == 1, told
+    assert "was cut from another film than" in told and "others" in told and "--out" in told
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+    assert run(other, "-o", tmp_path / "other clips", "--length", 2)[0] == 0
+    film.rename(tmp_path / film.name)  # the film itself may lie elsewhere by now
+    code, told = run(tmp_path / film.name, "-o", out, "--length", 2)
+    assert code == 0 and "2 were there" in told, told

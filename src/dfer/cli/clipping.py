@@ -62,7 +62,7 @@ def clips(
         raise DferError(f"nothing lasts for {shortest:g} s; lower --shortest")
     if len(parts) > MOST:
         raise DferError(f"expected at most {MOST} clips, got {len(parts)}; raise --every, or cut fewer films at a time")
-    missing = [part for part in parts.values() if not (out / part.name).is_file()]
+    missing = [part for part in parts.values() if not part.is_there(out)]
     done = 0
     with Counter("cutting") as progress:
         for number, part in enumerate(missing, 1):

@@ -68,11 +68,13 @@ def train(
     if data is None:
         raise DferError("expected clips to train on: add --data and the manifest that `dfer prepare` wrote")
     from dfer.datasets import Manifest
-    from dfer.experiments import train_folds
+    from dfer.experiments import fold_name, train_folds
 
     folder = out or Path("runs") / recipe.stem
     manifest = Manifest.read(data)
     folds = folds_of(manifest, fold)
+    if resume and not any((folder / fold_name(each)).exists() for each in folds):
+        say(f"{folder} holds nothing to go on with; a new run begins")
     with TrainingBar(recipe.stem, root=folder, track=track or []) as progress:
         train_folds(resolved, manifest, folder, folds=folds, resume=resume, progress=progress)
     models = f"{len(folds)} model{'s' if len(folds) > 1 else ''}"

@@ -13,11 +13,16 @@ from pathlib import Path
 from dfer.errors import DferError
 from dfer.files import replacing
 from dfer.video.decoding import length_s
+from dfer.video.opening import peeked
 from dfer.video.stream import Span, stream
 from dfer.video.writing import Timed, write_video
 
 LONGEST_NAME = 60
 """Characters that a clip's name takes of its film's."""
+
+
+HEAD_BYTES = 2**20
+"""So much of a film's beginning is looked at to know it again."""
 
 
 def cut(source: Path, out: Path, *, start_s: float, end_s: float, rotate: int = 0) -> None:
@@ -40,7 +45,15 @@ def cut(source: Path, out: Path, *, start_s: float, end_s: float, rotate: int = 
             yield frame.pixels, frame.time_s - start_s if number else 0.0, frame.end_s - start_s
 
     with replacing(out) as partial:
-        write_video(partial, frames, sound=(source, start_s, end_s))
+        write_video(partial, frames, sound=(source, start_s, end_s), comment=mark_of(source, rotate))
+
+
+def mark_of(film: Path, rotate: int = 0) -> str:
+    """What is written into the clips of a film, turned by `rotate` degrees, so that they are known again."""
+    files = sorted(film.iterdir()) if film.is_dir() else [film]
+    sizes = [(path.name if film.is_dir() else "", path.stat().st_size) for path in files]
+    with files[0].open("rb") as file:
+        return f"dfer clip {zlib.crc32(repr((rotate, sizes)).encode() + file.read(HEAD_BYTES)):08x}"
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,23 @@ class Part:
     start_s: float
     end_s: float
     rotate: int = 0
+
+    def is_there(self, folder: Path) -> bool:
+        """Whether the clip lies in a folder.
+
+        Raises:
+            DferError: a clip of this name was cut from another film, or turned otherwise.
+        """
+        path = folder / self.name
+        if not path.is_file():
+            return False
+        with peeked(path) as container:
+            mark = container.metadata.get("comment", "") if container is not None else ""
+        if mark.startswith("dfer clip ") and mark != mark_of(self.film, self.rotate):
+            raise DferError(
+                f"{path} was cut from another film than {self.film}, or turned otherwise; choose another --out"
+            )
+        return True
 
     def cut(self, folder: Path) -> None:
         """Write the clip into a folder; see `cut` for the errors."""

@@ -42,28 +42,30 @@ class _UnfitSoundError(DferError):
 
 
 def write_video(
-    path: Path, frames: Callable[[], Iterator[Timed]], *, sound: tuple[Path, float, float] | None = None
-) -> None:
+    path: Path, frames: Callable[[], Iterator[Timed]], *, sound: tuple[Path, float, float] | None = None,
+    comment: str = "",
+) -> None:  # fmt: skip
     """Write a video, .mp4, without sound where the sound is damaged, which is said.
 
     Args:
         path: the file.
         frames: gives all frames, of one size, from the first one on; called again where the sound turns out damaged.
         sound: see `VideoWriter`.
+        comment: is written into the file.
 
     Raises:
         DferError: frames that cannot be a video.
     """
     try:
-        _write(path, frames(), sound)
+        _write(path, frames(), sound, comment)
     except _UnfitSoundError as error:
         logger.warning("%s: its sound is not kept: %s", sound and sound[0], error)
-        _write(path, frames(), None)
+        _write(path, frames(), None, comment)
 
 
-def _write(path: Path, frames: Iterator[Timed], sound: tuple[Path, float, float] | None) -> None:
+def _write(path: Path, frames: Iterator[Timed], sound: tuple[Path, float, float] | None, comment: str) -> None:
     first = next(frames)
-    with VideoWriter(path, *first[0].shape[:2], sound=sound) as writer:
+    with VideoWriter(path, *first[0].shape[:2], sound=sound, comment=comment) as writer:
         for frame in chain([first], frames):
             writer.write(*frame)
 
@@ -76,12 +78,15 @@ class VideoWriter:
         height: of the frames, pixels; an odd one loses its last row, for colours are stored by two.
         width: likewise.
         sound: the film whose sound is kept, and the part of it, seconds; where that cannot be, it is said.
+        comment: is written into the file.
 
     Raises:
         DferError: frames that cannot be a video.
     """
 
-    def __init__(self, path: Path, height: int, width: int, *, sound: tuple[Path, float, float] | None = None) -> None:
+    def __init__(
+        self, path: Path, height: int, width: int, *, sound: tuple[Path, float, float] | None = None, comment: str = ""
+    ) -> None:
         import av
 
         self._path = path
@@ -90,6 +95,7 @@ class VideoWriter:
             raise DferError(f"{path}: expected frames of at least 2 x 2 pixels, got {height} x {width}")
         name = next(codec for codec in CODECS if codec in av.codecs_available)
         self._container = av.open(str(path), "w", options={"movflags": "faststart"})
+        self._container.metadata["comment"] = comment
         stream: Any = self._container.add_stream(name, options=CODECS[name])
         stream.height, stream.width, stream.pix_fmt = self.height, self.width, "yuv420p"
         stream.codec_context.time_base = CLOCK
