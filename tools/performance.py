@@ -166,8 +166,8 @@ def of_decoding(found: dict[str, Any]) -> str:
         "Films in H.264, every frame to an array of RGB, milliseconds of one thread a frame. dfer reads with PyAV and "
         "keeps one converter of colours for a film; making one for each frame, as `to_ndarray` does, takes longer than "
         "converting a small frame. All of them give the same frames (largest difference of a pixel: "
-        f"{apart}). There is no second decoder to choose: torchcodec (0.13, where it is installed) takes as long "
-        "within a few percent, and could not open the FLV in examples/."
+        f"{apart}). There is no second decoder to choose: torchcodec (0.13, where it is installed) takes about "
+        "as long, and could not open the FLV in examples/."
     )
     return section("Reading films", "decoding", text, rows_of(("", *films), rows))
 
