@@ -60,8 +60,10 @@ def test_json_on_stdout_is_nothing_else(data: Path) -> None:
         (["table.csv"], "not a manifest"),
         (["clips.csv", "--published", "dfwe"], "did you mean 'dfew'"),
         (["clips.csv", "-o", "table.csv/page.html"], "cannot write"),
+        (["clips.csv", "--json", "clips.csv"], "clips.csv is read, and would be written over"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_two(data: Path, arguments: list[str], told: str) -> None:
     (data / "table.csv").write_text("clip,happy\na,1\n", encoding="utf-8")
     assert here("doctor", *arguments).is_refusal(told)
+    assert (data / "clips.csv").read_text(encoding="utf-8").startswith("# dfer.manifest")

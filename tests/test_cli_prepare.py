@@ -43,6 +43,10 @@ def test_every_option_of_a_reader_is_in_its_documentation(name: str) -> None:
             ("dfew", "dfew", "-O", "clip=original"),
             r"reader dfew: unknown key clip \(did you mean 'clips'\?\)",
         ),
+        (("dfew", "dfew", "-O", "clips=a", "-O", "clips=b"), r"clips is given twice, as 'a' and by --option clips=b"),
+        (("dfew", "dfew", "--map", "a=sad", "-O", "map=b=sad"), r"map is given twice"),
+        (("table", "dfew/mine.csv", "-o", "dfew/../dfew/mine.csv"), r"mine\.csv is read, and would be written over"),
+        (("dfew", "dfew", "-O", "clips=c.csv", "-o", "dfew/c.csv"), r"dfew/c\.csv is read"),
         (("dfew", "dfew", "-O", "clips"), r"expected --option key=value, got 'clips'"),
         (
             ("dfew", "dfew", "-o", "film.mp4/x.csv"),

@@ -90,11 +90,22 @@ def test_without_data_the_raters_are_shown_and_nothing_is_written(answers: Path,
         (("--page", "raters.txt"), "--page to end in .html"),
         (("--column", "rater"), "expected --column key=value, got 'rater'"),
         (("--where", "kind=2"), "no column 'kind'"),
+        (("--where", "rater=r1", "--where", "rater=r2"), "rater is given twice, as 'r1' and by --where rater=r2"),
+        (("--column", "clip=clip", "--column", "clip=rater"), "clip is given twice"),
+        (("--map", "a=sad", "-O", "map=a=happy"), "map is given twice, as 'a=sad' and by --option map=a=happy"),
         (("--emotions", "happy,sad"), "answers that are none of the emotions happy, sad"),
     ],
 )
 def test_bad_input_is_one_line(answers: Path, options: tuple[str, ...], message: str) -> None:
     assert here("raters", answers, *options).is_refusal(message)
+
+
+def test_the_table_of_votes_is_not_written_over(answers: Path, data: Path, tmp_path: Path) -> None:
+    before = answers.read_bytes()
+    (tmp_path / "again.csv").symlink_to(answers)
+    for out in (answers, tmp_path / "again.csv"):
+        assert here("raters", answers, "--data", data, "-o", out).is_refusal("is read, and would be written over")
+    assert answers.read_bytes() == before
 
 
 def test_abbreviations_a_sheet_and_repeated_answers(tmp_path: Path) -> None:

@@ -101,6 +101,8 @@ def test_latex_of_a_hostile_name_has_no_command_of_its_own(tables: Path) -> None
         (("tables", "one", "--csv", "--latex"), r"expected one of --latex, --csv and --markdown"),
         (("figures", "cut.json"), r"expected the values of report\.json"),
         (("calibrate", "mine.csv", "--fit", "theirs.parquet", "-o", "x.csv"), r"not in mine\.csv.* and 85 more"),
+        (("calibrate", "mine.csv", "--fit", "theirs.parquet", "-o", "./theirs.parquet"), r"theirs\.parquet is read"),
+        (("calibrate", "mine.csv", "--fit", "theirs.parquet", "-o", "mine.csv"), r"mine\.csv is read"),
         (("evaluate", "model"), r"expected the folder of a run"),
     ],
 )

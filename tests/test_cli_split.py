@@ -50,6 +50,12 @@ def test_lists_that_are_there_already_are_refused_before_anything_is_written(dat
     assert done.code == 2 and "lists" in done.err and not (tmp_path / "two.csv").exists()
 
 
+def test_a_name_that_no_manifest_can_have_leaves_no_lists_behind(data: Path, tmp_path: Path) -> None:
+    lists = tmp_path / "lists"
+    assert here("split", data, "--folds", 4, "--lists", lists, "-o", tmp_path / "a.txt").is_refusal("to end in .csv")
+    assert not lists.exists()
+
+
 def test_a_split_has_the_shares_that_were_asked_for(data: Path, tmp_path: Path) -> None:
     done = here("split", data, "-o", tmp_path / "out.parquet", "--test", 0.25, "--val", 0.25, "--seed", 2)
     assert done.code == 0, done

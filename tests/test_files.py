@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dfer.errors import DferError, UnwritableError
-from dfer.files import is_unfinished, replacing, require_file, sole_owner, write_text
+from dfer.files import is_unfinished, keep_inputs, replacing, require_file, sole_owner, write_text
 
 HOLD = """
 import sys, time
@@ -34,6 +34,17 @@ def holder(place: Path, kind: str = "file") -> subprocess.Popen[str]:
     process = subprocess.Popen([sys.executable, "-c", HOLD, str(place), kind], stdout=subprocess.PIPE, text=True)
     assert process.stdout and process.stdout.readline() == "holds\n"
     return process
+
+
+def test_what_is_read_is_not_written_over_under_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "votes.csv").write_text("mine")
+    (tmp_path / "link.csv").symlink_to("votes.csv")
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
+    monkeypatch.chdir(tmp_path)
+    for name in ("votes.csv", "./votes.csv", "link.csv", tmp_path / "a" / ".." / "votes.csv"):
+        with pytest.raises(DferError, match=r"votes\.csv is read|link\.csv is read"):
+            keep_inputs(["new.csv", name], [tmp_path / "votes.csv", "loop.csv"])
+    keep_inputs(["new.csv", "Votes2.csv"], ["votes.csv", "loop.csv", "link.csv"])
 
 
 def test_nobody_can_guess_or_prepare_the_name_of_an_unfinished_file(tmp_path: Path) -> None:

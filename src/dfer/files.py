@@ -10,12 +10,12 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from dfer.errors import DferError, UnwritableError
+from dfer.errors import DferError, UnwritableError, listed
 
 KINDS = {
     stat.S_IFREG: "a file", stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe",
@@ -44,6 +44,14 @@ def require_file(path: Path) -> int:
     if not stat.S_ISREG(found.st_mode):
         raise DferError(f"{path}: expected a file, got {KINDS.get(stat.S_IFMT(found.st_mode), 'a device')}")
     return found.st_size
+
+
+def keep_inputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path]) -> None:
+    """Raises a DferError where a file to write is one that is read, under whatever name."""
+    kept = {os.path.realpath(path) for path in inputs}  # Path.resolve fails where a link leads to itself
+    spoilt = [path for path in outputs if os.path.realpath(path) in kept]
+    if spoilt:
+        raise DferError(f"{listed(spoilt)} is read, and would be written over; choose another name for what is written")
 
 
 def read_bytes(path: Path, largest: int) -> bytes:

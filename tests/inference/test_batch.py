@@ -115,7 +115,7 @@ def test_files_folders_and_patterns_of_outputs(tmp_path: Path) -> None:
         (["out"], ["jsn"], r"no format 'jsn' \(did you mean 'json'\?\)"),
         (["{name}.csv"], ["csv"], "--format says what to write into a folder"),
         ([], ["csv"], "name one with -o"),
-        (["{name}.mp4"], [], "would be written over the video itself"),
+        (["{name}.mp4"], [], "a.mp4, b.mp4 is read, and would be written over"),
     ],
 )
 def test_outputs_that_cannot_be_are_refused(outs: list[str], formats: list[str], told: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,7 @@ def test_the_verb_splits_before_it_merges_and_names(tmp_path: Path) -> None:
     ("arguments", "told"),
     [
         (["--name", "Anna"], "expected --name as ID=NAME, such as 0=Anna, got 'Anna'"),
+        (["--name", "0=Anna", "--name", "0=Ben"], "person 0 is given two names, 'Anna' and 'Ben'"),
         (["--name", "x=Anna"], "expected the number of a person, got 'x' in 'x=Anna'"),
         (["--name", "7=Anna"], "there is no person 7; there are 0, 3"),
         (["--merge", "3"], "expected two people or more to merge, such as 2,3, got 3"),
@@ -136,6 +138,16 @@ def test_what_cannot_be_is_one_sentence(arguments: list[str], told: str, tmp_pat
     before = path.read_bytes()
     done = here("people", path, *arguments)
     assert done.code == 2 and told in done.err and path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "link.mp4", "./film.mp4"])
+def test_the_film_itself_is_not_written_over(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("film.mp4").write_bytes(b"what was filmed")
+    Path("link.mp4").symlink_to("film.mp4")
+    replace(toy_timeline(toy_person(0)), video="film.mp4").save("out.json")
+    assert here("people", "out.json", "-o", name).is_refusal("is read, and would be written over")
+    assert Path("film.mp4").read_bytes() == b"what was filmed"
 
 
 def test_a_timeline_without_people_is_told(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,15 @@ def test_a_film_is_written_with_all_its_frames(tmp_path: Path) -> None:
     assert len(written) == len(wanted) == count
     changed = np.abs(written[3].pixels.astype(int) - wanted[3].pixels).mean(axis=2)
     assert changed.max() > 60 and np.median(changed) < 12, "the face alone is coloured"
+
+
+def test_the_film_that_is_explained_is_not_written_over(tmp_path: Path) -> None:
+    film = shutil.copy(CLIP, tmp_path / "a.mp4")
+    (tmp_path / "b.mp4").symlink_to("a.mp4")
+    for out in ("a.mp4", "b.mp4"):
+        with pytest.raises(DferError, match=rf"{out} is read, and would be written over"):
+            explain("faces", film, tmp_path / out)
+    assert film.read_bytes() == CLIP.read_bytes()
 
 
 def test_another_suffix_is_refused(tmp_path: Path) -> None:

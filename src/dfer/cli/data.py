@@ -12,6 +12,7 @@ from dfer.cli.app import app
 from dfer.cli.clustering import Ray
 from dfer.cli.terminal import Counter, cell, console, errors, say
 from dfer.errors import DferError
+from dfer.files import keep_inputs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +94,7 @@ def prepare(
     from dfer.cluster import on_cluster
     from dfer.datasets import Manifest, read_source
 
-    options = dict(key_value(text) for text in option or []) | ({"map": map_} if map_ else {})
+    options = key_values(option, map=map_)
     path = out or Path("data") / f"{source}.csv"
     if path.suffix not in (".csv", ".parquet"):
         raise DferError(f"expected --out to end in .csv or .parquet, got {path}")
@@ -105,6 +106,7 @@ def prepare(
         raise DferError(
             "--jpeg is for packed clips; add --pack or --faces and a size in pixels, without --faces-as frames"
         )
+    keep_inputs([path], [root, *options.values(), *(root / value for value in options.values())])
     manifest = read_source(source, root, **options)
     with on_cluster(ray, workers=workers):
         if pack:
@@ -141,11 +143,17 @@ def _show_failures(failures: pd.DataFrame, folder: Path, fault: str) -> None:
         errors.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 
-def key_value(text: str, option: str = "--option") -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise DferError(f"expected {option} key=value, got {text!r}")
-    return key, value
+def key_values(texts: list[str] | None, option: str = "--option", **named: str) -> dict[str, str]:
+    """What KEY=VALUE says, each key once, beside the keys that have an option of their own ("" for those not given)."""
+    found = {key: value for key, value in named.items() if value}
+    for text in texts or []:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise DferError(f"expected {option} key=value, got {text!r}")
+        if key in found:
+            raise DferError(f"{key} is given twice, as {found[key]!r} and by {option} {text}; give it once")
+        found[key] = value
+    return found
 
 
 def _show_manifest(manifest: Manifest, path: Path) -> None:

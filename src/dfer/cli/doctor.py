@@ -15,7 +15,7 @@ from rich.text import Text
 from dfer.cli.app import app
 from dfer.cli.terminal import Counter, console, say
 from dfer.errors import DferError, listed, printable
-from dfer.files import write_text
+from dfer.files import keep_inputs, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +76,7 @@ def doctor(
     from dfer.doctor.report import as_json, write_report
     from dfer.doctor.statistics import statistics
 
+    keep_inputs([path for path in (json_, out) if path], [data])
     manifest = Manifest.read(data)
     looks = [name for name, wanted in (("decode", decode), ("near", near), ("faces", faces)) if wanted]
     with ExitStack() as stack:

@@ -51,13 +51,23 @@ def people(
     for text in merge or []:
         found = merged(found, [number(part, text) for part in text.split(",")])
     if name:
-        found = named(found, dict(pair(text) for text in name))
+        found = named(found, _names(name))
     written = out or ([timeline] if name or merge or split else [])
     for path in written:
         found.save(path)
     _show(found)
     if written:
         say(f"-> {', '.join(map(str, written))}")
+
+
+def _names(texts: list[str]) -> dict[int, str]:
+    """The name of each person that gets one."""
+    names: dict[int, str] = {}
+    for id_, called in map(pair, texts):
+        if id_ in names:
+            raise DferError(f"person {id_} is given two names, {names[id_]!r} and {called!r}; give one of them")
+        names[id_] = called
+    return names
 
 
 def pair(text: str) -> tuple[int, str]:

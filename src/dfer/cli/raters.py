@@ -9,9 +9,10 @@ import typer
 from rich.table import Table
 
 from dfer.cli.app import app
-from dfer.cli.data import key_value
+from dfer.cli.data import key_values
 from dfer.cli.terminal import cell, console, say
 from dfer.errors import DferError, listed, require_known
+from dfer.files import keep_inputs
 
 if TYPE_CHECKING:
     from dfer.datasets import Manifest
@@ -76,13 +77,16 @@ def raters(
         raise DferError("--data and --out go together: the manifest that is read, and the copy that gets soft labels")
     if page is not None and page.suffix.lower() != ".html":
         raise DferError(f"expected --page to end in .html, got {page}")
+    keep_inputs([path for path in (out, page) if path], [answers])
     manifest = None
     if data is not None and out is not None:  # not after minutes of fitting
         check_suffix(out)
         manifest = Manifest.read(data)
-    columns = dict(key_value(text, "--column") for text in column or [])
-    rows = dict(key_value(text, "--where") for text in where or [])
-    given = _options(option or [], emotions=emotions, map=map_)
+    columns, rows = key_values(column, "--column"), key_values(where, "--where")
+    given = {"sheet": "", "emotions": "", "map": ""}
+    for key, value in key_values(option, emotions=emotions, map=map_).items():
+        require_known("raters has no option", key, given)
+        given[key] = value
     words = Vocabulary(given["emotions"], parse_map(given["map"]))
     found = read_answers(answers, words=words, sheet=given["sheet"], columns=columns, where=rows, repeats=repeats)
     if found.repeated:
@@ -96,15 +100,6 @@ def raters(
 
         write_raters_page(page, agreed, source=answers.name)
         say(f"page: {page}")
-
-
-def _options(texts: list[str], **given: str) -> dict[str, str]:
-    """What -O says, beside the options that have a name of their own."""
-    options = {"sheet": "", **given}
-    for key, value in (key_value(text) for text in texts):
-        require_known("raters has no option", key, options)
-        options[key] = value
-    return options
 
 
 def _show(agreed: Consensus) -> None:

@@ -39,8 +39,10 @@ def split(
     """Cut folds, or a test and a validation part, that share no person and no film."""
     from dfer.datasets import Manifest
     from dfer.datasets.fold_lists import write_fold_lists
+    from dfer.datasets.manifest import check_suffix
     from dfer.datasets.splits import Plan, split_manifest
 
+    check_suffix(out)  # not after lists are written
     plan = Plan(folds=folds, test=test, val=val, by=by, stratify=stratify, seed=seed)
     before = Manifest.read(data)
     after = split_manifest(before, plan)

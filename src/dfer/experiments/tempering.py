@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dfer.comparison.remedies import logits_of, towards
 from dfer.errors import DferError, listed
+from dfer.files import keep_inputs
 from dfer.metrics import Predictions, apply_temperature, fit_temperature
 from dfer.metrics.protocol import measure
 from dfer.models import load_checkpoint, save_checkpoint
@@ -60,8 +61,10 @@ def calibrate_table(table: Path, validation: Path, out: Path) -> Tempering:
     """Write a table of predictions at the temperature that another table of the same model gives.
 
     Raises:
-        DferError: the tables have clips in common, or other emotions; a table that cannot be read or written.
+        DferError: the tables have clips in common, or other emotions; a table that cannot be read or written, or would
+            be written over.
     """
+    keep_inputs([out], [table, validation])
     predictions, fitted_on = Predictions.read(table), Predictions.read(validation)
     common = sorted(set(predictions.ids) & set(fitted_on.ids))
     if common:
@@ -88,8 +91,9 @@ def calibrate_model(model: Path, validation: Path, out: Path) -> Tempering:
         out: folder of the new checkpoint.
 
     Raises:
-        DferError: another label space, a model that has a temperature, or as `fit`.
+        DferError: another label space, a model that has a temperature or would be written over, or as `fit`.
     """
+    keep_inputs([out], [model, validation])
     network, card = load_checkpoint(model)
     fitted_on = Predictions.read(validation)
     if fitted_on.emotions != card.emotions:

@@ -13,6 +13,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from dfer.errors import DferError, listed, not_known
+from dfer.files import keep_inputs
 from dfer.inference.summary import SUFFIXES as SUMMARIES
 from dfer.inference.writers import SUFFIXES
 from dfer.video.decoding import length_s
@@ -156,10 +157,7 @@ def destinations(
     twice = [path for path, count in Counter(paths).items() if count > 1]
     if twice:
         raise DferError(f"several outputs would be {listed(twice)}; use a folder, or {NAME} in the path")
-    own = {os.path.realpath(video.path) for video in videos}  # Path.resolve fails where a link leads to itself
-    spoilt = [path for path in paths if os.path.realpath(path) in own]
-    if spoilt:
-        raise DferError(f"{listed(spoilt)} would be written over the video itself; choose another name")
+    keep_inputs(paths, (video.path for video in videos))
     return places
 
 

@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from dfer.errors import DferError, require_known
-from dfer.files import replacing
+from dfer.files import keep_inputs, replacing
 from dfer.inference.population import adapted, ratio_of
 from dfer.inference.predictor import Predictor
 from dfer.inference.windows import Window, Windows
@@ -121,10 +121,11 @@ def explain(
         How many faces were coloured, over all frames.
 
     Raises:
-        DferError: another suffix, no such model or emotion, or a film that cannot be read.
+        DferError: another suffix, the video itself as `out`, no such model or emotion, or a film that cannot be read.
     """
     if out.suffix.lower() != ".mp4":
         raise DferError(f"expected a file .mp4 for the film, got {out}")
+    keep_inputs([out], [video])
     saliency = Saliency(*load_checkpoint(model), emotion=emotion)
     turn = Predictor.from_pretrained(model, detector=detector).upright_turn(video, span=span)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dfer import tables
 from dfer.errors import DferError
-from dfer.files import replacing, write_text
+from dfer.files import keep_inputs, replacing, write_text
 from dfer.inference.timeline import Timeline
 from dfer.inference.timeline_writing import write_json, write_parquet
 
@@ -99,8 +99,10 @@ def write(timeline: Timeline, path: Path, *, style: CsvStyle = CsvStyle()) -> No
         style: of a file .csv.
 
     Raises:
-        DferError: another suffix, a file that cannot be written, or, for .mp4, a video that cannot be read again.
+        DferError: another suffix, the video itself, a file that cannot be written, or, for .mp4, a video that cannot be
+            read again.
     """
+    keep_inputs([path], [timeline.video])
     writers = dict(WRITERS) | {".csv": partial(write_csv, style=style)}
     suffix = path.suffix.lower()
     if suffix not in writers:
