@@ -131,6 +131,8 @@ def test_bad_input_is_one_line(runs: Path) -> None:
     assert here("compare", "plain").is_refusal("two runs or more to compare, got 1")
     assert here("compare", "plain", "nowhere").is_refusal("found nothing at nowhere")
     assert here("compare", "plain", "plain").is_refusal("expected different runs")
+    assert here("compare", "a=plain,plain", "mixed").is_refusal("expected different runs, got plain, plain, mixed")
+    assert here("compare", "plain", "b=mixed/../plain,mixed").is_refusal("expected different runs")
     assert here("compare", "plain", "b=").is_refusal("runs with different names")
     assert here("compare", "plain", "=mixed").is_refusal("runs with different names")
     assert here("compare", "plain", "mixed", "--data", "nothing.csv").is_refusal("nothing.csv")

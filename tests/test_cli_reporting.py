@@ -119,6 +119,7 @@ def test_bad_input_is_one_line(tables: Path, arguments: tuple[str, ...], told: s
     [
         ("id;label;prob_happy;prob_sad\na;sad;0,1;0,9\n", "found id;label;prob_happy;prob_sad; separate them"),
         ("id,label,probs\na,sad,[0.1 0.9]\n", "expected columns prob_<emotion>, found id, label, probs; rename"),
+        ('# dfer.manifest/1 {"source": "dfew"}\nid,path\na,b\n', "t.csv: it is a manifest; expected a table of pred"),
         ("ID,Label,prob_happy,prob_sad\na,sad,.1,.9\n", "missing: id, label; found: ID, Label, prob_happy, prob_sad"),
         ("id,label,prob_happy,prob_sad\na,sad,10,90\nb,sad,40,60\n", "'a', 'b'; the first .*sum to 100, 100; "),
         ("id,label,prob_happy,prob_sad\na,sad,.1,.9\nb,sad,41%,59%\n", r"'prob_happy', got others at clips b \('41%'"),

@@ -63,6 +63,7 @@ def _cells(arguments: list[str]) -> dict[str, list[Path]]:
         else:
             name, _, paths = text.partition("=")
             cells[name] = [Path(path) for path in paths.split(",") if path]
+    run_names([path for paths in cells.values() for path in paths])  # refuses one that is there twice
     if len(cells) < len(arguments) or "" in cells or not all(cells.values()):
         raise DferError(f"expected runs with different names, RUN or NAME=RUN,RUN; got {listed(arguments)}")
     return cells

@@ -273,6 +273,8 @@ def _kind(name: str, *, frames: bool) -> str:
 def _from_table(table: Any, columns: list[str]) -> Predictions:
     """The predictions in a table of Arrow, of a file that has these columns."""
     names = [column[5:] for column in table.column_names if column.startswith("prob_")]
+    if not names and columns and columns[0].startswith("# dfer.manifest"):
+        raise DferError("it is a manifest; expected a table of predictions, as `dfer evaluate` writes")
     if not names:
         other = len(columns) == 1 and any(sign in columns[0] for sign in ";\t|")
         advice = (

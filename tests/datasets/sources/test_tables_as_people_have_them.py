@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import openpyxl
+import pandas as pd
 import pytest
 
 from dfer.datasets import Manifest, read_source
@@ -420,10 +422,24 @@ def test_a_formula_with_a_value_is_its_value(folder: Path) -> None:
     assert votes(read_source("table", folder / "u.xlsx")) == {"001": {"happy": 5, "sad": 1}}
 
 
+def parquet() -> bytes:
+    """A Parquet file, as pandas writes it."""
+    return bytes(pd.DataFrame({"clip": ["001"], "happy": [1]}).to_parquet())
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.xls", "t"])
+def test_an_excel_file_is_read_whatever_it_is_called(folder: Path, name: str) -> None:
+    write_xlsx(folder / "t.xlsx", [["clip", "happy", "sad"], ["001", 5, 1]])
+    (folder / "t.xlsx").rename(folder / name)
+    assert votes(read_source("table", folder / name)) == {"001": {"happy": 5, "sad": 1}}
+
+
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (b"\xd0\xcf\x11\xe0 old", r"an Excel file of the old kind \(\.xls\); save it as \.xlsx or \.csv"),
+        (b"\xd0\xcf\x11\xe0 old", r"an Excel file of the old kind \(\.xls\); save the table in it as \.xlsx or"),
+        (gzip.compress(b"clip,happy\n001,1\n"), r"is compressed with gzip; save the table in it as \.xlsx or \.csv"),
+        (parquet(), r"is a Parquet file; save the table"),
         (b"<votes><vote/></votes>", r"is XML, and neither ELAN's nor CVAT's \(its first element is <votes>\)"),
         (b"<annotations><meta></annotations>", r"is damaged XML"),
         (b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', r"defines entities"),

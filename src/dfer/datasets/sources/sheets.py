@@ -33,7 +33,12 @@ LARGEST_XML = 256 * 2**20
 """Bytes of an export in XML."""
 MOST_TAGS = 10_000_000
 """Of an export in XML."""
-OLD_EXCEL = b"\xd0\xcf\x11\xe0"
+NO_TEXT = {
+    b"\xd0\xcf\x11\xe0": "an Excel file of the old kind (.xls)", b"PAR1": "a Parquet file",
+    b"\x1f\x8b": "compressed with gzip", b"%PDF": "a PDF", b"SQLite format 3": "a database of SQLite",
+    b"$FL2@(#)": "a file of SPSS", b"<stata_dta>": "a file of Stata",
+}  # fmt: skip
+"""How files begin that hold tables in a form that is not read here."""
 
 
 def read_table(path: Path, *, header: bool = True) -> pd.DataFrame:
@@ -118,8 +123,9 @@ def _open(path: Path, words: Vocabulary, sheet: str, own: Mapping[str, str]) -> 
     if start.startswith(b"PK"):
         exported = _member(path, "annotations.xml")
         return _read_xml(exported, words, path) if exported else read_workbook(path, sheet=sheet, own=own)
-    if start.startswith(OLD_EXCEL):
-        raise DferError(f"{path} is an Excel file of the old kind (.xls); save it as .xlsx or .csv")
+    for begins, kind in NO_TEXT.items():
+        if start.startswith(begins):
+            raise DferError(f"{path} is {kind}; save the table in it as .xlsx or .csv")
     if sheet:
         raise DferError(f"{path} has no sheets; leave out -O sheet={sheet}")
     shown = start.lstrip(b"\xef\xbb\xbf \t\r\n")

@@ -6,6 +6,7 @@ counted before, and no cell is made that is not there.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import zipfile
@@ -113,22 +114,14 @@ def _count(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> int
 
 
 def _read(path: Path, wanted: str, own: Mapping[str, str]) -> Grid:
-    import openpyxl
-
-    book = openpyxl.load_workbook(path, read_only=True, keep_links=False)
-    try:
+    with _book(path) as book:
         chosen = _choose(book, wanted, path, own)
         place = f"{path}, sheet '{chosen.title}'"
         about = _about(chosen, place)
         rows, formulas = _cells(chosen, place)
-    finally:
-        book.close()
     if formulas:
-        values = openpyxl.load_workbook(path, read_only=True, keep_links=False, data_only=True)
-        try:
+        with _book(path, data_only=True) as values:
             rows, _ = _cells(values[chosen.title], place)
-        finally:
-            values.close()
         _check_formulas(formulas, rows, place)
     if about.hidden_rows:
         logger.warning("%s: %d hidden or filtered rows are read like the others", path.name, about.hidden_rows)
@@ -136,6 +129,19 @@ def _read(path: Path, wanted: str, own: Mapping[str, str]) -> Grid:
         logger.warning("%s: hidden columns are read like the others: %s", path.name, listed(about.hidden_columns))
     grid = _filled(rows, about.merged, place)
     return Grid(place, grid, range(1, len(grid) + 1), about.merged)
+
+
+@contextlib.contextmanager
+def _book(path: Path, *, data_only: bool = False) -> Iterator[Any]:
+    """A workbook, whatever its file is called; `data_only` gives the values of formulas in place of the formulas."""
+    import openpyxl
+
+    with path.open("rb") as file:
+        book = openpyxl.load_workbook(file, read_only=True, keep_links=False, data_only=data_only)
+        try:
+            yield book
+        finally:
+            book.close()
 
 
 def _choose(book: Any, wanted: str, path: Path, own: Mapping[str, str]) -> Any:
