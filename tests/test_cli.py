@@ -26,6 +26,7 @@ from dfer import DferError, Manifest, __version__, cli
 from dfer.arrays import open_array
 
 from .forked import run as run_forked
+from .training.toy import toy_manifest
 
 VERBS = (
     "predict", "explain", "export", "people", "synth", "prepare", "doctor", "raters", "split", "estimate", "train",
@@ -613,3 +614,11 @@ def test_models_recipes_and_the_keys_of_a_recipe_are_shown(dfer: Dfer, tmp_path:
     assert again.out == text and 'weights = "faces"' in text and "lr = 0.25" in text
     assert dfer("models", "tiny4d").is_refusal(r"model tiny4d: no model 'tiny4d' \(did you mean 'tiny3d'\?\)")
     assert "16 x 160 x 160 RGB" in dfer("models", "mae_dfer").out, "a network of one size is shown clips of that size"
+
+
+@pytest.mark.parametrize("seeds", ["0,0", "1,01", "²", "1-3", "", "0,", "-1", "9" * 5000])
+def test_seeds_that_are_none_or_one_twice_are_one_line(seeds: str, tmp_path: Path) -> None:
+    data = toy_manifest(tmp_path)
+    command = ("ablate", "demo", "--data", data, "-o", tmp_path / "out", "-g", "optim.lr=1e-3,2e-3", f"--seeds={seeds}")
+    assert here(*command).is_refusal("expected --seeds as different whole numbers such as 0,1,2, got")
+    assert not (tmp_path / "out").exists()

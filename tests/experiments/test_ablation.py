@@ -67,7 +67,7 @@ def test_cells_are_every_combination_named_by_what_differs(recipe: Path) -> None
 
 def test_two_recipes_and_keys_that_end_alike_keep_their_names(recipe: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.toml"
-    other.write_text(RECIPE, encoding="utf-8")
+    other.write_text(RECIPE.replace("width = 4", "width = 8"), encoding="utf-8")
     cells = grid([recipe, other], ["model.name=tiny3d", "loss.name=js,focal"])
     assert list(cells) == [
         f"{stem} model.name=tiny3d loss.name={loss}" for stem in ("small", "other") for loss in ("js", "focal")
@@ -97,6 +97,51 @@ def test_the_same_value_twice_and_an_unknown_key_are_refused(recipe: Path) -> No
         grid([recipe], ["midas.alpha=0.4,0.4"])
     with pytest.raises(DferError, match="did you mean 'alpha'"):
         grid([recipe], ["midas.alfa=0.4"])
+
+
+@pytest.mark.parametrize(
+    ("axes", "overrides", "told"),
+    [
+        (["optim.lr=1e-3,2e-3", "optim.lr=3e-3"], [], r"optim\.lr is given twice"),
+        (
+            ["optim.lr=1e-3,2e-3"],
+            ["optim.lr = 1e-4"],
+            r"optim\.lr is given twice, by --grid and by another",
+        ),
+        (["seed=1,2"], [], "the seeds of a grid are given by --seeds"),
+        (["optim.lr=1e-3,2e-3"], ["seed=7"], "the seeds of a grid are given by --seeds"),
+        (["optim.lr=1e-3,0.001"], [], r"the cells 'lr=1e-3' and 'lr=0\.001' of the grid are one recipe"),
+        (["midas={alpha=0.3},{alpha=0.8}", "midas.alpha=0.2,0.4"], [], "are one recipe"),
+    ],
+)
+def test_what_would_not_count_and_one_recipe_under_two_names_are_refused(
+    recipe: Path, axes: list[str], overrides: list[str], told: str
+) -> None:
+    with pytest.raises(DferError, match=told):
+        grid([recipe], axes, overrides)
+
+
+def test_two_files_of_one_recipe_are_refused_whatever_their_seeds(recipe: Path, tmp_path: Path) -> None:
+    (tmp_path / "copy.toml").write_text("seed = 5\n" + RECIPE, encoding="utf-8")
+    with pytest.raises(DferError, match="the cells 'small' and 'copy' of the grid are one recipe"):
+        grid([recipe, tmp_path / "copy.toml"], [])
+
+
+def test_finished_runs_of_another_recipe_or_other_data_are_refused_before_any_training(
+    recipe: Path, data: Path, tmp_path: Path
+) -> None:
+    manifest = Manifest.read(data)
+    axes, fold = ["midas=off,{alpha=0.4}"], manifest.folds[0]
+    train_grid(jobs(grid([recipe], axes[:1]), tmp_path / "out", seeds=[0], folds=[fold]), manifest)
+    before = sorted(tmp_path.glob("out/*/*"))
+    changed = jobs(grid([recipe], axes, ["optim.lr=0.5"]), tmp_path / "out", seeds=[1, 0], folds=[fold])
+    with pytest.raises(DferError, match=r"seed0.*another recipe.*optim\.lr \(.* there, 0\.5 here\)"):
+        train_grid(changed, manifest)
+    table = manifest.table.assign(fold=manifest.table["fold"].replace({1: 2, 2: 1}))
+    Manifest.build(table, emotions=manifest.emotions, root=manifest.root).write(data)
+    with pytest.raises(DferError, match="was trained on other clips, votes or folds"):
+        train_grid(jobs(grid([recipe], axes), tmp_path / "out", seeds=[1, 0], folds=[fold]), Manifest.read(data))
+    assert sorted(tmp_path.glob("out/*/*")) == before, "nothing was trained"
 
 
 def test_a_run_has_its_own_folder_and_seed(recipe: Path, tmp_path: Path) -> None:

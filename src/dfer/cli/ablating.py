@@ -12,7 +12,10 @@ from dfer.cli.clustering import Ray
 from dfer.cli.comparing import show_comparison
 from dfer.cli.terminal import TrainingBar, say
 from dfer.cli.tracking import Track
-from dfer.errors import DferError, require_known
+from dfer.errors import DferError, require_known, shortened
+
+LONGEST_SEED = 18
+"""Digits; a seed is below 2**63."""
 
 
 @app.command()
@@ -73,6 +76,7 @@ def ablate(
 
 def _seeds(text: str) -> list[int]:
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdigit() for part in parts) or len(set(parts)) < len(parts):
-        raise DferError(f"expected --seeds as different whole numbers such as 0,1,2, got {text!r}")
-    return [int(part) for part in parts]
+    seeds = [int(part) for part in parts if part.isdecimal() and len(part) <= LONGEST_SEED]
+    if len(set(seeds)) < len(parts):
+        raise DferError(f"expected --seeds as different whole numbers such as 0,1,2, got {shortened(text)!r}")
+    return seeds

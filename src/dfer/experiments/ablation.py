@@ -24,13 +24,13 @@ from dfer.comparison.cells import Comparison, Cost, compare
 from dfer.datasets import Manifest
 from dfer.errors import DferError, listed
 from dfer.experiments.attributes import groups_of
-from dfer.experiments.runs import fold_name, saved_predictions, train_folds, training_constants
+from dfer.experiments.runs import fold_name, require_same_data, saved_predictions, train_folds, training_constants
 from dfer.experiments.spread import Job, train_jobs
 from dfer.models import name_model
 from dfer.reports import write_comparison
 from dfer.training.config import Recipe, load_recipe
 from dfer.training.progress import Progress
-from dfer.training.record import read_summary
+from dfer.training.record import Record, read_summary
 
 CLAIM = "claim"
 """The file that a process locks while it trains a run, in its folder, or compares the grid."""
@@ -48,14 +48,17 @@ def grid(recipes: Sequence[Path], axes: Sequence[str], overrides: Sequence[str] 
         overrides: "key=value" for all cells.
 
     Raises:
-        DferError: a recipe or value that is none, an axis without values, or two cells of one name.
+        DferError: a recipe or value that is none, an axis without values, a key that is given twice, a seed, or two
+            cells of one name or of one recipe.
     """
     parsed = [_axis(text) for text in axes]
     if (count := len(recipes) * math.prod(len(values) for _, values in parsed)) > MOST_CELLS:
         raise DferError(f"expected a grid of at most {MOST_CELLS} cells, got {count}; give fewer values to --grid")
+    _refuse_twice([key for key, _ in parsed], [text.partition("=")[0].strip() for text in overrides])
     short = [key.rpartition(".")[2] for key, _ in parsed]
     names = [key if short.count(last) > 1 else last for last, (key, _) in zip(short, parsed, strict=True)]
     cells: dict[str, Recipe] = {}
+    named: dict[str, str] = {}
     for recipe, values in itertools.product(recipes, itertools.product(*(values for _, values in parsed))):
         parts = [] if len(recipes) == 1 and values else [recipe.stem]
         parts += [f"{name}={value}" for name, value in zip(names, values, strict=True)]
@@ -64,8 +67,20 @@ def grid(recipes: Sequence[Path], axes: Sequence[str], overrides: Sequence[str] 
             raise DferError(f"two cells of the grid are called '{name}'; give each recipe and value once")
         chosen = [f"{key}={value}" for (key, _), value in zip(parsed, values, strict=True)]
         cells[name] = load_recipe(recipe, [*overrides, *chosen])
+        other = named.setdefault(cells[name].model_copy(update={"seed": 0}).toml(), name)
+        if other != name:
+            raise DferError(f"the cells '{other}' and '{name}' of the grid are one recipe; leave one of them out")
         name_model(cells[name].model.name)  # runs that are finished will be loaded without being trained here
     return cells
+
+
+def _refuse_twice(axes: Sequence[str], fixed: Sequence[str]) -> None:
+    """Raises where of two values of a key one alone would count."""
+    twice = dict.fromkeys(key for key in axes if [*axes, *fixed].count(key) > 1)
+    if twice:
+        raise DferError(f"{listed(twice)} is given twice, by --grid and by another --grid or --set; give it once")
+    if "seed" in (*axes, *fixed):
+        raise DferError("the seeds of a grid are given by --seeds, such as --seeds 0,1,2; leave seed out of the others")
 
 
 def jobs(
@@ -96,10 +111,14 @@ def train_grid(runs: Mapping[str, list[list[Job]]], manifest: Manifest, progress
         The jobs that other processes are still at.
 
     Raises:
-        DferError: as `train_folds`.
+        DferError: a run that is there has another recipe or was trained on other data; or as `train_folds`.
     """
     by_seed = zip(*runs.values(), strict=True)
     todo = [job for of_a_seed in by_seed for of_a_cell in of_a_seed for job in of_a_cell]
+    for job in todo:  # not after hours of training
+        Record(job.folder / fold_name(job.fold), writes=False).require_recipe(job.recipe)
+        if job.finished:
+            require_same_data(job.folder, manifest, job.fold)
     train_jobs(_train_unclaimed, [job for job in todo if not job.finished], manifest, progress)
     return [job for job in todo if not job.finished]
 

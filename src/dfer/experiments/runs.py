@@ -205,7 +205,7 @@ def saved_predictions(folder: Path, manifest: Manifest, folds: Sequence[int | No
         )
     parts = []
     for fold in wanted:
-        _require_same_data(folder, manifest, fold)
+        require_same_data(folder, manifest, fold)
         path = folder / fold_name(fold) / "predictions.csv"
         if not path.exists():
             predict_fold(folder / fold_name(fold), manifest, fold).write(path)
@@ -222,7 +222,7 @@ def training_constants(manifest: Manifest, folds: Sequence[int | None]) -> dict[
     return constants_of(manifest.votes, manifest.labels, training)
 
 
-def _require_same_data(folder: Path, manifest: Manifest, fold: int | None) -> None:
+def require_same_data(folder: Path, manifest: Manifest, fold: int | None) -> None:
     """Refuse a manifest that is not the one of training: its test clips may have been trained on."""
     run = folder / fold_name(fold)
     trained = read_summary(run)
