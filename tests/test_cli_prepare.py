@@ -53,6 +53,10 @@ def test_every_option_of_a_reader_is_in_its_documentation(name: str) -> None:
             r"cannot write .*/x\.csv: .*film\.mp4 is a file, not a folder",
         ),
         (("dfew", "dfew", "-o", "x.txt"), r"expected --out to end in \.csv or \.parquet"),
+        (("dfew", "dfew", "--grey"), "--grey is for packed clips; add --pack or --faces"),
+        (("dfew", "dfew", "--faces", "48", "--faces-as", "frames", "--grey"), "--grey is for packed clips"),
+        (("dfew", "dfew", "--faces-as", "frames"), "--faces-as says what --faces writes; add --faces"),
+        (("dfew", "dfew", "--faces", "48", "--faces-as", "frame"), r"cannot be 'frame' \(did you mean 'frames'\?\)"),
         (("dfew", "dfew", "--pack", "8", "--faces", "8"), r"expected --pack or --faces, got both"),
     ],
 )

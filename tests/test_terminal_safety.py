@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -101,3 +102,15 @@ def test_a_name_in_a_table_is_one_line_without_markup() -> None:
     table.add_row(cell("[/x][bold]a\nb\x9b"))
     SafeConsole(file=out, width=60).print(table)
     assert "[/x][bold]a␊b\\x9b" in out.getvalue()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_what_the_encoding_of_the_output_lacks_is_shown_as_an_escape(encoding: str, tmp_path: Path) -> None:
+    """As on Windows, where what is written to a file is in cp1252."""
+    rows = ["clip,rater,emotion", *(f"c{clip},怒 {rater},ärger" for clip in range(3) for rater in range(2))]
+    (tmp_path / "votes.csv").write_text("\n".join(rows), encoding="utf-8")
+    environment = os.environ | {"PYTHONIOENCODING": encoding, "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "dfer", "raters", tmp_path / "votes.csv", "--emotions", "ärger,ruhe"]
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=120)
+    assert done.returncode == 0 and b"Traceback" not in done.stderr, done.stderr.decode()
+    assert "怒 0".encode(encoding, errors="backslashreplace") in done.stdout

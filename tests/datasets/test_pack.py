@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -104,6 +105,31 @@ def test_a_packing_without_a_single_readable_clip_is_refused(tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("in_threads")
+@pytest.mark.parametrize("size", [1, 7, 4097, 10**9])
+def test_frames_that_no_network_takes_are_refused_before_any_is_decoded(size: int, tmp_path: Path) -> None:
+    with pytest.raises(DferError, match=f"expected frames of 8 to 4096 pixels, got {size}"):
+        pack(clips(tmp_path / "clips"), tmp_path / "packed", size=size)
+    assert not (tmp_path / "packed").exists()
+
+
+@pytest.mark.parametrize("short", ["numpy", "opencv"])
+def test_a_clip_that_does_not_fit_into_memory_is_named_and_the_others_are_packed(
+    short: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_threads: None
+) -> None:
+    """Three petabytes are more than any machine gives."""
+    manifest, whole = clips(tmp_path / "clips"), module.resize_square
+
+    def resized(frames: np.ndarray, size: int, **options: bool) -> np.ndarray:
+        if len(frames) != 3:
+            return whole(frames, size, **options)
+        return np.empty((10**8, 10**7, 3)) if short == "numpy" else cv2.resize(frames[0], (10**7, 10**8))
+
+    monkeypatch.setattr(module, "resize_square", resized)
+    packed, failures = pack(manifest, tmp_path / "packed", size=16, workers=1)
+    assert 0 < len(packed) < len(manifest) and len(packed) + len(failures) == len(manifest)
+    assert failures["reason"].str.contains("frames of 16 x 16 pixels take more memory than is free").all()
+
+
 def test_a_stopped_packing_goes_on_where_it_stopped(tmp_path: Path) -> None:
     manifest = clips(tmp_path / "clips")
     packed, _ = pack(manifest, tmp_path / "packed", size=16)

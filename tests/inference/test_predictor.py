@@ -441,8 +441,9 @@ def test_an_unknown_runtime_or_device_is_refused(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, create_model("tiny3d", 7, width=4), card("tiny3d", width=4))
     with pytest.raises(DferError, match="no runtime 'tensorrt'; expected one of auto, torch, onnx"):
         Predictor.from_pretrained(tmp_path, runtime="tensorrt")
-    with pytest.raises(DferError, match="device 'abacus' cannot be used"):
-        Predictor.from_pretrained(tmp_path, device="abacus")
+    for device in ("abacus", "meta"):
+        with pytest.raises(DferError, match=f"device '{device}' cannot be used"):
+            Predictor.from_pretrained(tmp_path, device=device)
     with pytest.raises(DferError, match="temperature above 0"):
         bad = card("tiny3d", width=4)
         bad.calibration["temperature"] = 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import signal
@@ -92,6 +93,8 @@ def main() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    if isinstance(sys.stdout, io.TextIOWrapper):  # None where it is closed
+        sys.stdout.reconfigure(errors="backslashreplace")  # arrows and names that its encoding lacks
     console.quiet = os.environ.get("RANK", "0") != "0"  # of several processes of torchrun, one speaks
     start_logging(logging.DEBUG if debug else logging.WARNING)
     for number in ENDING:

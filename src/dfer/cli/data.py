@@ -11,7 +11,7 @@ from rich.table import Table
 from dfer.cli.app import app
 from dfer.cli.clustering import Ray
 from dfer.cli.terminal import Counter, cell, console, errors, say
-from dfer.errors import DferError
+from dfer.errors import DferError, require_known
 from dfer.files import keep_inputs
 
 if TYPE_CHECKING:
@@ -102,10 +102,14 @@ def prepare(
         raise DferError("expected --pack or --faces, got both; faces are packed as they are cut")
     if ray and not (pack or faces):
         raise DferError("--ray packs clips or finds faces; add --pack or --faces and a size in pixels")
-    if jpeg and (not (pack or faces) or (faces and faces_as != "array")):
-        raise DferError(
-            "--jpeg is for packed clips; add --pack or --faces and a size in pixels, without --faces-as frames"
-        )
+    require_known("--faces-as cannot be", faces_as, ("array", "frames"))
+    if faces_as == "frames" and not faces:
+        raise DferError("--faces-as says what --faces writes; add --faces and a size in pixels")
+    for name, wanted in (("--jpeg", jpeg), ("--grey", grey)):
+        if wanted and (not (pack or faces) or faces_as == "frames"):
+            raise DferError(
+                f"{name} is for packed clips; add --pack or --faces and a size in pixels, without --faces-as frames"
+            )
     keep_inputs([path], [root, *options.values(), *(root / value for value in options.values())])
     manifest = read_source(source, root, **options)
     with on_cluster(ray, workers=workers):

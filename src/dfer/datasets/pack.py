@@ -18,6 +18,7 @@ from concurrent.futures import Future, as_completed
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -30,7 +31,7 @@ from dfer.shards import SUFFIX, Add, Row, holding_file, read_shard, shard_writer
 from dfer.tables import write_csv
 from dfer.video.frames import open_clip
 from dfer.video.jpegs import encode
-from dfer.video.preprocessing import resize_square
+from dfer.video.preprocessing import LARGEST_SIZE, SMALLEST_SIZE, resize_square
 
 UNREADABLE = "clip cannot be read"
 CHUNK = 64
@@ -131,7 +132,9 @@ def write_clips(
         workers: processes; None: one a core.
         progress: called with (done, total).
     """
-    folder = jobs[0].out.parent
+    folder, size = jobs[0].out.parent, jobs[0].size
+    if not SMALLEST_SIZE <= size <= LARGEST_SIZE:
+        raise DferError(f"expected frames of {SMALLEST_SIZE} to {LARGEST_SIZE} pixels, got {size}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with sole_owner(folder):
@@ -219,6 +222,13 @@ def _made(job: Job, add: Add | None, shard: str = "") -> Packed | Failure:
         raise
     except DferError as error:
         return Failure(getattr(error, "reason", UNREADABLE), str(error))
+    except (MemoryError, cv2.error) as error:
+        if isinstance(error, cv2.error) and error.code != cv2.Error.StsNoMem:
+            raise
+        told = (
+            f"{job.path}: frames of {job.size} x {job.size} pixels take more memory than is free; choose fewer pixels"
+        )
+        return Failure(UNREADABLE, told)
     if isinstance(made, int) or add is None:
         return Packed(job.out.name, int(made))
     add(job.out.name, job.id, encode(made, job.jpeg) if job.jpeg else made, changed(job.path))

@@ -89,6 +89,7 @@ def torch_network(model: nn.Module, card: Card, device: str = "auto") -> TorchNe
         device = "cuda" if torch.cuda.is_available() else "cpu"
     module = PicturesToProbs(model, card).eval()
     try:
+        torch.zeros(1, device=device).cpu()  # "meta" takes a network, and gives no numbers back
         module = module.to(device)
     except (RuntimeError, AssertionError) as error:  # AssertionError: a build without the device
         reason = (str(error).splitlines() or [""])[0]

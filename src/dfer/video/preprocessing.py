@@ -21,6 +21,7 @@ from dfer.video.sampling import SHORT_RULES
 
 Frames = npt.NDArray[np.uint8]
 MOST_FRAMES = LARGEST_SIZE = 4_096
+SMALLEST_SIZE = 8
 MOST_PIXELS = 2**24
 """Of all frames of a clip together, such as 64 frames of 512 x 512: 200 MB of memory for the input alone."""
 LARGEST_MEAN = LARGEST_STD = 1_000.0
@@ -60,10 +61,10 @@ class Preprocessing:
         for name in ("mean", "std"):  # a card in JSON has lists
             object.__setattr__(self, name, tuple(getattr(self, name)))
         require_known("short cannot be", self.short, SHORT_RULES)
-        if not 1 <= self.frames <= MOST_FRAMES or not 8 <= self.size <= LARGEST_SIZE:
+        if not 1 <= self.frames <= MOST_FRAMES or not SMALLEST_SIZE <= self.size <= LARGEST_SIZE:
             raise DferError(
-                f"expected at least 1 frame of 8 pixels, got {self.frames} of {self.size}, and at most {MOST_FRAMES} "
-                f"frames of {LARGEST_SIZE} pixels"
+                f"expected at least 1 frame of {SMALLEST_SIZE} pixels, got {self.frames} of {self.size}, and at most "
+                f"{MOST_FRAMES} frames of {LARGEST_SIZE} pixels"
             )
         if self.frames * self.size**2 > MOST_PIXELS:
             raise DferError(
