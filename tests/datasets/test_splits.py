@@ -201,6 +201,20 @@ def test_another_column_than_group_may_be_what_is_never_split(plan: Plan) -> Non
     assert split.table["group_before"].tolist() == people().table["group"].tolist()
 
 
+@pytest.mark.parametrize("plan", [Plan(folds=2, by="take"), Plan(test=0.2, val=0.2, by="take")])
+def test_persons_that_a_cut_by_another_column_divides_are_told(plan: Plan, caplog: pytest.LogCaptureFixture) -> None:
+    takes = [f"t{number // 6}" for number in range(60)]  # six people in each, five or six takes of a person
+    split = split_manifest(people(take=takes), plan).table
+    parts: dict[str, set[object]] = {person: set() for person in split["group_before"]}
+    for person, fold, name in zip(split["group_before"], split["fold"], split["split"], strict=True):
+        parts[person].add((str(fold), name))
+    divided = sum(len(names) > 1 for names in parts.values())
+    assert divided and f"{divided} of 10 groups that the manifest had, such as persons, are in several" in caplog.text
+    caplog.clear()
+    split_manifest(people(), Plan(folds=5, by="film"))  # each person is in one film
+    assert not caplog.text
+
+
 @pytest.mark.parametrize(
     ("plan", "message"),
     [

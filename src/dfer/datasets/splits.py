@@ -89,12 +89,25 @@ def split_manifest(manifest: Manifest, plan: Plan) -> Manifest:
         split[order] = _cut_parts(groups[order], strata[order], plan)
     if plan.by != "group" and (table["group"] != "").any():
         table[FORMER_GROUP] = table["group"]
+        _warn_of_divided(table["group"], fold if plan.folds else split)
     table["group"] = groups
     table["fold"] = pd.arrays.IntegerArray(fold, fold == 0)
     table["split"] = split
     return Manifest.build(
         table, emotions=manifest.emotions, root=manifest.root, source=manifest.source, left_out=manifest.left_out
     )
+
+
+def _warn_of_divided(groups: pd.Series[str], parts: NDArray[Any]) -> None:
+    """Says which groups, such as persons, a cut by another column has put into several parts."""
+    known = (groups != "").to_numpy()
+    counts = pd.Series(parts[known]).groupby(groups[known].to_numpy(dtype=object)).nunique()
+    divided = sorted(counts.index[counts > 1])
+    if divided:
+        logger.warning(
+            "%d of %d groups that the manifest had, such as persons, are in several parts now: %s",
+            len(divided), len(counts), listed(divided),
+        )  # fmt: skip
 
 
 def cut_folds(groups: ArrayLike, strata: ArrayLike, folds: int, *, seed: int) -> Positions:
