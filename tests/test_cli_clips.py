@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from dfer.inference import Segment
 from tests.video.films import write_video
@@ -133,3 +135,18 @@ def test_clips_of_another_film_of_the_same_name_are_not_taken_for_its_own(film: 
     film.rename(tmp_path / film.name)  # the film itself may lie elsewhere by now
     code, told = run(tmp_path / film.name, "-o", out, "--length", 2)
     assert code == 0 and "2 were there" in told, told
+
+
+def test_a_folder_of_frames_is_known_again_whatever_else_lies_in_it(tmp_path: Path) -> None:
+    frames, out = tmp_path / "one" / "frames", tmp_path / "clips"
+    (frames / "0 notes").mkdir(parents=True)
+    for number in range(60):
+        Image.fromarray(np.full((32, 48, 3), 4 * number, np.uint8)).save(frames / f"{number:03d}.png")
+    words = (frames, "-o", out, "--length", 2)
+    assert run(*words)[0] == 0
+    code, told = run(*words)
+    assert code == 0 and "1 were there" in told, told
+    other = shutil.copytree(frames, tmp_path / "two" / "frames")
+    Image.fromarray(np.full((32, 48, 3), 9, np.uint8)).save(other / "000.png")
+    code, told = run(other, *words[1:])
+    assert code == 2 and "was cut from another film than" in told, told

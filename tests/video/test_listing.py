@@ -40,7 +40,7 @@ def test_a_gap_in_the_numbers_is_a_gap_in_time_and_the_last_frame_lasts_one_step
 
 def test_the_assumed_rate_is_told_and_a_given_one_is_not(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert [time for _, time, _ in shown(folder)] == pytest.approx([0, 0.08, 0.12, 0.36, 0.68, 0.92])
-    assert "a folder of frames has no clock; 25 frames a second are assumed, --fps says another rate" in caplog.text
+    assert "a folder of frames has no clock; 25 frames a second are assumed; a list of times" in caplog.text
     caplog.clear()
     shown(folder, fps=30)
     assert not caplog.records

@@ -13,19 +13,20 @@ from pathlib import Path
 from dfer.errors import DferError
 from dfer.files import replacing
 from dfer.video.decoding import length_s
+from dfer.video.frames import images_in
 from dfer.video.opening import peeked
 from dfer.video.stream import Span, stream
 from dfer.video.writing import Timed, write_video
 
 LONGEST_NAME = 60
 """Characters that a clip's name takes of its film's."""
-
-
 HEAD_BYTES = 2**20
-"""So much of a film's beginning is looked at to know it again."""
+"""A film is known again by its size and this much of its beginning."""
+MARK = "dfer clip"
+"""How the comment begins that says which film a clip was cut from."""
 
 
-def cut(source: Path, out: Path, *, start_s: float, end_s: float, rotate: int = 0) -> None:
+def cut(source: Path, out: Path, *, start_s: float, end_s: float, rotate: int = 0, mark: str = "") -> None:
     """Write a part of a film.
 
     Args:
@@ -35,6 +36,7 @@ def cut(source: Path, out: Path, *, start_s: float, end_s: float, rotate: int = 
             that stays long, see `dfer.video.stream.Span`.
         end_s: the new film ends at this time, or where the old one ends.
         rotate: degrees by which pictures are turned clockwise.
+        mark: a comment that is written into the file.
 
     Raises:
         DferError: the film cannot be read, or shows nothing in this part.
@@ -45,15 +47,16 @@ def cut(source: Path, out: Path, *, start_s: float, end_s: float, rotate: int = 
             yield frame.pixels, frame.time_s - start_s if number else 0.0, frame.end_s - start_s
 
     with replacing(out) as partial:
-        write_video(partial, frames, sound=(source, start_s, end_s), comment=mark_of(source, rotate))
+        write_video(partial, frames, sound=(source, start_s, end_s), comment=mark)
 
 
 def mark_of(film: Path, rotate: int = 0) -> str:
-    """What is written into the clips of a film, turned by `rotate` degrees, so that they are known again."""
-    files = sorted(film.iterdir()) if film.is_dir() else [film]
-    sizes = [(path.name if film.is_dir() else "", path.stat().st_size) for path in files]
-    with files[0].open("rb") as file:
-        return f"dfer clip {zlib.crc32(repr((rotate, sizes)).encode() + file.read(HEAD_BYTES)):08x}"
+    """What the clips of a film, or a folder of frames, turned by `rotate` degrees, say of where they are from."""
+    pictures = sorted((entry.name, entry.stat().st_size) for entry in images_in(film)) if film.is_dir() else []
+    first = film / pictures[0][0] if pictures else film
+    with first.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    return f"{MARK} {zlib.crc32(repr((rotate, pictures, first.stat().st_size)).encode() + head):08x}"
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Part:
         film: its path.
         name: of the clip's file.
         start_s, end_s: where it lies in the film.
-        rotate: as `cut` takes it.
+        rotate, mark: as `cut` takes them.
     """
 
     film: Path
@@ -72,6 +75,7 @@ class Part:
     start_s: float
     end_s: float
     rotate: int = 0
+    mark: str = ""
 
     def is_there(self, folder: Path) -> bool:
         """Whether the clip lies in a folder.
@@ -84,7 +88,7 @@ class Part:
             return False
         with peeked(path) as container:
             mark = container.metadata.get("comment", "") if container is not None else ""
-        if mark.startswith("dfer clip ") and mark != mark_of(self.film, self.rotate):
+        if mark.startswith(MARK) and mark != self.mark:
             raise DferError(
                 f"{path} was cut from another film than {self.film}, or turned otherwise; choose another --out"
             )
@@ -92,7 +96,8 @@ class Part:
 
     def cut(self, folder: Path) -> None:
         """Write the clip into a folder; see `cut` for the errors."""
-        cut(self.film, folder / self.name, start_s=self.start_s, end_s=self.end_s, rotate=self.rotate)
+        span = {"start_s": self.start_s, "end_s": self.end_s}
+        cut(self.film, folder / self.name, **span, rotate=self.rotate, mark=self.mark)
 
 
 def clip_name(film: str, start_s: float, end_s: float) -> str:
@@ -143,8 +148,9 @@ def segment_parts(film: Path, spans: Iterable[tuple[float, float]], *, shortest:
 
 
 def _parts(film: Path, name: str, spans: Iterable[tuple[float, float]], shortest: float, rotate: int = 0) -> list[Part]:
+    mark = mark_of(film, rotate)
     return [
-        Part(film, clip_name(name, start_s, end_s), start_s, end_s, rotate)
+        Part(film, clip_name(name, start_s, end_s), start_s, end_s, rotate, mark)
         for start_s, end_s in spans
         if end_s - start_s >= shortest
     ]

@@ -146,8 +146,9 @@ def _folder(path: Path, span: Span, fps: float | None) -> Iterator[TimedFrame]:
     clip = FolderClip(path, fps)
     if clip.listed is None and fps is None and len(clip) > 1:
         logger.warning(
-            "%s: a folder of frames has no clock; %g frames a second are assumed, --fps says another rate", path, FPS
-        )
+            "%s: a folder of frames has no clock; %g frames a second are assumed; a list of times beside the frames "
+            "gives their times, and --fps of dfer predict gives another rate", path, FPS,
+        )  # fmt: skip
     times = (
         clip.times
         if clip.listed is not None or fps is not None
