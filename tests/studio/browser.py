@@ -106,6 +106,27 @@ class Browser:
             time.sleep(0.05)
         raise AssertionError(f"never became true: {condition}\n{self.run('document.body.innerText')[:2000]}")
 
+    def _place(self, selector: str, share: float = 0.5) -> dict[str, float]:
+        """Where an element is, after scrolling to it: at half its height, a share of its width from its left."""
+        found: dict[str, float] = self.run(
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); "
+            "e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect(); "
+            f"return {{x: b.x + {share} * b.width, y: b.y + b.height / 2}}; }})()"
+        )
+        return found
+
+    def hover(self, selector: str, share: float, condition: str) -> None:
+        """Point at an element, a share of its width from its left, until an expression is true.
+
+        The element is looked up anew each time, for a picture or film that is loaded late moves what is below it.
+        """
+        until = time.monotonic() + LONGEST_S
+        while time.monotonic() < until:
+            self.call("Input.dispatchMouseEvent", type="mouseMoved", **self._place(selector, share))
+            with contextlib.suppress(AssertionError):
+                return self.wait(condition, 1.0)
+        return self.wait(condition, 0.1)
+
     def press(self, key: str, code: str = "") -> None:
         """Press a key."""
         text = {"text": key} if len(key) == 1 else {"text": "\r"} if key == "Enter" else {}
@@ -122,11 +143,7 @@ class Browser:
 
     def drop_files(self, selector: str, *paths: Path) -> None:
         """Drop files from the desktop onto an element."""
-        place = self.run(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); "
-            "e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect(); "
-            "return {x: b.x + b.width / 2, y: b.y + b.height / 2}; })()"
-        )
+        place = self._place(selector)
         data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
         for kind in ("dragEnter", "dragOver", "drop"):
             self.call("Input.dispatchDragEvent", type=kind, data=data, **place)

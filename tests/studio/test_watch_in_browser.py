@@ -57,9 +57,8 @@ def test_a_film_is_dropped_watched_named_and_taken_home(app: Any, tmp_path: Path
         browser.wait(drawn.format(".band canvas"))
         happy = [int(EMOTION_COLOURS["happy"][0][place : place + 2], 16) for place in (1, 3, 5)]
         assert happy in browser.run(COLOURS), "the band has the colour of the emotion that shows most"
+        browser.hover(".band", 0.5, "!document.querySelector('.tip').hidden")
         place = browser.run(MIDDLE)
-        browser.call("Input.dispatchMouseEvent", type="mouseMoved", **place)
-        browser.wait("!document.querySelector('.tip').hidden")
         assert "%" in browser.run("document.querySelector('.tip').textContent")
         for kind in ("mousePressed", "mouseReleased"):
             browser.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)
@@ -141,12 +140,8 @@ def test_a_band_says_what_is_not_known(folder: Path, tmp_path: Path) -> None:
                 (0.1, ["happy", "80", "21", "3"]), (0.35, [SAD_OR_NOT, "51", "57", "12"]),
                 (0.6, ["cannot tell", "60", "32", "94"]), (0.9, ["not seen"]),
             ):  # fmt: skip
-                browser.run("document.querySelector('.band').scrollIntoView({block: 'center'})")
-                box = browser.run("document.querySelector('.band').getBoundingClientRect().toJSON()")
-                at = {"x": box["x"] + share * box["width"], "y": box["y"] + 20}
-                browser.call("Input.dispatchMouseEvent", type="mouseMoved", **at)
                 title = f"{2 * share:.1f} s: {wanted[0]}"
-                browser.wait(f"document.querySelector('.tip b').textContent === '{title}'")
+                browser.hover(".band", share, f"document.querySelector('.tip b')?.textContent === '{title}'")
                 rows = browser.run("[...document.querySelectorAll('.tip > :not(b)')].map((row) => row.textContent)")
                 percents = [re.findall(r"(\d+)\u202f%", row) for row in rows]
                 assert [found for each in (*percents[:1], *percents[-2:]) for found in each] == wanted[1:]
