@@ -231,8 +231,8 @@ def test_the_version_is_the_packages(dfer: Dfer) -> None:
         (("train", "demo", "--data", "x.csv", "--reusme"), "no option '--reusme' (did you mean '--resume'?)"),
         (("train", "demo", "--data"), "--data"),
         (("prepare", "dfew"), "dfer prepare --help"),
-        (("synth", "x", "--clips", "many"), "--clips"),
-        (("prepare", "dfew", "x", "--workers", "0"), "--workers"),
+        (("synth", "x", "--clips", "many"), "got many; see"),
+        (("prepare", "dfew", "x", "--workers", "0"), "'--workers': it should be greater than or equal to 1, got 0;"),
     ],
 )
 def test_wrong_usage_is_exit_code_2_and_says_what_is_wrong(dfer: Dfer, arguments: tuple[str, ...], said: str) -> None:

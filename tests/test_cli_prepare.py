@@ -6,8 +6,11 @@ import inspect
 import re
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
+from dfer import Manifest
 from dfer.datasets.sources import SOURCES
 
 from .datasets.sources.trees import write_dfew
@@ -68,3 +71,17 @@ def test_bad_input_is_one_line(
     (tmp_path / "film.mp4").touch()
     assert here("prepare", *arguments).is_refusal(fault)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dfew", "film.mp4"]
+
+
+@pytest.mark.parametrize(("out", "packed"), [("mine.csv", "mine_packed"), ("./other.csv", "other")])
+def test_clips_are_not_packed_into_the_folder_that_they_come_from(
+    out: str, packed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for emotion in ("happy", "sad"):
+        (tmp_path / "mine" / emotion).mkdir(parents=True)
+        cv2.imwrite(f"mine/{emotion}/1.png", np.full((16, 16, 3), 90, np.uint8))
+    before = sorted(Path("mine").rglob("*"))
+    assert here("prepare", "folder", "mine", "-o", out, "--pack", "8").code == 0
+    assert sorted(Path("mine").rglob("*")) == before
+    assert list(Path(packed).glob("shard-*")) and Manifest.read(out).root == tmp_path / packed

@@ -17,7 +17,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from dfer.cli.terminal import console, errors
-from dfer.errors import DferError, OneLine, not_known, printable
+from dfer.errors import DferError, OneLine, not_known, printable, shortened
 from dfer.processes import ENDING, end_when_asked
 from dfer.version import __version__
 
@@ -59,7 +59,9 @@ def _in_a_sentence() -> Iterator[None]:
         if wrong and hasattr(error, "possibilities"):
             options = [name for option in error.ctx.command.params for name in option.opts if name.startswith("-")]
             raise not_known("no option", wrong, [*options, "--help"]) from error
-        said = " ".join(error.format_message().split()).rstrip(".")
+        said = " ".join(error.format_message().split()).rstrip(".").replace("Input should", "it should")
+        if hasattr(error.__cause__, "errors"):  # pydantic's, of a number that is out of range or none
+            said += f", got {shortened(str(error.__cause__.errors()[0]['input']), 80)}"
         raise DferError(f"{said}; see {error.ctx.command_path} --help" if error.ctx else said) from error
 
 

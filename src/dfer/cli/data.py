@@ -114,12 +114,19 @@ def prepare(
     manifest = read_source(source, root, **options)
     with on_cluster(ray, workers=workers):
         if pack:
-            manifest = _pack(manifest, path.with_suffix(""), size=pack, grey=grey, jpeg=jpeg, workers=workers)
+            manifest = _pack(manifest, _beside(path, root), size=pack, grey=grey, jpeg=jpeg, workers=workers)
         if faces:
             folder = path.with_name(f"{path.stem}_faces")
             manifest = _cut_faces(manifest, folder, size=faces, kind=faces_as, grey=grey, jpeg=jpeg, workers=workers)
     manifest.write(path)
     _show_manifest(Manifest.read(path), path)
+
+
+def _beside(path: Path, root: Path) -> Path:
+    """Where clips are packed: a folder beside the manifest, of its name, which is not the one that the clips are in."""
+    folder = path.with_suffix("")
+    taken = folder.resolve() == root.resolve()
+    return folder.with_name(f"{folder.name}_packed") if taken else folder
 
 
 def _pack(manifest: Manifest, folder: Path, **options: Any) -> Manifest:
