@@ -140,8 +140,11 @@ def _explained(fault: Any, adapter: TypeAdapter[Any]) -> str:
     place = fault["loc"]
     key = shortened(".".join(map(str, place)), 80)
     if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        known = _keys_at(adapter.json_schema(), place[:-1])
-        return f"unknown key {key}{nearest(str(place[-1]), known)}; known here: {listed(known, 12)}"
+        schema = adapter.json_schema()
+        known = _keys_at(schema, place[:-1])
+        deeper = [f"{each}.{place[-1]}" for each in known if place[-1] in _keys_at(schema, (*place[:-1], each))]
+        meant = f" (did you mean '{deeper[0]}'?)" if len(deeper) == 1 else nearest(str(place[-1]), known)
+        return f"unknown key {key}{meant}; known here: {listed(known, 12)}"
     told = shortened(fault["msg"].removeprefix("Value error, ").replace("Input should", "it should"), 200)
     hint = nearest(str(fault["input"]), re.findall(r"'([\w.-]+)'", told)) if fault["type"] == "literal_error" else ""
     if fault["type"] == "value_error" and not place:  # of several keys together: the sentence says which

@@ -42,6 +42,7 @@ def test_a_resolved_recipe_reads_back_the_same(tmp_path: Path) -> None:
         ("augment.flp=0.5", "unknown key augment.flp (did you mean 'flip'?)"),
         ("midas.alfa=0.5", "unknown key midas.alfa (did you mean 'alpha'?)"),
         ("input.sizze=64", "unknown key input.sizze (did you mean 'size'?)"),
+        ("epochs=1", "unknown key epochs (did you mean 'optim.epochs'?)"),
         ("sead=1", "unknown key sead (did you mean 'seed'?)"),
         ("optim.lr=-1", "optim.lr"),
         ("augment.flip=2", "probability"),

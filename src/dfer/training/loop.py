@@ -40,7 +40,7 @@ from dfer.training.learner import Learner
 from dfer.training.losses import make_loss
 from dfer.training.memory import memory_kept
 from dfer.training.optim import learning_rate
-from dfer.training.predict import validation_scores
+from dfer.training.predict import scores_of, validation_scores
 from dfer.training.progress import Begun, Progress, Step
 from dfer.training.randomness import Purpose, stream
 from dfer.training.record import Epoch, Record, Summary
@@ -150,7 +150,22 @@ class _Run:
                 f"{self.folder} was begun on other clips or targets than this manifest gives; use another folder"
             )
 
+    def _warn_if_nothing_was_learnt(self, row: dict[str, Any]) -> None:
+        """Where one answer for all clips scores as well on the validation part, as after a divergence."""
+        rows = self.chosen.validation
+        answer = np.broadcast_to(self.chosen.prior, (len(rows), len(self.manifest.emotions)))
+        scores = scores_of(answer, self.manifest.labels[rows], self.manifest.votes[rows])
+        constant = {name: value for name, value in scores.items() if name in row}
+        worse = [row[name] >= value if name == "val_kl" else row[name] <= value for name, value in constant.items()]
+        if worse and all(worse):
+            told = ", ".join(f"{name} {row[name]:.3f} and {value:.3f}" for name, value in constant.items())
+            logger.warning(
+                "%s: on the validation part the network is no better than the mean target (%s): it has learnt nothing; "
+                "lower optim.lr, train for more epochs, or look at the clips with `dfer doctor`", self.folder, told,
+            )  # fmt: skip
+
     def _finish(self, row: dict[str, Any]) -> None:
+        self._warn_if_nothing_was_learnt(row)
         if self.recipe.selection == "last":
             self._keep_model(row)
         summary = Summary(

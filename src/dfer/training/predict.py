@@ -55,8 +55,14 @@ def validation_scores(model: nn.Module, manifest: Manifest, rows: Rows, recipe: 
         batch=recipe.optim.batch,
         workers=recipe.data.workers,
     )
+    return scores_of(probs, manifest.labels[rows], manifest.votes[rows])
+
+
+def scores_of(
+    probs: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], votes: npt.NDArray[np.float64]
+) -> dict[str, float]:
+    """As `validation_scores`, of probs (N, K), labels (N,), -1 for none, and votes (N, K), NaN for none."""
     scores: dict[str, float] = {}
-    labels, votes = manifest.labels[rows], manifest.votes[rows]
     if (labelled := labels >= 0).any():
         scores |= {"val_war": war(probs[labelled], labels[labelled]), "val_uar": uar(probs[labelled], labels[labelled])}
     if (voted := votes.sum(axis=1) > 0).any():  # NaN (no votes) is not above 0
