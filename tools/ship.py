@@ -1,13 +1,16 @@
-"""Puts a trained model into the package: `python tools/ship.py RUN --after RUN --view 0.6`; then tools/model_card.py.
+r"""Puts a trained model into the package: `python tools/ship.py RUN --after RUN RUN --view 0.6`; then model_card.py.
 
 The whole way from the data:
 
     dfer prepare ferplus FERPLUS/ -o data/ferplus.csv --pack 48 --grey
     python tools/face_encoder.py WEIGHTS/ data/ferplus.csv -o data/dlib_face.safetensors
     dfer train ferplus_faces --data data/ferplus.csv --init data/dlib_face.safetensors -o runs/ship/first
-    dfer train ferplus_faces_gentle --data data/ferplus.csv --init runs/ship/first -o runs/ship/faces
+    dfer train ferplus_faces_gentle --data data/ferplus.csv --init runs/ship/first -o runs/ship/second
+    python tools/upright_copies.py data/ferplus.csv -o data/ferplus_upright.csv
+    dfer train ferplus_faces_gentle --data data/ferplus_upright.csv --init runs/ship/second -o runs/ship/faces \
+        --set optim.epochs=3 --set optim.unmixed_epochs=1
     dfer evaluate runs/ship/faces
-    python tools/ship.py runs/ship/faces --after runs/ship/first --view 0.6
+    python tools/ship.py runs/ship/faces --after runs/ship/first runs/ship/second --view 0.6
     python tools/model_card.py data/ferplus.csv CREMA_D/ ANNOTATED_VIDEOS/
 
 Weights are stored in half precision, half the bytes, and computed with in single; temperature and figures are those of
@@ -47,7 +50,9 @@ PLACE = Path(__file__).resolve().parents[1] / "src" / "dfer" / "models" / "shipp
 TOLERANCE = 5e-3
 """The largest difference of a probability that storing the weights in half precision may make."""
 SCORES = ("war", "uar", "kl", "ece", "vote_ece")
-TOLD = ("clips", "validation", "left_out", "epochs", "seconds", "device", "parameters")
+COPY = "_upright"
+"""How the names of the rows end that `upright_copies.py` adds."""
+TOLD = ("clips", "copies", "validation", "left_out", "epochs", "seconds", "device", "parameters")
 """Of train.json, what the card says of the training."""
 
 
@@ -93,12 +98,12 @@ def trained(run: Path) -> dict[str, Any]:
     return found
 
 
-def main(run: Path, after: Path | None, view: str) -> None:
+def main(run: Path, after: Sequence[Path], view: str) -> None:
     """Store, fit, compare, and only then take the place of the former model.
 
     Args:
         run: of `dfer train` and `dfer evaluate`.
-        after: the run that it started from, whose epochs and seconds count too.
+        after: the runs that it started from, whose epochs and seconds count too.
         view: the population that `dfer predict` answers for unless it is told, see `dfer.inference.population`.
     """
     manifest, folder = Manifest.read(manifest_of([run])), run / "split"
@@ -112,8 +117,10 @@ def main(run: Path, after: Path | None, view: str) -> None:
     if not difference <= TOLERANCE:
         raise DferError(f"{run}: half precision moves a probability by {difference:.2g}, more than {TOLERANCE:g}")
     training = trained(run)
-    if after:
-        training |= {key: training[key] + trained(after)[key] for key in ("epochs", "seconds")}
+    for former in after:
+        training |= {key: training[key] + trained(former)[key] for key in ("epochs", "seconds")}
+    names = manifest.table["id"].iloc[chosen.train]
+    training["copies"] = int(names.str.endswith(COPY).sum())
     shipped = shipped_card(card, validation, test, training=training, view=view)
     save_checkpoint(PLACE, model, shipped)
     (PLACE / "model.safetensors").chmod(0o644)  # it is written for its owner alone
@@ -125,7 +132,7 @@ def main(run: Path, after: Path | None, view: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--after", type=Path)
+    parser.add_argument("--after", type=Path, nargs="*", default=[])
     parser.add_argument("--view", default="trained")
     arguments = parser.parse_args()
     main(arguments.run, arguments.after, arguments.view)
