@@ -232,6 +232,7 @@ def test_the_version_is_the_packages(dfer: Dfer) -> None:
         (("train", "demo", "--data"), "--data"),
         (("prepare", "dfew"), "dfer prepare --help"),
         (("synth", "x", "--clips", "many"), "got many; see"),
+        (("synth", "x", "--clips", ""), "got nothing; see"),
         (("prepare", "dfew", "x", "--workers", "0"), "'--workers': it should be greater than or equal to 1, got 0;"),
     ],
 )

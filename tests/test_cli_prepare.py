@@ -84,4 +84,8 @@ def test_clips_are_not_packed_into_the_folder_that_they_come_from(
     before = sorted(Path("mine").rglob("*"))
     assert here("prepare", "folder", "mine", "-o", out, "--pack", "8").code == 0
     assert sorted(Path("mine").rglob("*")) == before
+    for wanted in ("--pack", "--faces"):
+        inside = here("prepare", "folder", "mine", "-o", "mine/sad/x.csv", wanted, "8")
+        assert inside.is_refusal("expected --out outside of mine, whose folders are emotions")
+    assert sorted(Path("mine").rglob("*")) == before
     assert list(Path(packed).glob("shard-*")) and Manifest.read(out).root == tmp_path / packed

@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from upright_copies import COPY
 
 from dfer import DferError, Manifest, Predictions
 from dfer.experiments.runs import manifest_of, saved_predictions
@@ -50,8 +51,6 @@ PLACE = Path(__file__).resolve().parents[1] / "src" / "dfer" / "models" / "shipp
 TOLERANCE = 5e-3
 """The largest difference of a probability that storing the weights in half precision may make."""
 SCORES = ("war", "uar", "kl", "ece", "vote_ece")
-COPY = "_upright"
-"""How the names of the rows end that `upright_copies.py` adds."""
 TOLD = ("clips", "copies", "validation", "left_out", "epochs", "seconds", "device", "parameters")
 """Of train.json, what the card says of the training."""
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dfer import ClipDataset, Manifest
+from dfer import ClipDataset, DferError, Manifest
 from dfer.training.choosing import choose_clips
 from dfer.training.config import load_recipe
 from dfer.video.alignment import align
@@ -32,6 +32,9 @@ ENLARGED, BORDER = 3, 24
 """The detector is shown the picture so many times as large, with such a border: faces fill the pictures."""
 SMALLEST = 60
 """Width of a found face in the enlarged picture; what is narrower is no face that the picture shows."""
+
+COPY = "_upright"
+"""How the names of the rows end that are copies."""
 
 Picture = npt.NDArray[np.uint8]
 
@@ -59,11 +62,13 @@ def with_copies(manifest: Manifest, place: Path) -> pd.DataFrame:
         picture = np.rint(np.asarray(pictures[int(row)].clip).squeeze() * 255).astype(np.uint8)
         copy = upright(picture, detector)
         if copy is not None:
-            cv2.imwrite(str(place / f"{table['id'].iloc[row]}.png"), copy)
+            path = place / f"{table['id'].iloc[row]}.png"
+            if not cv2.imwrite(str(path), copy):
+                raise DferError(f"{path} cannot be written")
             found.append(row)
     copies = table.iloc[found].copy()
     copies["path"] = [f"{place.name}/{name}.png" for name in copies["id"]]
-    copies["id"] += "_upright"
+    copies["id"] += COPY
     copies["kind"] = "image"
     print(f"{len(found):,} of {len(chosen.train):,} pictures have an upright copy")
     return pd.concat([table, copies], ignore_index=True)

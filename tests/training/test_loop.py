@@ -406,23 +406,26 @@ def test_weights_that_the_last_step_ruined_are_not_kept(toy: Manifest, tmp_path:
     assert not (tmp_path / "run" / "model").exists() and not (tmp_path / "run" / "train.json").exists()
 
 
-@pytest.mark.parametrize(("bias", "warned"), [([0.0, 0.0, 50.0], True), (None, False)])
-def test_a_network_that_answers_the_same_for_every_clip_is_told(
-    toy: Manifest, tmp_path: Path, network: list[Any], caplog: pytest.LogCaptureFixture, bias: Any, warned: bool
-) -> None:
+@pytest.mark.parametrize(
+    ("diverges_at", "selection", "warned"),
+    [(1, "last", True), (1, "val_kl", True), (None, "last", False), (43, "last", True), (43, "val_kl", False)],
+)
+def test_a_network_that_answers_the_same_for_every_clip_is_told_if_it_is_kept(
+    toy: Manifest, tmp_path: Path, network: list[Any], caplog: pytest.LogCaptureFixture,
+    diverges_at: int | None, selection: str, warned: bool,
+) -> None:  # fmt: skip
     def diverge(done: int) -> None:
-        head = network[0].head
-        if bias and done > 0:
-            head.weight.data.zero_()
-            head.bias.data.copy_(torch.tensor(bias))
+        if diverges_at and done >= diverges_at:
+            network[0].head.weight.data.zero_()
+            network[0].head.bias.data.copy_(torch.tensor([0.0, 0.0, 50.0]))
 
-    recipe = quick(optim={"ema": 0.0, "epochs": 3 if bias else 15}, augment={"crop": [1.0, 1.0], "erase": 0.0})
+    recipe = quick(optim={"ema": 0.0, "epochs": 15}, augment={"crop": [1.0, 1.0], "erase": 0.0})
+    recipe = recipe.model_copy(update={"selection": selection})
     fit(recipe, toy, tmp_path / "run", fold=1, progress=Watch(step=diverge))
     told = [record.getMessage() for record in caplog.records if "learnt nothing" in record.getMessage()]
     assert len(told) == warned
     if warned:
-        last = log(tmp_path / "run")[-1]
-        assert f"val_kl {last['val_kl']:.3f} and " in told[0] and "lower optim.lr" in told[0]
+        assert f"val_kl {log(tmp_path / 'run')[-1]['val_kl']:.3f} and " in told[0] and "lower optim.lr" in told[0]
 
 
 def test_an_unreadable_clip_stops_training_with_its_name(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def _in_a_sentence() -> Iterator[None]:
             raise not_known("no option", wrong, [*options, "--help"]) from error
         said = " ".join(error.format_message().split()).rstrip(".").replace("Input should", "it should")
         if hasattr(error.__cause__, "errors"):  # pydantic's, of a number that is out of range or none
-            said += f", got {shortened(str(error.__cause__.errors()[0]['input']), 80)}"
+            said += f", got {shortened(str(error.__cause__.errors()[0]['input']), 80) or 'nothing'}"
         raise DferError(f"{said}; see {error.ctx.command_path} --help" if error.ctx else said) from error
 
 

@@ -110,6 +110,10 @@ def prepare(
             raise DferError(
                 f"{name} is for packed clips; add --pack or --faces and a size in pixels, without --faces-as frames"
             )
+    if source == "folder" and (pack or faces) and path.resolve().is_relative_to(root.resolve()):
+        raise DferError(
+            f"expected --out outside of {root}, whose folders are emotions, for clips are written beside it; got {path}"
+        )
     keep_inputs([path], [root, *options.values(), *(root / value for value in options.values())])
     manifest = read_source(source, root, **options)
     with on_cluster(ray, workers=workers):

@@ -43,7 +43,7 @@ from dfer.training.optim import learning_rate
 from dfer.training.predict import scores_of, validation_scores
 from dfer.training.progress import Begun, Progress, Step
 from dfer.training.randomness import Purpose, stream
-from dfer.training.record import Epoch, Record, Summary
+from dfer.training.record import Epoch, Record, Summary, read_log
 from dfer.training.start import make_network
 from dfer.training.state import Place, load_state, save_state
 from dfer.training.threads import Threads, threads_kept
@@ -150,22 +150,26 @@ class _Run:
                 f"{self.folder} was begun on other clips or targets than this manifest gives; use another folder"
             )
 
-    def _warn_if_nothing_was_learnt(self, row: dict[str, Any]) -> None:
-        """Where one answer for all clips scores as well on the validation part, as after a divergence."""
+    def _warn_if_nothing_was_learnt(self) -> None:
+        """Where one answer for all clips scores as well on the validation part as the epoch that is kept."""
+        kept = self.place.best_epoch or self.recipe.optim.epochs
+        row = next((epoch for epoch in read_log(self.folder) if epoch.epoch == kept), None)
         rows = self.chosen.validation
         answer = np.broadcast_to(self.chosen.prior, (len(rows), len(self.manifest.emotions)))
         scores = scores_of(answer, self.manifest.labels[rows], self.manifest.votes[rows])
-        constant = {name: value for name, value in scores.items() if name in row}
-        worse = [row[name] >= value if name == "val_kl" else row[name] <= value for name, value in constant.items()]
-        if worse and all(worse):
-            told = ", ".join(f"{name} {row[name]:.3f} and {value:.3f}" for name, value in constant.items())
+        pairs = {
+            name: (getattr(row, name), value) for name, value in scores.items() if getattr(row, name, None) is not None
+        }
+        if pairs and all(
+            found >= value if name == "val_kl" else found <= value for name, (found, value) in pairs.items()
+        ):
+            told = ", ".join(f"{name} {found:.3f} and {value:.3f}" for name, (found, value) in pairs.items())
             logger.warning(
                 "%s: on the validation part the network is no better than the mean target (%s): it has learnt nothing; "
                 "lower optim.lr, train for more epochs, or look at the clips with `dfer doctor`", self.folder, told,
             )  # fmt: skip
 
     def _finish(self, row: dict[str, Any]) -> None:
-        self._warn_if_nothing_was_learnt(row)
         if self.recipe.selection == "last":
             self._keep_model(row)
         summary = Summary(
@@ -181,6 +185,8 @@ class _Run:
             device=str(self.accelerator.device), version=__version__,
         )  # fmt: skip
         self.record.finish(summary)
+        if self.accelerator.is_main_process:
+            self._warn_if_nothing_was_learnt()
         # Whoever goes on, or ends, finds the model written. A process that ended right after the last step would now
         # and then be aborted: a thread of torch's that still lets go of gradients needs the interpreter for it.
         self.accelerator.wait_for_everyone()
