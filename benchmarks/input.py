@@ -113,18 +113,18 @@ def training(root: Path, manifest: Manifest, name: str) -> dict[str, float]:
     loss = make_loss(recipe.loss, torch.full((7,), 1 / 7), None)
     learner = Learner(recipe, Accelerator(cpu=True), network, loss, steps_per_epoch=100)
     clips = ClipDataset(small, recipe.input, part=None, rule=None, jitter=True, size=large)
-    positions, targets, ballots = [list(range(CLIPS))], torch.eye(7)[torch.arange(CLIPS) % 7], torch.ones(CLIPS)
+    positions, targets, voters = [list(range(CLIPS))], torch.eye(7)[torch.arange(CLIPS) % 7], torch.ones(CLIPS)
     showing, generator = learner.showing, torch.Generator()
     read = next(iter(batches(clips, positions))).clips
     ready = showing(read, targets, recipe.midas, augmenting=generator, mixing=generator)
     ready = ready._replace(clips=ready.clips.clone())
 
     def with_reading() -> None:
-        learner.step(next(iter(batches(clips, positions))).clips, targets, ballots, number=0)
+        learner.step(next(iter(batches(clips, positions))).clips, targets, voters, number=0)
 
     def with_ready_batch() -> None:
         learner.showing = lambda *_, **__: ready  # type: ignore[assignment]
-        learner.step(read, targets, ballots, number=0)
+        learner.step(read, targets, voters, number=0)
         learner.showing = showing
 
     without = milliseconds({"ready, freed memory returned": with_ready_batch}, STEPS)

@@ -108,13 +108,13 @@ def draw_votes(roles: dict[int, Role]) -> None:
         page.rule(y - 14)
         page.write(40, y + side / 2, what, 9)
         page.strip(210, y, frames)
-        draw_ballot(page, 1048, y, side, votes)
+        draw_counts(page, 1048, y, side, votes)
         kept = DFEW[int(votes.argmax())] if votes.max() >= NEEDED_VOTES else ""
         page.write(1420, y + side / 2, kept or "none", 9, INK if kept else SOFT, weight="bold" if kept else "normal")
     page.save("votes.png")
 
 
-def draw_ballot(page: Page, x: int, y: int, height: int, votes: NDArray[np.int64]) -> None:
+def draw_counts(page: Page, x: int, y: int, height: int, votes: NDArray[np.int64]) -> None:
     """A bar for each emotion that was named, the most named first."""
     named = [int(k) for k in np.argsort(-votes, kind="stable") if votes[k]]
     pitch = min(36.0, height / len(named))

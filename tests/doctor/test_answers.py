@@ -1,4 +1,4 @@
-"""What people said: labels beside votes, panels, ballots that name no emotion, distributions that are no votes."""
+"""What people said: labels beside votes, panels, votes that name no emotion, distributions that are no votes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dfer.doctor import Case
 from dfer.doctor.answers import (
     cross_table,
     kappa,
-    other_ballots,
+    other_votes,
     panels,
     soft_labels,
     swapped,
@@ -96,11 +96,11 @@ def test_clips_without_votes_among_others_are_named() -> None:
     assert (found.verdict, found.clips) == ("note", ("c4",))
 
 
-def test_ballots_that_name_no_emotion_are_counted_and_where_they_lead_named() -> None:
-    led = other_ballots(Case(toy(votes=FIVE, other_unknown=[0, 1, 0, 6, 0])))
-    assert (led.verdict, led.clips) == ("note", ("c3",)) and led.found.startswith("7 ballots")
-    assert other_ballots(Case(toy(votes=FIVE, other_unknown=[0, 1, 0, 5, 0]))).verdict == "ok"
-    assert other_ballots(Case(toy(votes=FIVE))).verdict == "unchecked"
+def test_votes_that_name_no_emotion_are_counted_and_where_they_lead_named() -> None:
+    led = other_votes(Case(toy(votes=FIVE, other_unknown=[0, 1, 0, 6, 0])))
+    assert (led.verdict, led.clips) == ("note", ("c3",)) and led.found.startswith("7 votes")
+    assert other_votes(Case(toy(votes=FIVE, other_unknown=[0, 1, 0, 5, 0]))).verdict == "ok"
+    assert other_votes(Case(toy(votes=FIVE))).verdict == "unchecked"
 
 
 def test_distributions_that_are_no_votes_are_called_so() -> None:

@@ -36,7 +36,7 @@ def test_a_sound_data_set_has_no_fault_and_every_check_speaks(sound: Manifest) -
     assert examination.sound
     assert [finding.check for finding in examination.findings] == list(CHECKS)
     told = {finding.check: finding.verdict for finding in examination.findings}
-    unknown = {"clips", "class counts", "label order", "other ballots", "soft labels", "frames", "faces", "validation"}
+    unknown = {"clips", "class counts", "label order", "other votes", "soft labels", "frames", "faces", "validation"}
     assert {check for check, verdict in told.items() if verdict == "unchecked"} == unknown
     assert {verdict for check, verdict in told.items() if check not in unknown} == {"ok"}
 

@@ -31,7 +31,7 @@ def crema_d(shared_data: Path) -> pd.DataFrame:
 
 @pytest.fixture
 def ferplus(shared_data: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Votes, and the ballots that name no emotion, of all 35,887 images."""
+    """Votes, and the votes that name no emotion, of all 35,887 images."""
     table = pd.read_csv(shared_data / "ferplus/fer2013new.csv")
     names = [FERPLUS.index(column) for column in table.columns[2:10]]
     assert names == list(range(8))

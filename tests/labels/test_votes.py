@@ -92,7 +92,7 @@ def test_ferplus_discards_clips_whose_top_answer_is_no_emotion() -> None:
     assert np.allclose(soft[1], [4 / 6, 2 / 6, 0]), "an emotion wins a tie with unknown"
 
 
-def test_the_majority_of_ferplus_counts_other_ballots_and_no_lone_votes() -> None:
+def test_the_majority_of_ferplus_counts_other_votes_and_no_lone_votes() -> None:
     votes, other = without_lone_votes([[4, 3, 1], [4, 3, 0], [5, 1, 1]], [[1, 0], [1, 2], [5, 0]])
     assert votes.tolist() == [[4, 3, 0], [4, 3, 0], [5, 0, 0]] and other.tolist() == [[0, 0], [0, 2], [5, 0]]
     assert single_label(votes, share=0.5, inclusive=False, other=other).tolist() == [0, -1, -1]

@@ -317,10 +317,10 @@ def test_balanced_class_weights_make_the_loss_torchs_weighted_cross_entropy(
     def spy(section: Any, prior: Tensor, weight: Tensor | None) -> Any:
         loss = make(section, prior, weight)
 
-        def compared(logits: Tensor, targets: Tensor, ballots: Tensor) -> Tensor:
+        def compared(logits: Tensor, targets: Tensor, voters: Tensor) -> Tensor:
             train = run.targets[run.chosen.train]
             reference = torch.nn.functional.cross_entropy(logits, targets, weight=len(train) / (3 * train.sum(dim=0)))
-            losses: Tensor = loss(logits, targets, ballots)
+            losses: Tensor = loss(logits, targets, voters)
             expected.append(float(reference.detach()))
             taken.append(float(losses.mean().detach()))
             return losses

@@ -128,27 +128,27 @@ def test_adjusting_by_an_even_prior_changes_nothing_and_by_another_one_moves_the
 def test_the_likelihood_of_votes_is_the_published_one(concentration: tuple[int, ...], nats: float) -> None:
     logits = torch.tensor([concentration], dtype=torch.float64).log()
     shares = torch.tensor([[0.1, 0.2, 0.7]], dtype=torch.float64)
-    value = float(dirichlet_multinomial(logits, shares, ballots=torch.tensor([10.0], dtype=torch.float64)))
+    value = float(dirichlet_multinomial(logits, shares, voters=torch.tensor([10.0], dtype=torch.float64)))
     assert round(value, 4) == nats
     assert np.isclose(value, -reference_likelihood.logpmf([1, 2, 7], concentration, 10))
 
 
 def test_more_voters_of_the_same_shares_are_more_evidence() -> None:
     logits, shares = torch.zeros(1, 2), torch.tensor([[1.0, 0.0]])
-    few, many = (float(dirichlet_multinomial(logits, shares, ballots=torch.tensor([n]))) for n in (1.0, 100.0))
+    few, many = (float(dirichlet_multinomial(logits, shares, voters=torch.tensor([n]))) for n in (1.0, 100.0))
     assert many > few
     assert np.isclose(few, np.log(2))
 
 
 def test_a_recipe_names_its_loss() -> None:
     logits, targets = pair(4)
-    prior, ballots = torch.softmax(torch.arange(7.0).double(), dim=0), torch.full((6,), 10.0, dtype=torch.float64)
-    named = {name: make_loss(Loss(name=name, gamma=1.5, tau=0.7), prior)(logits, targets, ballots) for name in NAMES}
+    prior, voters = torch.softmax(torch.arange(7.0).double(), dim=0), torch.full((6,), 10.0, dtype=torch.float64)
+    named = {name: make_loss(Loss(name=name, gamma=1.5, tau=0.7), prior)(logits, targets, voters) for name in NAMES}
     assert torch.equal(named["cross_entropy"], cross_entropy(logits, targets))
     assert torch.equal(named["js"], js(logits, targets))
     assert torch.equal(named["focal"], focal(logits, targets, gamma=1.5))
     assert torch.equal(named["logit_adjusted"], logit_adjusted(logits, targets, prior=prior, tau=0.7))
-    assert torch.equal(named["dirichlet_multinomial"], dirichlet_multinomial(logits, targets, ballots=ballots))
+    assert torch.equal(named["dirichlet_multinomial"], dirichlet_multinomial(logits, targets, voters=voters))
 
 
 def test_the_examples_of_the_losses_are_right() -> None:

@@ -17,7 +17,7 @@ Two families follow where a source gives them, for all of its emotions or for no
               empty; `soft_from` says where it comes from ("published distribution")
     weight_X  how strongly those who voted for X saw it, in the source's own unit; empty: unknown
 
-Others are kept behind them (CSV gives them back as text); `other_X` are ballots that name no emotion, such as FER+'s
+Others are kept behind them (CSV gives them back as text); `other_X` are votes that name no emotion, such as FER+'s
 "unknown".
 
 On disk: CSV whose first line is a comment, `# dfer.manifest/1 {"emotions": ...}`, with emotions, root, source, counts

@@ -1,4 +1,4 @@
-"""Checks of what people said: votes beside labels, panels, other ballots, distributions that are no votes."""
+"""Checks of what people said: votes beside labels, panels, other votes, distributions that are no votes."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def panels(case: Case) -> Finding:
         return Finding("unchecked", "there are no votes; only the rule `hard` can be trained on")
     panel = chosen(votes, given).sum(axis=1)
     told = f"{panel.sum():,.0f} votes, {panel.min():.0f} to {panel.max():.0f} a clip, mean {panel.mean():.2f}"
-    ballots = case.manifest.table.filter(regex="^other_").to_numpy(na_value=0, dtype=np.float64)
-    shares = looks_like_shares(chosen(votes, given), ballots[given] if ballots.shape[1] else None)
+    other = case.manifest.table.filter(regex="^other_").to_numpy(na_value=0, dtype=np.float64)
+    shares = looks_like_shares(chosen(votes, given), other[given] if other.shape[1] else None)
     if shares:
         advice = (
             "if these are shares of voters, all that counts votes is too sure of them: prepare the table with -O "
@@ -75,15 +75,15 @@ def panels(case: Case) -> Finding:
     return Finding("ok", told)
 
 
-def other_ballots(case: Case) -> Finding:
-    """Ballots that name no emotion, such as FER+'s unknown and not a face."""
-    ballots = case.manifest.table.filter(regex="^other_")
-    if ballots.shape[1] == 0:
-        return Finding("unchecked", "no column other_...: every ballot names an emotion")
-    names = ", ".join(str(name).removeprefix("other_") for name in ballots)
+def other_votes(case: Case) -> Finding:
+    """Votes that name no emotion, such as FER+'s unknown and not a face."""
+    other = case.manifest.table.filter(regex="^other_")
+    if other.shape[1] == 0:
+        return Finding("unchecked", "no column other_...: every vote names an emotion")
+    names = ", ".join(str(name).removeprefix("other_") for name in other)
     votes = np.nan_to_num(case.manifest.votes)
-    top = case.ids(ballots.fillna(0).to_numpy().max(axis=1) > votes.max(axis=1))
-    told = f"{ballots.to_numpy(na_value=0).sum():,.0f} ballots name no emotion ({names})"
+    top = case.ids(other.fillna(0).to_numpy().max(axis=1) > votes.max(axis=1))
+    told = f"{other.to_numpy(na_value=0).sum():,.0f} votes name no emotion ({names})"
     if not top:
         return Finding("ok", f"{told}, the most of no clip")
     told += f"; they are the most of {named(top)}"

@@ -24,7 +24,7 @@ CHECKS: dict[str, Callable[[Case], Finding]] = {
     "label order": counts.order,
     "votes and labels": answers.votes_and_labels,
     "votes": answers.panels,
-    "other ballots": answers.other_ballots,
+    "other votes": answers.other_votes,
     "soft labels": answers.soft_labels,
     "names": parts.spellings,
     "files": media.files,

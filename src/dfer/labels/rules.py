@@ -173,7 +173,7 @@ def ferplus(votes: Floats, *, other: ArrayLike | None = None) -> Floats:
 
     Args:
         votes: (N, K) counts.
-        other: (N, M) ballots that name no emotion (FER+: unknown, not a face); of equal tops an emotion wins.
+        other: (N, M) votes that name no emotion (FER+: unknown, not a face); of equal tops an emotion wins.
     """
     kept, kept_other = without_lone_votes(votes, other)
     top_other = kept_other.max(axis=1, initial=0.0)

@@ -92,16 +92,16 @@ def hard_labels(votes: ArrayLike, ties: str = "error", *, ids: Ids = None) -> ND
 def single_label(
     votes: ArrayLike, *, share: float = 0.6, inclusive: bool = True, other: ArrayLike | None = None
 ) -> NDArray[np.int64]:
-    """The one emotion that holds a stated share of all ballots.
+    """The one emotion that holds a stated share of all votes.
 
     The defaults are DFEW's rule, as its annotation column shows it: six of ten votes suffice. The majority of
     FER+ is `without_lone_votes`, then share=0.5 and inclusive=False with what is left of its other columns.
 
     Args:
         votes: (N, K) votes.
-        share: of all ballots, those in `other` included; 0 to 1.
+        share: of all votes, those in `other` included; 0 to 1.
         inclusive: whether exactly that share suffices.
-        other: (N, M) ballots that name no emotion.
+        other: (N, M) votes that name no emotion.
 
     Returns:
         (N,) positions, -1 = no emotion holds the share, two hold it, or there are no votes.
@@ -112,8 +112,8 @@ def single_label(
     in_range("share", share, 0.0, 1.0)
     table = check_votes(votes, allow_fractional=True)
     top, at_top = table.max(axis=1), _at_top(table)
-    ballots = table.sum(axis=1) + other_ballots(other, len(table)).sum(axis=1)
-    held = top / np.where(ballots > 0, ballots, 1.0)
+    total = table.sum(axis=1) + other_votes(other, len(table)).sum(axis=1)
+    held = top / np.where(total > 0, total, 1.0)
     enough = held >= share - ROUNDING if inclusive else held > share + ROUNDING
     return np.where(enough & (top > 0) & (at_top.sum(axis=1) == 1), at_top.argmax(axis=1), -1).astype(np.int64)
 
@@ -123,20 +123,20 @@ def without_lone_votes(votes: ArrayLike, other: ArrayLike | None = None) -> tupl
 
     Args:
         votes: (N, K) votes.
-        other: (N, M) ballots that name no emotion; None: there are none.
+        other: (N, M) votes that name no emotion; None: there are none.
 
     Returns:
-        (N, K) votes and (N, M) other ballots, new arrays of float64.
+        (N, K) votes and (N, M) other votes, new arrays of float64.
 
     Raises:
-        DferError: votes or ballots that cannot be.
+        DferError: votes that cannot be.
 
     >>> without_lone_votes([[8, 1, 1]])[0].tolist()
     [[8.0, 0.0, 0.0]]
     """
     table = check_votes(votes, allow_fractional=True)
-    ballots = other_ballots(other, len(table))
-    return np.where(table > 1, table, 0.0), np.where(ballots > 1, ballots, 0.0)
+    rest = other_votes(other, len(table))
+    return np.where(table > 1, table, 0.0), np.where(rest > 1, rest, 0.0)
 
 
 def looks_like_shares(votes: ArrayLike, other: ArrayLike | None = None) -> str:
@@ -203,20 +203,20 @@ def smooth_labels(targets: ArrayLike, epsilon: float) -> Floats:
     return np.asarray((1.0 - epsilon) * rows + epsilon / rows.shape[1])
 
 
-def other_ballots(other: ArrayLike | None, rows: int) -> Floats:
-    """Ballots that name no emotion as (N, M), M = 0 when there are none."""
+def other_votes(other: ArrayLike | None, rows: int) -> Floats:
+    """Votes that name no emotion as (N, M), M = 0 when there are none."""
     if other is None:
         return np.zeros((rows, 0))
-    ballots = check_votes(other, allow_fractional=True)
-    if len(ballots) != rows:
-        raise DferError(f"expected {rows} rows of other ballots, as of votes, got {len(ballots)}")
-    return ballots
+    votes = check_votes(other, allow_fractional=True)
+    if len(votes) != rows:
+        raise DferError(f"expected {rows} rows of other votes, as of votes, got {len(votes)}")
+    return votes
 
 
 def refuse_empty(votes: Floats, other: ArrayLike | None, ids: Ids) -> None:
     """Raises when nobody voted on a clip."""
-    ballots = np.hstack([votes, other_ballots(other, len(votes))])
-    refuse_clips(ballots.sum(axis=1, keepdims=True) == 0, "have no votes", "leave these clips out", ids)
+    both = np.hstack([votes, other_votes(other, len(votes))])
+    refuse_clips(both.sum(axis=1, keepdims=True) == 0, "have no votes", "leave these clips out", ids)
 
 
 def _at_top(votes: Floats) -> NDArray[np.bool_]:

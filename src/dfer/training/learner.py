@@ -32,7 +32,7 @@ class Learner:
         recipe: what to do.
         accelerator: where; it prepares network and optimiser.
         network: as training begins with it.
-        loss: (logits (B, K), targets (B, K), ballots (B,)) -> (B,).
+        loss: (logits (B, K), targets (B, K), voters (B,)) -> (B,).
         steps_per_epoch: of the schedule.
 
     Raises:
@@ -71,13 +71,13 @@ class Learner:
         device = self.accelerator.device
         self.precision = proved_precision(self.recipe, self.network, batch=batch, device=device)
 
-    def step(self, clips: Clips, targets: Tensor, ballots: Tensor, *, number: int) -> float:
+    def step(self, clips: Clips, targets: Tensor, voters: Tensor, *, number: int) -> float:
         """One step of the optimiser.
 
         Args:
             clips: B of (C, T, H, W) uint8, on the device; with `init.cache` features (B, n, ...) of them.
             targets: (B, K), on the device.
-            ballots: (B,), on the device.
+            voters: (B,) how many people voted on each clip, on the device.
             number: of the step, from 0: everything that is drawn depends on it, the seed and the process alone.
 
         Returns:
@@ -103,7 +103,7 @@ class Learner:
         self._train_mode()
         self.optimizer.zero_grad()
         with inside:
-            loss = self._gradients(shown.clips, shown.targets, shown.carry(ballots))
+            loss = self._gradients(shown.clips, shown.targets, shown.carry(voters))
         value = float(self.accelerator.reduce(loss, "mean"))  # of all processes, so that all stop at a NaN
         if not math.isfinite(value):
             said = f"the loss is {value} at step {number}, in {self.precision}"
@@ -137,17 +137,17 @@ class Learner:
             )
         return behind
 
-    def _gradients(self, clips: Tensor, targets: Tensor, ballots: Tensor) -> Tensor:
+    def _gradients(self, clips: Tensor, targets: Tensor, voters: Tensor) -> Tensor:
         """Leave the gradient of a batch's mean loss in the weights, part by part, and return that loss."""
         parts = min(self.recipe.optim.accumulate, len(clips))
         total = torch.zeros((), device=clips.device)
         for number in range(parts):
-            some, wanted, voters = (values.tensor_split(parts)[number] for values in (clips, targets, ballots))
+            some, wanted, counts = (values.tensor_split(parts)[number] for values in (clips, targets, voters))
             # Processes add up their gradients once a step, at its last part.
             with self.accelerator.no_sync(self.model) if number < parts - 1 else nullcontext():
                 with autocast(clips.device, self.precision):
                     logits = self.model(some)
-                loss = self.loss(logits.float(), wanted, voters).mean() * (len(some) / len(clips))
+                loss = self.loss(logits.float(), wanted, counts).mean() * (len(some) / len(clips))
                 self.accelerator.backward(loss)
             total += loss.detach()
         return total

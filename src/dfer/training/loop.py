@@ -96,7 +96,7 @@ class _Run:
         require_selection(recipe, manifest, self.chosen.validation)
         require_even_batches(recipe, len(self.chosen.train), self.accelerator.num_processes)
         network = make_network(recipe, manifest.emotions, fresh=not (resume and self.record.begun))
-        self.ballots = torch.from_numpy(_ballots(manifest))
+        self.voters = torch.from_numpy(_voters(manifest))
         of_training = self.chosen.targets[self.chosen.train]
         self.shares = clip_shares(of_training) if recipe.loss.sampler == "balanced" else None
         on_device = partial(torch.tensor, dtype=torch.float32, device=self.accelerator.device)
@@ -284,9 +284,9 @@ class _Run:
 
     def _step(self, batch: Batch, step: int) -> float:
         device, clips = self.accelerator.device, self._on_device(batch.clips)
-        targets, ballots = self.targets[batch.rows].to(device), self.ballots[batch.rows].to(device)
+        targets, voters = self.targets[batch.rows].to(device), self.voters[batch.rows].to(device)
         try:
-            return self.learner.step(clips, targets, ballots, number=step)
+            return self.learner.step(clips, targets, voters, number=step)
         except NotFiniteError as error:
             ids = listed(self.manifest.table["id"].iloc[batch.rows.numpy()], limit=len(batch.rows))
             raise DferError(f"{error}; clips of the batch: {ids}; {advice(self.learner.precision)}") from error
@@ -321,10 +321,10 @@ class _Run:
             save_state(self.record.state, self.place, optimizer=self.learner.optimizer, modules=self.learner.modules)
 
 
-def _ballots(manifest: Manifest) -> np.ndarray[Any, np.dtype[np.float32]]:
+def _voters(manifest: Manifest) -> np.ndarray[Any, np.dtype[np.float32]]:
     """(N,) how many people voted on each clip; a label without votes is one person's."""
-    ballots: np.ndarray[Any, np.dtype[np.float32]] = np.fmax(manifest.votes.sum(axis=1), 1).astype(np.float32)
-    return ballots
+    voters: np.ndarray[Any, np.dtype[np.float32]] = np.fmax(manifest.votes.sum(axis=1), 1).astype(np.float32)
+    return voters
 
 
 def _accelerator() -> Accelerator:

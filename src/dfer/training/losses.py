@@ -63,8 +63,8 @@ def logit_adjusted(logits: Tensor, targets: Tensor, *, prior: Tensor, tau: float
     return F.cross_entropy(logits + tau * prior.log(), targets, reduction="none")
 
 
-def dirichlet_multinomial(logits: Tensor, targets: Tensor, *, ballots: Tensor) -> Tensor:
-    """-log likelihood of the votes n = `ballots` x `targets` under Dirichlet(exp(logits)), for each clip, (B,).
+def dirichlet_multinomial(logits: Tensor, targets: Tensor, *, voters: Tensor) -> Tensor:
+    """-log likelihood of the votes n = `voters` x `targets` under Dirichlet(exp(logits)), for each clip, (B,).
 
     The mean of that Dirichlet is softmax(logits), so a network trained so predicts like any other; the sum of
     exp(logits) says how sure it is of that mean. Votes mixed by MIDAS need not be whole numbers: Γ does not ask it.
@@ -72,12 +72,12 @@ def dirichlet_multinomial(logits: Tensor, targets: Tensor, *, ballots: Tensor) -
     Args:
         logits: (B, K), kept within ±`LARGEST_LOGIT`.
         targets: (B, K).
-        ballots: (B,) how many people voted; 6 of 10 and 600 of 1000 are not the same evidence.
+        voters: (B,) how many people voted; 6 of 10 and 600 of 1000 are not the same evidence.
     """
     concentration = logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT).exp()
-    counts, total = targets * ballots[:, None], concentration.sum(dim=1)
-    coefficient = torch.lgamma(ballots + 1) - torch.lgamma(counts + 1).sum(dim=1)
-    evidence = torch.lgamma(total) - torch.lgamma(total + ballots)
+    counts, total = targets * voters[:, None], concentration.sum(dim=1)
+    coefficient = torch.lgamma(voters + 1) - torch.lgamma(counts + 1).sum(dim=1)
+    evidence = torch.lgamma(total) - torch.lgamma(total + voters)
     return -(coefficient + evidence + (_log_rising(concentration, counts)).sum(dim=1))
 
 
@@ -91,7 +91,7 @@ LARGEST_LOGIT = 10.0
 
 
 def make_loss(section: LossSection, prior: Tensor, weight: Tensor | None = None) -> Loss:
-    """The loss of a recipe: (logits (B, K), targets (B, K), ballots (B,)) -> (B,).
+    """The loss of a recipe: (logits (B, K), targets (B, K), voters (B,)) -> (B,).
 
     Args:
         section: `[loss]`.
@@ -106,4 +106,4 @@ def make_loss(section: LossSection, prior: Tensor, weight: Tensor | None = None)
         return lambda logits, targets, _: focal(logits, targets, gamma=section.gamma, weight=weight)
     if section.name == "logit_adjusted":
         return lambda logits, targets, _: logit_adjusted(logits, targets, prior=prior, tau=section.tau)
-    return lambda logits, targets, ballots: dirichlet_multinomial(logits, targets, ballots=ballots)
+    return lambda logits, targets, voters: dirichlet_multinomial(logits, targets, voters=voters)

@@ -43,8 +43,8 @@ def assert_is_the_tree(manifest: Manifest, splits: tuple[str, ...] = ("train", "
     assert manifest.emotions == FERPLUS and manifest.source == "ferplus"
     # 4 of 4 + 3 + 2 is no majority; 9 of 9; 6 of 10; 5 of 10 is half, no more; contempt has 8 of 10
     assert manifest.table["label"].tolist() == ["", "happy", "neutral", "", "contempt"]
-    ballots = manifest.table.loc[:, "votes_neutral":"votes_contempt"]  # type: ignore[misc]
-    assert ballots.to_numpy().tolist() == [list(FERPLUS_IMAGES[number][1][:8]) for number in (0, 1, 3, 4, 5)]
+    votes = manifest.table.loc[:, "votes_neutral":"votes_contempt"]  # type: ignore[misc]
+    assert votes.to_numpy().tolist() == [list(FERPLUS_IMAGES[number][1][:8]) for number in (0, 1, 3, 4, 5)]
     assert manifest.table["other_unknown"].tolist() == [0, 0, 0, 3, 0]
     assert manifest.table["other_not_face"].tolist() == [0, 0, 0, 2, 0]
     assert tuple(manifest.table["split"]) == splits
@@ -125,7 +125,7 @@ def test_rows_without_an_image_are_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ballots", "fault"),
+    ("votes", "fault"),
     [
         ((-1, 11, 0, 0, 0, 0, 0, 0, 0, 0), r"1 of 5 clips have votes that are negative: 'fer0000001'"),
         ((0.5, 9.5, 0, 0, 0, 0, 0, 0, 0, 0), r"1 of 5 clips have votes that are fractional: 'fer0000001'"),
@@ -134,10 +134,10 @@ def test_rows_without_an_image_are_counted(tmp_path: Path) -> None:
         (("ten", 0, 0, 0, 0, 0, 0, 0, 0, 0), r"label\.csv of FER2013Train: expected a name and ten counts.*'ten'"),
     ],
 )
-def test_ballots_that_cannot_be_are_refused_with_their_image(
-    tmp_path: Path, ballots: tuple[object, ...], fault: str
+def test_votes_that_cannot_be_are_refused_with_their_image(
+    tmp_path: Path, votes: tuple[object, ...], fault: str
 ) -> None:
-    write_ferplus(tmp_path / "fer", {**FERPLUS_IMAGES, 1: ("Training", ballots)})
+    write_ferplus(tmp_path / "fer", {**FERPLUS_IMAGES, 1: ("Training", votes)})
     with pytest.raises(DferError, match=fault):
         read(tmp_path / "fer")
 
@@ -216,11 +216,11 @@ def test_the_real_images_are_all_there_and_every_row_is_accounted_for(shared_dat
     for part in ("FER2013Train", "FER2013Valid"):
         with zipfile.ZipFile(shared_data / f"ferplus/{part}.zip") as archive:
             images += sum(name.endswith(".png") for name in archive.namelist())
-            for name, _, *ballots in csv.reader(io.TextIOWrapper(archive.open(f"{part}/label.csv"), "utf-8")):
-                rows.append((name.removesuffix(".png"), [int(count) for count in ballots]))
+            for name, _, *votes in csv.reader(io.TextIOWrapper(archive.open(f"{part}/label.csv"), "utf-8")):
+                rows.append((name.removesuffix(".png"), [int(count) for count in votes]))
     tested, doubles = pixels(shared_data, "FER2013Valid"), pixels(shared_data, "FER2013Train")
     doubles = {name: content for name, content in doubles.items() if content in set(tested.values())}
-    voted = {name: ballots for name, ballots in rows if sum(ballots[:8]) and name not in doubles}
+    voted = {name: votes for name, votes in rows if sum(votes[:8]) and name not in doubles}
     assert images == 28558 + 3579 == len(rows)
     without = len(rows) - len(voted) - len(doubles)
     assert manifest.left_out == {"no vote for an emotion": without, "double of an image of the test part": len(doubles)}

@@ -107,7 +107,7 @@ def write_dfew(root: Path) -> Path:
     return root
 
 
-# Image number -> usage and ballots (neutral happiness surprise sadness anger disgust fear contempt unknown NF).
+# Image number -> usage and votes (neutral happiness surprise sadness anger disgust fear contempt unknown NF).
 FERPLUS_IMAGES: dict[int, tuple[str, tuple[object, ...]]] = {
     0: ("Training", (4, 0, 0, 1, 3, 2, 0, 0, 0, 0)),
     1: ("Training", (0, 9, 1, 0, 0, 0, 0, 0, 0, 0)),
@@ -127,7 +127,7 @@ def write_ferplus(
     """FER2013Train, Valid and Test with their label.csv, as folders or as archives."""
     for usage in parts:
         part = FERPLUS_PARTS[usage]
-        own = {number: ballots for number, (of, ballots) in images.items() if of == usage}
+        own = {number: votes for number, (of, votes) in images.items() if of == usage}
         files = {f"fer{number:07d}.png": _png(number * 10) for number in own} | {"label.csv": _labels(own)}
         root.mkdir(parents=True, exist_ok=True)
         if zipped:
@@ -144,7 +144,7 @@ def write_ferplus(
 
 def write_vote_table(root: Path, images: Images = FERPLUS_IMAGES) -> Path:
     """fer2013new.csv, with one of the nameless rows that the published file has."""
-    rows = [f"{usage},fer{n:07d}.png,{','.join(map(str, ballots))}" for n, (usage, ballots) in images.items()]
+    rows = [f"{usage},fer{n:07d}.png,{','.join(map(str, votes))}" for n, (usage, votes) in images.items()]
     path = root / "fer2013new.csv"
     path.write_text("\n".join([FERPLUS_HEADER, *rows, "Training,,0,0,0,0,0,0,0,0,0,10"]) + "\n", encoding="utf-8")
     return path
@@ -153,7 +153,7 @@ def write_vote_table(root: Path, images: Images = FERPLUS_IMAGES) -> Path:
 def _labels(own: Mapping[int, Sequence[object]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([f"fer{number:07d}.png", "(0, 0, 48, 48)", *ballots] for number, ballots in own.items())
+    writer.writerows([f"fer{number:07d}.png", "(0, 0, 48, 48)", *votes] for number, votes in own.items())
     return text.getvalue().encode()
 
 

@@ -49,7 +49,7 @@ EXPECTED = "FER2013Train, FER2013Valid, FER2013Test as folders or .zip, or fer20
 USAGE = {"FER2013Train": "Training", "FER2013Valid": "PublicTest", "FER2013Test": "PrivateTest"}
 """Part -> its name in fer2013new.csv."""
 EMOTIONS = [f"votes_{name}" for name in FERPLUS]
-BALLOTS = [*EMOTIONS, "other_unknown", "other_not_face"]
+VOTES = [*EMOTIONS, "other_unknown", "other_not_face"]
 COLUMNS = {"usage": "usage", "image name": "name", "unknown": "other_unknown", "nf": "other_not_face"}
 """Columns of fer2013new.csv that are no emotions, in lower case -> ours."""
 ALL_VOTES = "fer2013new.csv"
@@ -84,7 +84,7 @@ def read(root: Path, *, test: Literal["", "FER2013Test", "FER2013Valid"] = "") -
 
     Returns:
         A manifest with splits. Left out and counted: rows without a name, without an image, without a vote for an
-        emotion (all ballots "unknown" or "not a face"), and rows of an image that has several.
+        emotion (all votes "unknown" or "not a face"), and rows of an image that has several.
 
     Raises:
         DferError: a part that is missing or cannot be read.
@@ -101,8 +101,8 @@ def read(root: Path, *, test: Literal["", "FER2013Test", "FER2013Valid"] = "") -
         left_out[UNREADABLE] = int((rows["group"] == "").sum())
     rows, doubles = _without_doubles(rows[rows["group"] != ""])
     left_out |= doubles
-    check_votes(rows[BALLOTS], rows["id"].tolist())
-    votes, other = without_lone_votes(rows[EMOTIONS], rows[BALLOTS[len(EMOTIONS) :]])
+    check_votes(rows[VOTES], rows["id"].tolist())
+    votes, other = without_lone_votes(rows[EMOTIONS], rows[VOTES[len(EMOTIONS) :]])
     labels = single_label(votes, share=0.5, inclusive=False, other=other)
     rows = rows.assign(kind="image", label=["" if position < 0 else FERPLUS[position] for position in labels])
     return Manifest.build(rows, emotions=FERPLUS, root=root, source="ferplus", left_out=left_out)
@@ -204,8 +204,8 @@ def _in_archive(root: Path, part: str) -> Images:
 
 
 def _part(root: Path, part: str, images: Images) -> pd.DataFrame:
-    """Id, path and ballots of a part, and the reason for leaving a row out ("" = none)."""
-    table = _ballots(root, part, images.label)
+    """Id, path and votes of a part, and the reason for leaving a row out ("" = none)."""
+    table = _votes(root, part, images.label)
     again, same = table["name"].duplicated(keep=False), table.duplicated(keep=False)
     second = table.duplicated()
     name = table.pop("name")
@@ -218,13 +218,13 @@ def _part(root: Path, part: str, images: Images) -> pd.DataFrame:
     return table.assign(id=name.str.removesuffix(".png"), path=images.prefix + name)
 
 
-def _ballots(root: Path, part: str, label: bytes | None) -> pd.DataFrame:
+def _votes(root: Path, part: str, label: bytes | None) -> pd.DataFrame:
     """Columns name (of the image) and the ten counts, from label.csv or else from fer2013new.csv."""
     place = f"{'label.csv' if label is not None else ALL_VOTES} of {part}"
     if label is not None:
         grid = parse_delimited(decoded(label, place), place)
         table = published_table(grid, header=False)
-        names = ["name", "box", *BALLOTS]
+        names = ["name", "box", *VOTES]
         if table.shape[1] != len(names):
             raise DferError(
                 f"{place}: expected a name, a box and ten counts a row, got {table.shape[1]} cells; get it again"
@@ -239,18 +239,16 @@ def _ballots(root: Path, part: str, label: bytes | None) -> pd.DataFrame:
         table = table[table["usage"] == USAGE[part]] if "usage" in table else table
     else:
         raise DferError(f"{part} has no label.csv, and there is no {ALL_VOTES} in {root}")
-    missing = [name for name in ("name", *BALLOTS) if list(table).count(name) != 1]
+    missing = [name for name in ("name", *VOTES) if list(table).count(name) != 1]
     if missing:
         raise DferError(
             f"{place}: expected a name and ten counts a row; not there once: {listed(missing)}; get it again"
         )
-    table = table[["name", *BALLOTS]]
-    numbers = table[BALLOTS].apply(pd.to_numeric, errors="coerce")
+    table = table[["name", *VOTES]]
+    numbers = table[VOTES].apply(pd.to_numeric, errors="coerce")
     wrong = ~(numbers.notna() & (numbers.abs() <= MOST_VOTES)).to_numpy()
     if wrong.any():
-        cells = [
-            f"{table['name'].iloc[row]} '{table[BALLOTS].iloc[row, column]}'" for row, column in np.argwhere(wrong)
-        ]
+        cells = [f"{table['name'].iloc[row]} '{table[VOTES].iloc[row, column]}'" for row, column in np.argwhere(wrong)]
         raise DferError(f"{place}: expected a name and ten counts a row, up to {MOST_VOTES:,}; got {listed(cells)}")
     return table.assign(**numbers.astype(float))
 

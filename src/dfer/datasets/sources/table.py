@@ -168,8 +168,8 @@ def _labelled(rows: pd.DataFrame, emotions: EmotionSet, rule: str) -> pd.DataFra
     votes, other = (_numbers(rows, names) for names in (columns, _others(rows)))
     fine = ~((votes < 0) | np.isinf(votes)).any(axis=1)  # others are refused later
     majority = np.full(len(rows), -1)
-    ballots = other[fine] if other.shape[1] else None
-    majority[fine] = single_label(votes[fine], share=0.5, inclusive=False, other=ballots)
+    rest = other[fine] if other.shape[1] else None
+    majority[fine] = single_label(votes[fine], share=0.5, inclusive=False, other=rest)
     return rows.assign(label=[emotions[k] if k >= 0 else "" for k in majority])
 
 
