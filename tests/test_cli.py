@@ -228,6 +228,7 @@ def test_the_version_is_the_packages(dfer: Dfer) -> None:
         (("trainn", "demo"), "(did you mean 'train'?)"),
         (("--vresion",), "(did you mean '--version'?)"),
         (("train", "demo"), "add --data and the manifest that"),
+        (("train", "demo", "--init", ""), "--init is empty; expected faces"),
         (("train", "demo", "--data", "x.csv", "--reusme"), "no option '--reusme' (did you mean '--resume'?)"),
         (("train", "demo", "--data"), "--data"),
         (("prepare", "dfew"), "dfer prepare --help"),

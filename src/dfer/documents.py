@@ -57,7 +57,8 @@ def parse_json(data: bytes | str, source: str, *, finite: bool = False) -> Any:
     """As `read_json`, for what is in memory already; `source` is what an error calls it."""
     data = data.encode("utf-8", errors="surrogatepass") if isinstance(data, str) else data
     check_depth(data, source)
-    return _parsed(lambda text: json.loads(text, parse_constant=_refuse if finite else None), data, source, "JSON")
+    options: dict[str, Any] = {"parse_constant": _refuse if finite else None, "object_pairs_hook": _once}
+    return _parsed(lambda text: json.loads(text, **options), data, source, "JSON")
 
 
 def read_toml(path: Path, *, largest: int = MEGABYTE) -> dict[str, Any]:
@@ -147,8 +148,8 @@ def _explained(fault: Any, adapter: TypeAdapter[Any]) -> str:
         return f"unknown key {key}{meant}; known here: {listed(known, 12)}"
     told = shortened(fault["msg"].removeprefix("Value error, ").replace("Input should", "it should"), 200)
     hint = nearest(str(fault["input"]), re.findall(r"'([\w.-]+)'", told)) if fault["type"] == "literal_error" else ""
-    if fault["type"] == "value_error" and not place:  # of several keys together: the sentence says which
-        return told
+    if fault["type"] == "value_error" and isinstance(fault["input"], dict):  # of several keys: the sentence says which
+        return f"{key}: {told}" if key else told
     return f"{key or 'the whole'}: {told}, got {shortened(repr(fault['input']), 80)}{hint}"
 
 
@@ -202,6 +203,15 @@ def check_depth(data: bytes, source: str) -> None:
     steps = np.where((brackets == ord("[")) | (brackets == ord("{")), 1, -1)
     if steps.cumsum(dtype=np.int64).max(initial=0) > DEEPEST:
         raise DferError(f"{source}: expected lists and objects inside each other up to {DEEPEST} times; it has more")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, in which a key that is there twice would hide the first of its values."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"it has {shortened(next(key for key in keys if keys.count(key) > 1), 80)!r} twice")
+    return found
 
 
 def _refuse(constant: str) -> float:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from dfer import DferError
+from dfer import DferError, EmotionSet
 from dfer.inference import export as module
 from dfer.inference.network import choose_network, onnx_network, torch_network
 from dfer.labels import DFEW
@@ -62,6 +64,28 @@ def test_a_runtime_is_chosen_where_there_are_two(folder: Path) -> None:
         choose_network(folder, model, card, device="cpu", runtime=name)(pictures) for name in ("auto", "onnx", "torch")
     )
     assert np.allclose(auto, onnx, atol=1e-5) and np.allclose(auto, ours, atol=1e-5)
+
+
+def test_a_file_of_other_weights_or_another_card_is_not_used(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (1, 4, 24, 24, 3), dtype=np.uint8)
+    former, card = load_checkpoint(folder)
+    other = create_model(card.model, 7, **card.options).eval()
+    backwards = EmotionSet("backwards", tuple(reversed(tuple(DFEW))))
+    for model, told in ((other, card), (former, replace(card, emotions=backwards, answer=()))):
+        place = Path(shutil.copytree(folder, tmp_path / told.emotions.name))
+        save_checkpoint(place, model, told)
+        caplog.clear()
+        auto = choose_network(place, model, told, device="cpu", runtime="auto")(pictures)
+        assert np.allclose(auto, torch_network(model, told)(pictures), atol=1e-7)
+        assert "model.onnx was not made of the card.json and model.safetensors beside it" in caplog.text
+        with pytest.raises(DferError, match="make it anew with dfer export"):
+            choose_network(place, model, told, device="cpu", runtime="onnx")
+        with pytest.raises(DferError, match=r"has no model\.int8\.onnx; dfer export --int8 --data writes it"):
+            choose_network(place, model, told, device="cpu", runtime="int8")
+        module.export_onnx(place)
+        choose_network(place, model, told, device="cpu", runtime="onnx")
 
 
 def test_a_file_that_differs_from_torch_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfer.errors import DferError
-from dfer.inference.population import adapted, ratio_of
+from dfer.inference.population import adapted, ratio_of, stated
 from dfer.labels import EmotionSet
 
 THREE = EmotionSet("three", ("calm", "glad", "cross"))
@@ -44,6 +44,28 @@ def test_views_lie_between_the_training_part_and_equal_shares(tmp_path: Path) ->
         np.testing.assert_allclose(rows, 1 / 3)
     half = adapted(np.array([PRIOR]), ratio_of(PRIOR, THREE, "0.5"))[0]
     np.testing.assert_allclose(half, np.sqrt(PRIOR) / np.sqrt(PRIOR).sum())
+
+
+def test_shares_come_as_a_mapping_a_text_or_a_file_and_are_kept_as_text(tmp_path: Path) -> None:
+    shares, file = {"cross": 1, "calm": 2, "glad": 5}, tmp_path / "shares.json"
+    file.write_text(json.dumps(shares))
+    ways = (shares, json.dumps(shares), str(file), file)
+    np.testing.assert_allclose([ratio_of(PRIOR, THREE, way) for way in ways], [np.array([2, 5, 1]) / 8 / PRIOR] * 4)
+    kept = {stated(way, THREE) for way in ways}
+    assert kept == {'{"calm": 0.25, "glad": 0.625, "cross": 0.125}'}
+    np.testing.assert_allclose(ratio_of(PRIOR, THREE, kept.pop()), ratio_of(PRIOR, THREE, shares))
+
+
+def test_the_training_part_has_the_name_of_its_emotions_too() -> None:
+    np.testing.assert_array_equal(ratio_of(PRIOR, THREE, "three"), 1)
+    assert [stated(each, THREE) for each in ("three", "trained", "uniform", "0.5")] == [
+        "trained", "trained", "uniform", "0.5"
+    ]  # fmt: skip
+
+
+def test_an_emotion_that_is_there_twice_is_refused() -> None:
+    with pytest.raises(DferError, match="it has 'calm' twice"):
+        ratio_of(PRIOR, THREE, '{"calm": 1, "glad": 1, "cross": 1, "calm": 5}')
 
 
 @pytest.mark.parametrize(
@@ -94,5 +116,5 @@ def test_what_is_no_file_is_told_as_it_was_given(wanted: str) -> None:
 
 def test_a_model_whose_card_has_no_prior_answers_for_its_training_part_only() -> None:
     np.testing.assert_array_equal(ratio_of((), THREE, "trained"), np.ones(3))
-    with pytest.raises(DferError, match="card of this model lacks"):
+    with pytest.raises(DferError, match="which its card lacks"):
         ratio_of((), THREE, "uniform")

@@ -19,6 +19,7 @@ from dfer.datasets import read_source
 from dfer.labels import DFEW
 from dfer.models import Card, create_model, save_checkpoint
 from dfer.video import Preprocessing
+from dfer.video.stream import stream
 from tests import forked
 
 from ..test_cli import Outcome, here
@@ -190,10 +191,24 @@ def test_a_film_is_turned_and_so_is_its_overlay() -> None:
         assert video.height > video.width
 
 
-@pytest.mark.parametrize("option", [("--rotate", "45"), ("--rotate", "-90"), ("--fps", "0"), ("--fps", "nan")])
-def test_turns_and_rates_that_cannot_be_are_refused(option: tuple[str, str]) -> None:
+@pytest.mark.parametrize("degrees", ["45", "-90"])
+def test_turns_that_cannot_be_are_refused(degrees: str) -> None:
     film(Path("a.mkv"), [RED])
-    assert predict("a.mkv", *option).is_refusal(r"expected --rotate 0, 90, 180, 270 and --fps above 0")
+    assert predict("a.mkv", "--rotate", degrees).is_refusal(
+        f"expected to rotate by 0, 90, 180, 270 degrees, got {degrees}"
+    )
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "nan", "inf", "1e-99", "1e9"])
+def test_rates_that_cannot_be_are_refused(rate: str) -> None:
+    film(Path("a.mkv"), [RED])
+    assert predict("a.mkv", "--fps", rate).is_refusal(r"expected fps from 0\.001 to 10000, got")
+
+
+def test_a_camera_has_a_number_from_nought_on() -> None:
+    assert predict("--camera", "-1").is_refusal("camera")
+    with pytest.raises(DferError, match="expected the number of a camera, from 0, got -5"):
+        next(stream(-5))
 
 
 def test_an_address_is_refused_in_a_sentence_of_its_own() -> None:

@@ -82,6 +82,11 @@ def test_a_view_divides_by_the_prior_and_the_timeline_says_so(tmp_path: Path) ->
     for suffix in ("json", "parquet"):
         shown.save(tmp_path / f"out.{suffix}")
         assert Timeline.load(tmp_path / f"out.{suffix}").prior == "1"
+    shares = dict.fromkeys(card.emotions, 1 / 3)
+    equal = Predictor(colour_network, card, prior=shares, **options)(video)
+    np.testing.assert_allclose(equal.people[0].probs, shown.people[0].probs)
+    equal.save(tmp_path / "equal.json")
+    assert json.loads(Timeline.load(tmp_path / "equal.json").prior) == pytest.approx(shares, abs=1e-6)
 
 
 def test_frames_without_the_face_are_nan_and_never_an_emotion(tmp_path: Path) -> None:

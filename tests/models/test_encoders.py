@@ -38,6 +38,20 @@ def test_the_networks_have_as_many_weights_as_is_published() -> None:
     assert sum(each.numel() for each in DlibFace().parameters()) == convolutions + norms
 
 
+@pytest.mark.parametrize(("name", "least"), [("frame_encoder", 16), ("hub_frames", 4)])
+def test_frames_that_are_too_small_are_refused_in_a_sentence(name: str, least: int) -> None:
+    small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    config = {"model_type": "vit", "image_size": 8, "patch_size": 4, **small}
+    if name == "hub_frames":
+        pytest.importorskip("transformers")
+    network = create_model(name, 7, **({"config": config} if name == "hub_frames" else {})).eval()
+    assert network(torch.zeros(1, 3, 1, least, least)).shape == (1, 7)
+    with pytest.raises(
+        DferError, match=rf"at least {least} x {least} pixels, got {least} x {least - 1}; set input.size"
+    ):
+        network(torch.zeros(1, 3, 1, least, least - 1))
+
+
 @published
 def test_torchvisions_file_fits_by_its_keys_and_knows_what_is_in_a_picture() -> None:
     network = MobileNetV2(1000)

@@ -70,7 +70,24 @@ def test_a_folder_holds_a_checkpoint_and_a_page(tmp_path: Path) -> None:
         page.startswith("---\nlibrary_name: dfer\n")
         and "`tiny3d`" in page
         and "2 frames of 16 x 16 pixels, RGB" in page
+        and 'dfer.from_pretrained("model")' in page
     )
+
+
+def test_a_page_of_ones_own_stays_as_it_is_and_ours_is_written_anew(tmp_path: Path) -> None:
+    page = tmp_path / "README.md"
+    page.write_text("my notes")
+    save_pretrained(tmp_path, network(), CARD)
+    assert page.read_text() == "my notes" and (tmp_path / "card.json").is_file()
+    page.write_text("---\nlibrary_name: dfer\n---\nof an earlier model")
+    save_pretrained(tmp_path, network(), CARD)
+    assert "`tiny3d`" in page.read_text()
+
+
+def test_a_network_that_its_card_does_not_describe_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DferError, match="the network fails on a clip such as its card describes: RuntimeError"):
+        save_pretrained(tmp_path / "model", nn.Linear(2, 2), CARD)
+    assert not (tmp_path / "model" / "card.json").exists()
 
 
 def test_a_name_in_the_cache_is_a_model_everywhere(cache: Path) -> None:
@@ -83,7 +100,7 @@ def test_a_name_in_the_cache_is_a_model_everywhere(cache: Path) -> None:
 @pytest.mark.parametrize("name", ["nobody/nothing", "runs/my_recipe"])
 def test_a_name_that_is_not_there_is_one_sentence_without_a_network(cache: Path, name: str) -> None:
     for read in (from_pretrained, load_checkpoint, read_source):
-        with pytest.raises(DferError, match=rf"no model {name}: expected .*`hf download {name}`") as caught:
+        with pytest.raises(DferError, match=rf"there is no folder {name}; expected .*`hf download {name}`") as caught:
             read(name)
         assert "\n" not in str(caught.value)
 
@@ -139,5 +156,5 @@ def test_the_extra_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("dfer.models.hub.importlib.import_module", lacking)
     with pytest.raises(DferError, match=r"needs huggingface_hub: pip install 'dfer\[hub\]'"):
         save_pretrained("owner/name", network(), CARD, push=True)
-    with pytest.raises(DferError, match=r"no model nobody/nothing: .*pip install 'dfer\[hub\]'"):
+    with pytest.raises(DferError, match=r"there is no folder nobody/nothing; .*pip install 'dfer\[hub\]'"):
         load_checkpoint("nobody/nothing")

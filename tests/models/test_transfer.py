@@ -158,7 +158,8 @@ def test_a_pickle_with_code_in_it_is_refused_and_does_not_run(tmp_path: Path, wr
         ("array.ckpt", b"\x93NUMPY\x01\x00v\x00{}", "an array of NumPy"),
         ("graph.onnx", b"\x08\x07\x12\x07pytorch\x1a\x012", "no file of torch, or it is damaged"),
         ("page.safetensors", b"<html>moved</html>", "a web page"),
-        ("nothing.pth", b"", "damaged, or no file of weights"),
+        ("nothing.pth", b"", "it is empty"),
+        ("notes.pth", b"ask Ben\nfor it", "it is a text that begins 'ask Ben"),
     ],
 )  # fmt: skip
 def test_what_is_taken_for_weights_is_told_by_its_beginning(
@@ -168,6 +169,11 @@ def test_what_is_taken_for_weights_is_told_by_its_beginning(
     with pytest.raises(DferError, match=f"cannot read weights from .*{name}: .*{said}") as caught:
         read_source(tmp_path / name)
     assert "weights_only" not in str(caught.value), "nobody is told to run the code in a file"
+
+
+def test_an_address_is_not_fetched() -> None:
+    with pytest.raises(DferError, match=r"https://example\.org/w\.pth is an address; nothing is fetched"):
+        read_source("https://example.org/w.pth")
 
 
 def test_a_whole_network_in_a_file_is_named_and_not_built(tmp_path: Path) -> None:

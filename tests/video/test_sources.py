@@ -150,7 +150,9 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "too few times": (FRAMES, {"times": [0, 1]}, "expected a time for every frame, got 2 times"),
     "times that go back": (FRAMES, {"times": [0, 2, 1]}, "times that increase, got 1.0 s for frame 2 after 2.0 s"),
     "a rate and times": (FRAMES, {"times": [0, 2, 1], "fps": 5}, "expected fps or times, got both"),
-    "a rate of nothing": (FRAMES, {"fps": 0}, "expected fps above 0, got 0"),
+    "a rate of nothing": (FRAMES, {"fps": 0}, "expected fps from 0.001 to 10000, got 0"),
+    "a rate that is no number": (FRAMES, {"fps": "x"}, "expected fps from 0.001 to 10000, got 'x'"),
+    "so low a rate that times have no end": (FRAMES, {"fps": 1e-99}, "expected fps from 0.001 to 10000, got 1e-99"),
     "times for a file": ("a.mp4", {"times": [0]}, "times are for pictures in memory"),
 }
 

@@ -19,7 +19,7 @@ from dfer.cli.app import app, start_logging
 from dfer.cli.clustering import Ray
 from dfer.cli.telling import Told, read_with_bar, watch_camera
 from dfer.cli.terminal import Counter, errors, say
-from dfer.errors import DferError, UnwritableError, listed
+from dfer.errors import DferError, UnwritableError
 
 if TYPE_CHECKING:
     from dfer.inference import Predictor, Timeline
@@ -50,13 +50,19 @@ Formats = Annotated[
 ModelFolder = Annotated[
     str, typer.Option(help="The folder of a checkpoint or of a run; by default the model that comes with dfer.")
 ]
-Camera = Annotated[int | None, typer.Option(help="Read the camera with this number instead, until Ctrl-C or --end.")]
+Camera = Annotated[
+    int | None, typer.Option(min=0, help="Read the camera with this number instead, until Ctrl-C or --end.")
+]
 Start = Annotated[str, typer.Option(help="Begin at this time: seconds, min:s or h:min:s.")]
 End = Annotated[str | None, typer.Option(help="Stop before this time.")]
 Every = Annotated[float, typer.Option(min=0, help="Read one frame in this many seconds; 0 reads every frame.")]
 Rate = Annotated[
     float | None,
-    typer.Option(help="Frames per second, for a folder of frames or a film without a clock.", show_default="25"),
+    typer.Option(
+        help="Frames per second of a folder of frames, or of a film without a clock. Other films have times of their "
+        "own, and it changes nothing.",
+        show_default="25 for a folder, the rate that a film states",
+    ),
 ]
 Rotate = Annotated[
     int | None,
@@ -70,7 +76,8 @@ Prior = Annotated[
     str | None,
     typer.Option(
         help="How frequent emotions are among the people who are read: trained (as in the model's training part), "
-        "uniform (all alike; rare emotions are found more often), a number from 0 (trained) to 2, or a JSON file.",
+        "uniform (all alike; rare emotions are found more often), a number from 0 (trained) to 2, or a JSON file "
+        "with the share of each emotion.",
         show_default="what the model's card names",
     ),
 ]
@@ -112,10 +119,10 @@ def predict(
     from dfer.inference.batch import Video, destinations, find_videos, split_outs
     from dfer.inference.side_by_side import How, Job, Load
     from dfer.inference.writers import CsvStyle
-    from dfer.video.stream import TURNS, Span
+    from dfer.video.stream import Span, require_rate, require_turn
 
-    if rotate not in (None, *TURNS) or (fps is not None and not 0 < fps < math.inf):
-        raise DferError(f"expected --rotate {listed(TURNS)} and --fps above 0, got {rotate} and {fps}")
+    require_rate(fps)
+    require_turn(rotate or 0)
     if bool(videos) == (camera is not None):
         raise DferError("expected videos, or a camera: dfer predict clip.mp4, or dfer predict --camera 0")
     span = Span(seconds(start), None if end is None else seconds(end), every)

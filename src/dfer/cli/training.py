@@ -36,8 +36,8 @@ def train(
     init: Annotated[
         str | None,
         typer.Option(
-            help="Trained weights to start from: faces, the folder of a model or of a run, or a .safetensors or .pth "
-            "file.",
+            help="Trained weights to start from: faces, the folder of a model or of a run, a .safetensors or .pth "
+            "file, or a name of the Hugging Face Hub in the local cache.",
         ),
     ] = None,
     set_: Annotated[
@@ -56,6 +56,8 @@ def train(
     from dfer.training import load_recipe
 
     resolved = load_recipe(recipe, set_ or [])
+    if init == "":
+        raise DferError("--init is empty; expected faces, the folder of a model or of a run, or a file of weights")
     if init is not None:
         start = resolved.init.model_copy(update={"weights": init})
         resolved = resolved.model_copy(update={"init": start})

@@ -1,7 +1,8 @@
 """A checkpoint as one ONNX file, proved against torch before it takes its name; needs the extra `onnx`.
 
-The file takes pictures (B, T, H, W, C) uint8 and gives probs (B, K): scaling, network and temperature are inside, and
-the card is in its metadata under `card`. Any B; T, H, W and C are the network's.
+The file takes pictures (B, T, H, W, C) uint8 and gives probs (B, K): scaling, network and temperature are inside. Its
+metadata has the card as `card` and the fingerprint of the checkpoint as `checkpoint`. Any B; T, H, W and C are the
+network's.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ import torch
 
 from dfer.errors import DferError, shortened
 from dfer.files import replacing
-from dfer.inference.network import ONNX_FILE, PicturesToProbs, onnx_network, torch_network
+from dfer.inference.network import CHECKPOINT, ONNX_FILE, PicturesToProbs, onnx_network, torch_network
 from dfer.models import load_checkpoint
+from dfer.models.checkpoint import fingerprint
+from dfer.models.places import CARD
 from dfer.video.preprocessing import Preprocessing
 
 TOLERANCE = 1e-4
@@ -45,7 +48,8 @@ def export_onnx(folder: str | Path) -> tuple[Path, float]:
     pictures = _pictures(preprocessing)
     wanted = torch_network(model, card, "cpu")(pictures)
     with replacing(folder / ONNX_FILE) as partial:
-        _write(PicturesToProbs(model, card).eval(), pictures[:2], partial, (folder / "card.json").read_text("utf-8"))
+        told = {"card": (folder / CARD).read_text("utf-8"), CHECKPOINT: fingerprint(folder)}
+        _write(PicturesToProbs(model, card).eval(), pictures[:2], partial, told)
         difference = float(np.abs(_answers(partial, pictures) - wanted).max())
         if not difference <= TOLERANCE:
             raise DferError(
@@ -76,7 +80,7 @@ def _pictures(preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
     return (smooth.reshape(shape).permute(0, 1, 3, 4, 2) * 255).to(torch.uint8).contiguous().numpy()
 
 
-def _write(module: PicturesToProbs, pictures: npt.NDArray[np.uint8], path: Path, card: str) -> None:
+def _write(module: PicturesToProbs, pictures: npt.NDArray[np.uint8], path: Path, told: dict[str, str]) -> None:
     import onnx
 
     batch = torch.export.Dim("batch", min=1)
@@ -90,6 +94,7 @@ def _write(module: PicturesToProbs, pictures: npt.NDArray[np.uint8], path: Path,
     if program is None:
         raise DferError("torch gave no program to export")
     graph = program.model_proto
-    entry = graph.metadata_props.add()
-    entry.key, entry.value = "card", card
+    for key, value in told.items():
+        entry = graph.metadata_props.add()
+        entry.key, entry.value = key, value
     onnx.save(graph, str(path))

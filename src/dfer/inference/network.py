@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,10 @@ from torch import Tensor, nn
 
 from dfer.errors import DferError, require_known
 from dfer.models import Card, answer
+from dfer.models.checkpoint import fingerprint
 from dfer.video.preprocessing import Preprocessing
+
+logger = logging.getLogger(__name__)
 
 Frames = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -30,7 +34,10 @@ ONNX_FILE = "model.onnx"
 """In the folder of a checkpoint, beside model.safetensors; `dfer.inference.export` writes it."""
 INT8_FILE = "model.int8.onnx"
 """Likewise; `dfer.inference.quantise` writes it."""
+WRITTEN_BY = {ONNX_FILE: "dfer export", INT8_FILE: "dfer export --int8 --data"}
 RUNTIMES = ("auto", "torch", "onnx", "int8")
+CHECKPOINT = "checkpoint"
+"""In the metadata of an exported file: the fingerprint of the checkpoint that it was made of."""
 
 
 class PicturesToProbs(nn.Module):
@@ -112,11 +119,16 @@ def _one_core_less() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def onnx_network(path: Path) -> Network:
+def onnx_network(path: Path, *, made_of: str | None = None) -> Network:
     """A network that ONNX Runtime runs on the CPU; needs the extra `onnx`.
 
+    Args:
+        path: of the file.
+        made_of: the fingerprint of the checkpoint that the file must have been made of.
+
     Raises:
-        DferError: ONNX Runtime is not installed, or the file is damaged, missing, or not one of ours.
+        DferError: ONNX Runtime is not installed, or the file is damaged, missing, not one of ours, or made of other
+            weights or another card.
     """
     if not has_onnxruntime():
         raise DferError("ONNX Runtime is not installed: pip install 'dfer[onnx]'")
@@ -133,6 +145,12 @@ def onnx_network(path: Path) -> Network:
     names = [value.name for value in (*session.get_inputs(), *session.get_outputs())]
     if names != ["pictures", "probs"]:
         raise DferError(f"{path}: expected the input pictures and the output probs, got {names}; export it again")
+
+    if made_of is not None and session.get_modelmeta().custom_metadata_map.get(CHECKPOINT) != made_of:
+        raise DferError(
+            f"{path} was not made of the card.json and model.safetensors beside it; make it anew with "
+            f"{WRITTEN_BY[path.name]}"
+        )
 
     def run(pictures: Frames) -> Floats:
         return np.asarray(session.run(["probs"], {"pictures": pictures})[0], dtype=np.float64)
@@ -153,18 +171,26 @@ def free_gpu_memory() -> int | None:
 def choose_network(folder: Path, model: nn.Module, card: Card, *, device: str, runtime: str) -> Network:
     """The network of a checkpoint in the runtime that is asked for.
 
-    "auto" is ONNX Runtime, the faster one, where it is installed, a file was exported for it, and no other device than
-    the CPU is asked for or there; else torch. What is chosen depends on nothing else, so that a result can be repeated.
-    "int8" is never chosen unasked, for it is not quite the same network.
+    "auto" is ONNX Runtime, the faster one, where it is installed, a file was exported of this checkpoint, and no other
+    device than the CPU is asked for or there; else torch. What is chosen depends on nothing else, so that a result can
+    be repeated. "int8" is never chosen unasked, for it is not quite the same network.
 
     Raises:
-        DferError: an unknown runtime, or one that is not there.
+        DferError: an unknown runtime, or one that is not there, or whose file is of another checkpoint.
     """
     require_known("no runtime", runtime, RUNTIMES)
     on_cpu = device == "cpu" or (device == "auto" and not torch.cuda.is_available())
-    exported = on_cpu and (folder / ONNX_FILE).is_file() and has_onnxruntime()
-    if runtime == "int8":
-        return onnx_network(folder / INT8_FILE)
-    if runtime == "onnx" or (runtime == "auto" and exported):
-        return onnx_network(folder / ONNX_FILE)
+    if runtime in ("onnx", "int8"):
+        return _exported(folder, ONNX_FILE if runtime == "onnx" else INT8_FILE)
+    if runtime == "auto" and on_cpu and (folder / ONNX_FILE).is_file() and has_onnxruntime():
+        try:
+            return _exported(folder, ONNX_FILE)
+        except DferError as error:
+            logger.warning("%s; torch is used", error)
     return torch_network(model, card, device)
+
+
+def _exported(folder: Path, name: str) -> Network:
+    if not (folder / name).is_file():
+        raise DferError(f"{folder} has no {name}; {WRITTEN_BY[name]} writes it")
+    return onnx_network(folder / name, made_of=fingerprint(folder))

@@ -17,13 +17,15 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from dfer.documents import checked, read_json
+from dfer.documents import checked, parse_json, read_json
 from dfer.errors import DferError, listed, nearest, shortened
 from dfer.labels import EmotionSet
 
@@ -39,31 +41,56 @@ LEAST_LIKELY = 1e-12
 """A probability that counts as this at least, so that a row never sums to zero: not all shares are 0."""
 
 
-def ratio_of(prior: Sequence[float], emotions: EmotionSet, wanted: str) -> Floats:
+Population: TypeAlias = str | Path | Mapping[str, float]
+"""Of the four ways to name one see `ratio_of`."""
+
+
+def ratio_of(prior: Sequence[float], emotions: EmotionSet, wanted: Population) -> Floats:
     """(K,) what probabilities are multiplied with for another population, before they are made to sum to one.
 
     Args:
         prior: (K,) of the population that the network answers for, as the card has it; empty in earlier cards.
         emotions: K.
-        wanted: "trained" (the training part's own), "uniform" (each emotion as often as any other), a number from 0
-            (trained) over 1 (uniform) to 2, or a JSON file {emotion: share} of the other population.
+        wanted: "trained" (the training part's own) or the name of the model's list of emotions, such as "ferplus";
+            "uniform" (each emotion as often as any other); a number from 0 (trained) over 1 (uniform) to 2; or the
+            other population's {emotion: share}, as a mapping, as JSON text, or as a JSON file.
 
     Raises:
-        DferError: none of these; a file whose emotions are not the model's; or a card without a prior.
+        DferError: none of these; shares whose emotions are not the model's; or a card without a prior.
     """
-    if wanted == TRAINED:
+    if wanted in (TRAINED, emotions.name):
         return np.ones(len(emotions))
     if not len(prior):
         raise DferError(
-            f"--prior {shortened(wanted)} needs the prior of the training part, which the card of this model lacks: "
+            f"--prior {shortened(str(wanted))} needs the prior of the training part, which its card lacks: "
             "an earlier version wrote it; use --prior trained, or train it again"
         )
     power = 1.0 if wanted == UNIFORM else _number(wanted)
     if power is None:
-        return _read_shares(wanted, emotions) / np.maximum(prior, SMALLEST)
+        return _shares(wanted, emotions) / np.maximum(prior, SMALLEST)
     if not 0 <= power <= LARGEST_POWER:
-        raise DferError(f"expected --prior to be a number from 0 to {LARGEST_POWER:g}, got {shortened(wanted)}")
+        raise DferError(f"expected --prior to be a number from 0 to {LARGEST_POWER:g}, got {shortened(str(wanted))}")
     return np.asarray(np.maximum(prior, SMALLEST) ** -power)
+
+
+def stated(wanted: Population, emotions: EmotionSet) -> str:
+    """A population as a timeline keeps it: shares are written out as JSON text, so that their file is not needed again.
+
+    Args:
+        wanted: see `ratio_of`.
+        emotions: of the model.
+
+    Raises:
+        DferError: as `ratio_of`.
+
+    >>> stated({"no": 1, "yes": 3}, EmotionSet("two", ("yes", "no")))
+    '{"yes": 0.75, "no": 0.25}'
+    """
+    if wanted in (TRAINED, emotions.name):
+        return TRAINED
+    if wanted == UNIFORM or _number(wanted) is not None:
+        return str(wanted)
+    return json.dumps(dict(zip(emotions, _shares(wanted, emotions).round(6).tolist(), strict=True)))
 
 
 def adapted(probs: Floats, ratio: Floats) -> Floats:
@@ -76,32 +103,43 @@ def adapted(probs: Floats, ratio: Floats) -> Floats:
     return np.asarray(weighted / weighted.sum(axis=-1, keepdims=True))
 
 
-def _number(text: str) -> float | None:
+def _number(wanted: object) -> float | None:
     try:
-        return float(text)
+        return float(str(wanted))
     except ValueError:
         return None
 
 
-def _read_shares(wanted: str, emotions: EmotionSet) -> Floats:
+def _shares(wanted: Population, emotions: EmotionSet) -> Floats:
     """(K,) shares that sum to one."""
-    path = Path(wanted)
-    if not path.exists() or path.is_dir():
-        raise DferError(
-            f"expected --prior {TRAINED}, {UNIFORM}, a number from 0 to {LARGEST_POWER:g} or a JSON file with the "
-            f"share of each emotion, got {shortened(wanted)!r}, which is no file{nearest(wanted, (TRAINED, UNIFORM))}"
-        )
-    found = checked(dict[str, float], read_json(path, finite=True), str(path))
+    source, values = "--prior", wanted
+    if not isinstance(wanted, Mapping):
+        if str(wanted).lstrip().startswith("{"):
+            values = parse_json(str(wanted), source, finite=True)
+        else:
+            source, values = str(wanted), read_json(_file(wanted), finite=True)
+    found = checked(dict[str, float], values, source)
     faults = {
         "missing": [name for name in emotions if name not in found],
         "unknown": sorted(set(found) - set(emotions)),
     }
     if any(faults.values()):
         told = "; ".join(f"{what}: {listed(names, 12)}" for what, names in faults.items() if names)
-        raise DferError(f"{path}: expected the share of each of {listed(emotions, 12)}; {told}")
+        raise DferError(f"{source}: expected the share of each of {listed(emotions, 12)}; {told}")
     shares: Floats = np.array([found[name] for name in emotions])
     if not ((shares >= 0) & (shares <= LARGEST)).all() or not shares.any():
         raise DferError(
-            f"{path}: expected shares from 0 to {LARGEST:g}, of which one is above 0, got {listed(shares.tolist(), 12)}"
+            f"{source}: expected shares from 0 to {LARGEST:g}, of which one is above 0, got "
+            f"{listed(shares.tolist(), 12)}"
         )
     return np.asarray(shares / shares.sum())
+
+
+def _file(wanted: str | Path) -> Path:
+    path, text = Path(wanted), str(wanted)
+    if not path.exists() or path.is_dir():
+        raise DferError(
+            f"expected --prior {TRAINED}, {UNIFORM}, a number from 0 to {LARGEST_POWER:g} or a JSON file with the "
+            f"share of each emotion, got {shortened(text)!r}, which is no file{nearest(text, (TRAINED, UNIFORM))}"
+        )
+    return path

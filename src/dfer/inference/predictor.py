@@ -21,7 +21,7 @@ from dfer.errors import DferError
 from dfer.inference.abstention import abstaining
 from dfer.inference.ahead import Ahead
 from dfer.inference.network import Network, TorchNetwork, choose_network
-from dfer.inference.population import adapted, ratio_of
+from dfer.inference.population import Population, adapted, ratio_of, stated
 from dfer.inference.reader import NEAR, Crops, Reader
 from dfer.inference.recording import Moment, Recording
 from dfer.inference.segments import SMOOTHING_S
@@ -77,14 +77,14 @@ class Predictor:
 
     def __init__(
         self, network: Network, card: Card, *, detector: Detector | None = None, embed: Embed | None = None,
-        smoothing_s: float = SMOOTHING_S, prior: str | None = None, abstain: float | None = None,
+        smoothing_s: float = SMOOTHING_S, prior: Population | None = None, abstain: float | None = None,
         both_views: bool = False,
     ) -> None:  # fmt: skip
         if not 0 <= smoothing_s < np.inf:
             raise DferError(f"expected a smoothing of 0 seconds or more, got {smoothing_s}")
         self.network, self.card, self.smoothing_s = network, card, smoothing_s
         self.detector, self.embed, self.both_views = detector, embed, both_views
-        self.prior = card.view if prior is None else str(prior)
+        self.prior = stated(card.view if prior is None else prior, card.emotions)
         self._ratio = ratio_of(card.prior, card.emotions, self.prior)
         self.abstaining = None if abstain is None else abstaining(card, self.prior, abstain)
         self._origin: tuple[str, str, str] | None = None
@@ -93,7 +93,7 @@ class Predictor:
     @classmethod
     def from_pretrained(
         cls, model: str | Path = "default", *, device: str = "auto", runtime: str = "auto",
-        detector: Detector | None = None, smoothing_s: float = SMOOTHING_S, prior: str | None = None,
+        detector: Detector | None = None, smoothing_s: float = SMOOTHING_S, prior: Population | None = None,
         abstain: float | None = None, both_views: bool = False,
     ) -> Predictor:  # fmt: skip
         """A model that comes with dfer, or one of your own.

@@ -8,6 +8,7 @@ Nothing is unpickled: a file from a stranger can be wrong, but it cannot run.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import operator
@@ -148,6 +149,16 @@ def load_checkpoint(model: str | Path) -> tuple[nn.Module, Card]:
     return network, card
 
 
+def fingerprint(folder: Path) -> str:
+    """Of both files of a checkpoint (SHA-256), by which what was made of them is known to be of these."""
+    found = hashlib.sha256()
+    for name in (CARD, WEIGHTS):
+        with (folder / name).open("rb") as file:
+            while part := file.read(MEGABYTE):
+                found.update(part)
+    return found.hexdigest()
+
+
 def answer_of(model: nn.Module, preprocessing: Preprocessing, *, largest: int = SIDE) -> tuple[float, ...]:
     """The (K,) probs of a network, without temperature and mirror image, for a fixed pattern of waves.
 
@@ -219,13 +230,15 @@ def _to_json(card: Card, model: nn.Module) -> str:
     from dfer.models import default_options
 
     # All of them, so that a later default does not change this model; of one's own, those that JSON holds.
+    with foreign_code("the network fails on a clip such as its card describes"):
+        found = _answer(model, card)
     defaults = {key: value for key, value in default_options(card.model).items() if _is_plain(value)}
     options = defaults | card.options | getattr(model, "card_options", {})
     options.pop("weights", None)  # what it started from; the weights it has now are in the file
     values = {each.name: getattr(card, each.name) for each in fields(card)} | {
         "options": options,
         "emotions": {"name": card.emotions.name, "emotions": list(card.emotions)},
-        "answer": _answer(model, card),
+        "answer": found,
     }
     text = json.dumps({"format": FORMAT} | _plain(values), indent=1, allow_nan=False) + "\n"
     _card_of(parse_json(text, "the card"), "the card")

@@ -12,15 +12,20 @@ from dfer.errors import DferError
 from dfer.video.preprocessing import Preprocessing
 
 
-def require_clips(clips: Tensor, channels: int) -> None:
-    """Refuse what is not a batch of clips (B, C, T, H, W) of `channels` channels.
+def require_clips(clips: Tensor, channels: int, *, least: int = 1) -> None:
+    """Refuse what is not a batch of clips (B, C, T, H, W) of `channels` channels, H and W from `least` pixels.
 
     Raises:
-        DferError: another number of axes or of channels, or an empty axis.
+        DferError: another number of axes or of channels, an empty axis, or pictures that are too small.
     """
     if clips.ndim != 5 or clips.shape[1] != channels or 0 in clips.shape:
         raise DferError(
             f"the network expects clips (batch, {channels} channels, frames, height, width), got {tuple(clips.shape)}"
+        )
+    height, width = clips.shape[-2:]
+    if min(height, width) < least:
+        raise DferError(
+            f"the network expects frames of at least {least} x {least} pixels, got {height} x {width}; set input.size"
         )
 
 

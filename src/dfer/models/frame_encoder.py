@@ -16,6 +16,8 @@ from dfer.models.clips import frames_of, require_clips
 from dfer.models.encoders import ENCODERS
 from dfer.models.options import Share, Width
 
+LEAST_SIDE = 16
+"""Height and width of a frame, pixels."""
 MOST_FRAMES = 1_024
 """How many frames the transformer tells apart; longer clips are refused by it."""
 
@@ -83,12 +85,12 @@ def _temporal(kind: str, features: int, *, hidden: int, dropout: float) -> tuple
 
 
 class FrameEncoder(nn.Module):
-    """An encoder for each frame, a temporal part, a linear layer; frames of any H and W from 32 pixels.
+    """An encoder for each frame, a temporal part, a linear layer; frames of any H and W from 16 pixels.
 
     Args:
         num_classes: K.
         in_channels: C; grey frames are shown to the encoder as three equal channels.
-        encoder: one of `dfer.models.encoders.ENCODERS`.
+        encoder: for the frames: "dlib_face" or "mobilenet_v2", see `dfer.models.encoders`.
         temporal: "mean" or "attention", which no order of the frames changes, "gru" or "transformer".
         hidden: width of the GRU in each direction, or of the transformer, there a multiple of 64 if above it.
         dropout: probability of dropout before the linear layer and in the transformer.
@@ -114,7 +116,7 @@ class FrameEncoder(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Clips (B, C, T, H, W) -> logits (B, K)."""
-        require_clips(clips, self.in_channels)
+        require_clips(clips, self.in_channels, least=LEAST_SIDE)
         frames = frames_of(clips)
         features = self.encoder(frames.expand(-1, 3, -1, -1) if self.in_channels == 1 else frames)
         rows = features.view(clips.shape[0], clips.shape[2], -1)

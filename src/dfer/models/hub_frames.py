@@ -73,6 +73,8 @@ class HubEncoder(nn.Module):
             raise DferError(f"model hub_frames: {place or 'its config'} makes no {kind}: {reason}") from error
         sizes = getattr(known, "hidden_sizes", None)
         self.features: int = sizes[-1] if sizes else known.hidden_size
+        self.least = _largest(known.patch_size) * 2 ** (getattr(known, "num_stages", 1) - 1)
+        """Height and width of a picture, pixels, from which something of it is left behind the last stage."""
         self.side = getattr(known, "image_size", None) if kind in ("vit", "clip_vision_model") else None
 
     def stages(self) -> list[nn.Module]:
@@ -129,11 +131,15 @@ class HubFrames(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Clips (B, C, T, H, W) -> logits (B, K)."""
-        require_clips(clips, self.in_channels)
+        require_clips(clips, self.in_channels, least=self.encoder.least)
         frames = frames_of(clips)
         rows = self.encoder(frames.expand(-1, 3, -1, -1) if self.in_channels == 1 else frames)
         found: Tensor = self.fc(self.dropout(self.time(rows.view(clips.shape[0], clips.shape[2], -1))))
         return found
+
+
+def _largest(sides: int | tuple[int, ...]) -> int:
+    return sides if isinstance(sides, int) else max(sides)
 
 
 def require_config(values: Any, source: str) -> dict[str, Any]:

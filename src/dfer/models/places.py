@@ -49,6 +49,7 @@ def _in_cache(model: str) -> Path:
         return hub_folder(model, CHECKPOINT)
     except DferError as error:
         raise DferError(
-            f"no model {model}: expected default, the folder of a checkpoint, or a name in the local cache of the "
-            f"Hugging Face Hub, where `hf download {model}` puts it (pip install 'dfer[hub]')"
+            f"there is no folder {model}; expected default, the folder of a checkpoint, or a name of the Hugging Face "
+            f"Hub that is in the local cache: if {model} is one, `hf download {model}` puts it there (pip install "
+            "'dfer[hub]')"
         ) from error

@@ -20,6 +20,9 @@ from dfer.models.checkpoint import Card, load_checkpoint, save_checkpoint
 from dfer.models.hub import hub_folder, is_hub_name, library
 from dfer.models.places import CHECKPOINT
 
+HEAD = "---\nlibrary_name: dfer"
+"""How our pages begin."""
+
 
 def from_pretrained(place: str | Path, *, download: bool = False) -> tuple[nn.Module, Card]:
     """Rebuild the network of a checkpoint, as `load_checkpoint` does.
@@ -40,8 +43,8 @@ def save_pretrained(place: str | Path, network: nn.Module, card: Card, *, push: 
     """Write a checkpoint with a page that says what it is.
 
     Args:
-        place: a folder; with `push` the name of a repository of the Hub, `owner/name`, which is made, as a private one,
-            if there is none.
+        place: a folder, in which a README.md that dfer did not write stays as it is; with `push` the name of a
+            repository of the Hub, `owner/name`, which is made, as a private one, if there is none.
         network: with trained weights.
         card: what is known of it.
         push: send it to the Hub, over the network, with the rights that `hf auth login` gave.
@@ -51,13 +54,17 @@ def save_pretrained(place: str | Path, network: nn.Module, card: Card, *, push: 
     """
     if not push:
         save_checkpoint(place, network, card)
-        (Path(place) / "README.md").write_text(_page(card), encoding="utf-8")
+        page = Path(place) / "README.md"
+        if not page.exists() or page.read_text(encoding="utf-8", errors="replace").startswith(HEAD):
+            page.write_text(_page(card, f'dfer.from_pretrained("{page.resolve().parent.name}")'), encoding="utf-8")
         return
     if not is_hub_name(place):
         raise DferError(f"expected a name of the Hugging Face Hub, such as owner/name, got {shortened(str(place))}")
     hub = library("huggingface_hub", "sending a model to the Hugging Face Hub")
     with TemporaryDirectory() as folder:
-        save_pretrained(folder, network, card)
+        save_checkpoint(folder, network, card)
+        told = _page(card, f'dfer.from_pretrained("{Path(place).as_posix()}", download=True)')
+        (Path(folder) / "README.md").write_text(told, encoding="utf-8")
         try:
             hub.create_repo(str(place), private=True, exist_ok=True)
             hub.upload_folder(repo_id=str(place), folder_path=folder, commit_message=f"dfer {card.version}")
@@ -68,14 +75,13 @@ def save_pretrained(place: str | Path, network: nn.Module, card: Card, *, push: 
             ) from error
 
 
-def _page(card: Card) -> str:
-    """The page of a repository: what the Hub wants to know, and how the model is used."""
+def _page(card: Card, loading: str) -> str:
+    """The page of a model: what the Hub wants to know, and the call that loads it."""
     shown = card.preprocessing
     clips = (
         f"{shown['frames']} frames of {shown['size']} x {shown['size']} pixels, {'grey' if shown['grey'] else 'RGB'}"
     )
-    return f"""---
-library_name: dfer
+    return f"""{HEAD}
 pipeline_tag: video-classification
 ---
 A `{card.model}` of dfer {card.version} for {", ".join(card.emotions)} ({card.emotions.name}).
@@ -85,6 +91,6 @@ It takes clips of {clips}. `card.json` says what it was trained on and what it s
 ```python
 import dfer
 
-network, card = dfer.from_pretrained("owner/name", download=True)
+network, card = {loading}
 ```
 """

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dfer.errors import DferError, listed
+from dfer.errors import DferError, listed, shortened
 from dfer.labels import EmotionSet
 from dfer.models.checkpoint import WEIGHTS, Card, read_card
 from dfer.models.places import SHIPPED, model_folder
@@ -87,6 +87,8 @@ def read_source(place: str | Path) -> Source:
         DferError: nothing is there, or it is damaged or holds other things than tensors.
     """
     path = Path(place)
+    if "://" in str(place):
+        raise DferError(f"{shortened(str(place))} is an address; nothing is fetched from a network, download it first")
     if str(place) not in SHIPPED and not path.is_dir() and (path.exists() or path.suffix in SUFFIXES):
         return Source(str(place), read_weights(path))
     folder = model_folder(place)

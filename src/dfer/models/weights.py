@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -105,10 +106,16 @@ def _fault(path: Path, error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
     with path.open("rb") as file:
-        beginning = file.read(64).lstrip()
+        beginning = file.read(64)
+    if not beginning:
+        return "it is empty; copy or download it again"
     for known, told in BEGINNINGS.items():
-        if beginning.startswith(known):
+        if beginning.lstrip().startswith(known):
             return told
+    if set(beginning) <= set(string.printable.encode()):
+        return (
+            f"it is a text that begins {shortened(beginning.decode(), 30)!r}; expected .safetensors, or a file of torch"
+        )
     said = " ".join(str(error).split()) or type(error).__name__
     if blocked := BLOCKED.search(said):
         return (

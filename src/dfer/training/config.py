@@ -103,7 +103,8 @@ class Init(Section):
     """`[init]`: what the network starts from."""
 
     weights: str = ""
-    """Trained weights to start from: faces, the folder of a model or run, or a .safetensors or .pth file; as --init."""
+    """Trained weights to start from: faces, the folder of a model or run, a .safetensors or .pth file, or a name of the
+    Hugging Face Hub in the local cache; as --init."""
     partial: bool = False
     """Take over the weights that match, though others are missing, unexpected or of another shape."""
     freeze: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()

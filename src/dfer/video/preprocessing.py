@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dfer.documents import checked
-from dfer.errors import DferError, require_known
+from dfer.errors import DferError, listed, require_known
 from dfer.video.frames import Clip
 from dfer.video.sampling import SHORT_RULES
 
@@ -63,8 +63,8 @@ class Preprocessing:
         require_known("short cannot be", self.short, SHORT_RULES)
         if not 1 <= self.frames <= MOST_FRAMES or not SMALLEST_SIZE <= self.size <= LARGEST_SIZE:
             raise DferError(
-                f"expected at least 1 frame of {SMALLEST_SIZE} pixels, got {self.frames} of {self.size}, and at most "
-                f"{MOST_FRAMES} frames of {LARGEST_SIZE} pixels"
+                f"expected 1 to {MOST_FRAMES} frames of {SMALLEST_SIZE} to {LARGEST_SIZE} pixels, got {self.frames} of "
+                f"{self.size}"
             )
         if self.frames * self.size**2 > MOST_PIXELS:
             raise DferError(
@@ -75,7 +75,8 @@ class Preprocessing:
             raise DferError(f"expected a centre from 0.5 to 1, got {self.centre}")
         for name in ("mean", "std"):
             if len(getattr(self, name)) not in (1, self.channels):
-                raise DferError(f"expected 1 or {self.channels} values in {name}, got {getattr(self, name)}")
+                wanted = "one value" if self.grey else "1 or 3 values"
+                raise DferError(f"expected {wanted} in {name}, got {listed(getattr(self, name))}")
         if not all(SMALLEST_STD <= value <= LARGEST_STD for value in self.std):
             raise DferError(f"expected std > 0, from {SMALLEST_STD:g} to {LARGEST_STD:g}, got {self.std}")
         if not all(abs(value) <= LARGEST_MEAN for value in self.mean):  # False for NaN, too

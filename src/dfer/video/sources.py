@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dfer.errors import DferError, listed
-from dfer.video.stream import FPS, TURNS, Span, TimedFrame, live, stream, turn
+from dfer.errors import DferError
+from dfer.video.stream import FPS, Span, TimedFrame, live, require_rate, require_turn, stream, turn
 
 Frames = npt.NDArray[np.uint8]
 Source = Any
@@ -51,10 +51,8 @@ def open_source(
     Raises:
         DferError: at once or on the way: it is nothing that is taken, or cannot be read.
     """
-    if fps is not None and not 0 < fps < math.inf:
-        raise DferError(f"expected fps above 0, got {fps}")
-    if rotate not in TURNS:
-        raise DferError(f"expected to rotate by {listed(TURNS)} degrees, got {rotate}")
+    require_rate(fps)
+    require_turn(rotate)
     if fps is not None and times is not None:
         raise DferError("expected fps or times, got both")
     on_disk = _on_disk(source)

@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -31,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 Frames = npt.NDArray[np.uint8]
 FPS = 25.0
+RATES = (0.001, 10_000.0)
+"""Frames a second, at least and at most: times are kept to a tenth of a millisecond."""
 """Frames a second that are assumed of a folder of frames."""
 TURNS = (0, 90, 180, 270)
 """Degrees by which pictures can be turned."""
@@ -95,8 +98,8 @@ def stream(
         DferError: at once or on the way: there is no such source, or nothing of it can be decoded.
     """
     span = span or Span()
-    if rotate not in TURNS or (fps is not None and not 0 < fps < math.inf):
-        raise DferError(f"expected to rotate by {listed(TURNS)} degrees and a rate above 0, got {rotate} and {fps}")
+    require_rate(fps)
+    require_turn(rotate)
     if isinstance(source, int):
         return turn(live(_camera(source), span), rotate)
     refuse_address(source)
@@ -107,6 +110,19 @@ def stream(
         return turn(iter([TimedFrame(0.0, read_image(path), 0.0, path.name)]), rotate)
     check_file(path)
     return turn(_video(path, span, fps), rotate)
+
+
+def require_rate(fps: float | None) -> None:
+    """Raises a DferError where a rate is none, or so low or high that times cannot be written down."""
+    low, high = RATES
+    if fps is not None and not (isinstance(fps, Real) and low <= fps <= high):
+        raise DferError(f"expected fps from {low:g} to {high:g}, got {fps!r}")
+
+
+def require_turn(rotate: int) -> None:
+    """Raises a DferError where pictures cannot be turned by so many degrees."""
+    if rotate not in TURNS:
+        raise DferError(f"expected to rotate by {listed(TURNS)} degrees, got {rotate}")
 
 
 def turn(frames: Iterator[TimedFrame], rotate: int) -> Iterator[TimedFrame]:
@@ -172,6 +188,8 @@ def _told(span: Span) -> str:
 
 def _camera(number: int) -> Iterator[TimedFrame]:
     """The frames of a camera until it stops, with the time since the first one."""
+    if number < 0:
+        raise DferError(f"expected the number of a camera, from 0, got {number}")
     camera = cv2.VideoCapture(number)
     try:
         if not camera.isOpened():

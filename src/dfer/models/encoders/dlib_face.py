@@ -112,7 +112,7 @@ def _filled(features: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 class DlibFace(nn.Module):
-    """RGB pictures (N, 3, H, W), in dlib's scale (`MEAN`, `STD`) -> features (N, 256); H and W from 32 pixels.
+    """RGB pictures (N, 3, H, W), in dlib's scale (`MEAN`, `STD`) -> features (N, 256); H and W from 11 pixels.
 
     5.55 M weights. Pictures of 150 pixels are what it was trained on.
     """
