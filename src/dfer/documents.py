@@ -207,10 +207,11 @@ def check_depth(data: bytes, source: str) -> None:
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object, in which a key that is there twice would hide the first of its values."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"it has {shortened(next(key for key in keys if keys.count(key) > 1), 80)!r} twice")
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"it has {shortened(key, 80)!r} twice")
+        found[key] = value
     return found
 
 

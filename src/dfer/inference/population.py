@@ -25,7 +25,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from dfer.documents import checked, parse_json, read_json
+from dfer.documents import checked, jsonable, parse_json, read_json
 from dfer.errors import DferError, listed, nearest, shortened
 from dfer.labels import EmotionSet
 
@@ -118,7 +118,7 @@ def _shares(wanted: Population, emotions: EmotionSet) -> Floats:
             values = parse_json(str(wanted), source, finite=True)
         else:
             source, values = str(wanted), read_json(_file(wanted), finite=True)
-    found = checked(dict[str, float], values, source)
+    found = checked(dict[str, float], jsonable(values), source)
     faults = {
         "missing": [name for name in emotions if name not in found],
         "unknown": sorted(set(found) - set(emotions)),
