@@ -143,6 +143,14 @@ def test_gradients_flow_through_the_mix() -> None:
     assert torch.allclose(mixed.clips.detach(), midas(clips.detach(), targets, lam, partner).clips)
 
 
+def test_gradients_reach_a_learnt_lambda_through_clips_and_targets() -> None:
+    clips, targets = batch(3)
+    lam, partner = torch.tensor([0.9, 0.5, 0.2], requires_grad=True), torch.tensor([1, 2, 0])
+    midas(clips, targets, lam, partner).clips.sum().backward()
+    assert lam.grad is not None
+    assert torch.allclose(lam.grad, (clips - clips[partner]).flatten(1).sum(dim=1), rtol=1e-3, atol=1e-3)
+
+
 def test_keep_real_puts_the_real_clips_first() -> None:
     clips, targets = batch(4)
     mixed = Midas(alpha=0.8, keep_real=True)(clips, targets, generator=torch.Generator().manual_seed(0))

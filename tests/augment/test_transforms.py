@@ -227,3 +227,10 @@ def test_every_part_is_off_by_default() -> None:
         "blur_size": 0,
     }
     assert set(switches.values()) <= {0.0}
+
+
+@pytest.mark.parametrize("scale", [(255.0, 0.0), (4.0, -2.0), (1.0, float("nan"))])
+def test_clips_that_are_not_from_0_to_1_are_refused(scale: tuple[float, float]) -> None:
+    clips = torch.rand(2, 3, 2, 8, 8, generator=torch.Generator().manual_seed(0)) * scale[0] + scale[1]
+    with pytest.raises(DferError, match=r"expected clips in \[0, 1\], got .*; augment before anything is scaled"):
+        Augment(colour=0.2)(clips)

@@ -207,7 +207,7 @@ def _mix_targets(targets: Tensor, lam: Tensor, partner: Tensor) -> Tensor:
 
 def _mix_clips(clips: Tensor, lam: Tensor, partner: Tensor, weights: Tensor | None = None) -> Tensor:
     """By λ, or by a weight for each pixel where there are `weights`."""
-    if weights is not None or clips.is_cuda or clips.requires_grad:
+    if weights is not None or clips.is_cuda or clips.requires_grad or lam.requires_grad:
         weight = lam.view(-1, *[1] * (clips.ndim - 1)) if weights is None else weights
         real = clips.float() if clips.dtype == torch.uint8 else clips
         mixed = torch.lerp(real[partner], real, weight.to(real))

@@ -19,6 +19,9 @@ from dfer.augment.drawn import MOVING, SHARP, UNFOCUSED, Drawn
 from dfer.augment.tensors import on_tensors
 from dfer.errors import DferError
 
+OUTSIDE = 0.01
+"""How far a value may lie outside of [0, 1]: interpolation overshoots."""
+
 
 @dataclass(frozen=True)
 class Augment:
@@ -83,6 +86,10 @@ class Augment:
         """
         if clips.ndim != 5 or not clips.is_floating_point():
             raise DferError(f"expected float clips (B, C, T, H, W) in [0, 1], got {tuple(clips.shape)} {clips.dtype}")
+        if clips.numel():
+            low, high = (float(value) for value in torch.aminmax(clips.detach()))
+            if not (low >= -OUTSIDE and high <= 1 + OUTSIDE):  # True for NaN, too
+                raise DferError(f"expected clips in [0, 1], got {low:g} to {high:g}; augment before anything is scaled")
         return on_tensors(clips, self.draw(len(clips), generator), size)
 
     def draw(self, clips: int, generator: torch.Generator | None = None) -> Drawn:

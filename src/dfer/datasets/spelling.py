@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import compress
+from unicodedata import normalize
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import numpy as np
@@ -32,7 +33,7 @@ def near(name: str) -> str:
     >>> near("P01"), near(" anna"), near("Clip_007.MP4"), near("v0.05")
     ('p1', 'anna', 'clip_7', 'v0.05')
     """
-    text = " ".join(name.split()).casefold()
+    text = " ".join(normalize("NFC", name).split()).casefold()
     stem, dot, suffix = text.rpartition(".")
     text = stem if stem and f"{dot}{suffix}" in SUFFIXES else text
     return PADDING.sub("", text)

@@ -89,6 +89,35 @@ def test_splits_are_read_where_they_are(tmp_path: Path, names: tuple[str, str], 
     assert set(manifest.table["label"]) == {"happy", "sad"}
 
 
+def test_clips_in_no_folder_of_an_emotion_are_named_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("train", "test", "PrivateTest"):
+        write_files(tmp_path / name / "happy", "{0}.mp4", [1])
+        write_files(tmp_path / name / "sad", "{0}.mp4", [1])
+    write_files(tmp_path, "{0}.mp4", [7])
+    write_files(tmp_path / "test", "{0}.mp4", [8])
+    manifest = read(tmp_path)
+    assert len(manifest) == 4 and manifest.left_out == {"in no folder of an emotion": 4}
+    for path in ("PrivateTest/happy/1.mp4", "PrivateTest/sad/1.mp4", "7.mp4", "test/8.mp4"):
+        assert f"left out {path}: in no folder of an emotion" in caplog.text
+
+
+def test_the_second_files_of_a_mac_are_no_class(tmp_path: Path) -> None:
+    for name in ("happy", "sad", "__MACOSX/happy"):
+        write_files(tmp_path / name, "{0}.mp4", [1])
+    manifest = read(tmp_path)
+    assert manifest.table["path"].tolist() == ["happy/1.mp4", "sad/1.mp4"] and not manifest.left_out
+
+
+def test_folders_called_by_numbers_are_mapped_as_the_message_says(tmp_path: Path) -> None:
+    for name in ("0", "1"):
+        write_files(tmp_path / name, "{0}.mp4", [1])
+    with pytest.raises(DferError, match=r"say what they stand for: --map 0=happy and so on$"):
+        read(tmp_path)
+    assert read(tmp_path, map="0=happy,1=sad").table["label"].tolist() == ["happy", "sad"]
+
+
 def test_emotions_that_nobody_else_knows_are_named_in_order(tmp_path: Path) -> None:
     for name in ("bored", "happy"):
         write_files(tmp_path / name, "{0}.mp4", [1])

@@ -88,6 +88,15 @@ def test_labels_may_be_names_and_need_no_order(tmp_path: Path) -> None:
     assert_is_split(read(tmp_path))
 
 
+def test_labels_of_ones_own_are_mapped(tmp_path: Path) -> None:
+    write_split_lists(faces(tmp_path), line="{name}.mp4 {label}", pattern="{part}.txt")
+    for path in tmp_path.glob("*.txt"):
+        path.write_text(path.read_text().replace(" happy", " Freude"))
+    with pytest.raises(DferError, match="--map word=emotion"):
+        read(tmp_path)
+    assert_is_split(read(tmp_path, map="freude=happy"))
+
+
 @pytest.mark.parametrize("name", ["{0}", "{0}.mp4", "clips/{0}.avi"])
 def test_names_with_or_without_suffix_find_folders_and_videos_padded_or_not(tmp_path: Path, name: str) -> None:
     write_split_lists(tmp_path, name=name)

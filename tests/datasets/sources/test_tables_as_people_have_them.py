@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import unicodedata
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -453,3 +454,27 @@ def test_files_of_other_kinds_are_refused_in_a_sentence(folder: Path, data: byte
     (folder / "t.csv").write_bytes(data)
     with pytest.raises(DferError, match=told):
         read_source("table", folder / "t.csv")
+
+
+def test_a_single_emotion_beside_columns_of_unknown_words_is_refused(folder: Path) -> None:
+    with pytest.raises(
+        DferError, match=r"a single emotion is counted, neutral; .*'Freude', 'Trauer'.*--map word=emotion"
+    ):
+        csv(folder, "clip,Freude,Trauer,Neutral\n001,6,0,4\n002,0,7,3\n")
+    assert labels(csv(folder, "clip,Freude,Trauer,Neutral\n001,6,0,4\n002,0,7,3\n", map="Freude=happy,Trauer=sad")) == [
+        "happy", "sad"
+    ]  # fmt: skip
+
+
+def test_names_are_found_whichever_way_their_letters_are_composed(tmp_path: Path) -> None:
+    """A Mac writes the name of a file with its accents apart; tables have them in one."""
+    for number, form in enumerate(("NFC", "NFD")):
+        place, other = tmp_path / str(number), ("NFD", "NFC")[number]
+        place.mkdir()
+        (place / unicodedata.normalize(form, "müller.mp4")).touch()
+        (place / "anna.mp4").touch()
+        names = unicodedata.normalize(other, "müller,6,0\nanna,0,6\n")
+        (place / "votes.csv").write_text(f"clip,happy,sad\n{names}", encoding="utf-8")
+        manifest = read_source("table", place / "votes.csv")
+        assert sorted(manifest.table["label"]) == ["happy", "sad"]
+        assert all((place / path).exists() for path in manifest.table["path"])

@@ -87,7 +87,11 @@ def other_columns(rest: list[Any], table: pd.DataFrame, words: Vocabulary) -> di
 
 
 def warn_of_columns(rest: list[Any], table: pd.DataFrame, chosen: EmotionSet, words: Vocabulary) -> None:
-    """Say which columns may have been meant as votes: emotions that are not in the set, near names, whole numbers."""
+    """Say which columns may have been meant as votes: emotions that are not in the set, near names, whole numbers.
+
+    Raises:
+        DferError: there are such columns, and a single emotion without them: all clips would have its label.
+    """
     found = []
     for name in rest:
         numbers = numeric(table[name])
@@ -95,6 +99,11 @@ def warn_of_columns(rest: list[Any], table: pd.DataFrame, chosen: EmotionSet, wo
         reserved = _lower(name) in COLUMNS or _lower(name).startswith(FAMILIES)
         if not reserved and (hint or known(spelt(name, words)) or bool((numbers % 1 == 0).all())):
             found.append(f"'{name}'{hint}")
+    if found and len(chosen) == 1:
+        raise DferError(
+            f"a single emotion is counted, {chosen[0]}; columns that may be emotions too: {listed(found)}; say what "
+            "they stand for, --map word=emotion"
+        )
     if found:
         logger.warning("columns that are not counted as votes: %s", listed(found))
 

@@ -15,7 +15,7 @@ import pandas as pd
 from dfer.datasets.manifest import Manifest
 from dfer.datasets.sources.label_space import Vocabulary, known, parse_map
 from dfer.errors import DferError
-from dfer.video.folders import HIDDEN, survey
+from dfer.video.folders import HIDDEN, KINDS, survey
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +26,9 @@ SPLIT_NAMES = {
     **{"test": "test", "testing": "test"},
 }
 """Name of a folder, or in a table -> split of the manifest."""
+OF_A_MAC = "__MACOSX"
+"""A folder in archives of that system, with a file of its own for each of the others."""
+BESIDE = "in no folder of an emotion"
 
 
 def recognise(root: Path) -> bool:
@@ -57,6 +60,9 @@ def read(root: Path, *, emotions: str = "", map: str = "") -> Manifest:
     words = Vocabulary(emotions, parse_map(map))
     chosen = words.space(sorted({folder.name for _, folder in classes}))
     rows, left_out = [], Counter[str]()
+    for beside in _beside(root, tops):
+        logger.warning("left out %s: %s", beside.relative_to(root).as_posix(), BESIDE)
+        left_out[BESIDE] += 1
     for split, folder in classes:
         label = chosen.canonical(words.translate(folder.name))
         for found in survey(folder, stills=True):
@@ -72,7 +78,16 @@ def read(root: Path, *, emotions: str = "", map: str = "") -> Manifest:
 
 
 def _folders(top: Path) -> list[Path]:
-    return sorted(path for path in top.iterdir() if path.is_dir() and path.name[0] != ".")
+    return sorted(path for path in top.iterdir() if path.is_dir() and path.name[0] != "." and path.name != OF_A_MAC)
+
+
+def _beside(root: Path, tops: list[tuple[str, Path]]) -> list[Path]:
+    """Clips that are in no folder of a class: files beside these, and all that lies beside the folders of the parts."""
+    above = {top for _, top in tops}
+    files = [path for top in sorted(above | {root}) for path in sorted(top.iterdir()) if path.is_file()]
+    loose = [path for path in files if path.suffix.lower() in KINDS and path.name[0] != "."]
+    others = [] if root in above else [folder for folder in _folders(root) if folder not in above]
+    return loose + [found.path for folder in others for found in survey(folder, stills=True) if found.kind]
 
 
 def _tops(root: Path) -> list[tuple[str, Path]]:

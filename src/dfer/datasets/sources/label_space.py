@@ -109,12 +109,14 @@ def choose_emotions(wanted: str, names: Iterable[str], *, allowed: Iterable[str]
         raise DferError("nothing here names an emotion")
     fitting = [space for space in KNOWN.values() if all(name in space for name in names)]
     space = min(fitting, key=len) if fitting else own
-    unknown = [f"'{name}'{nearest(name, _spelt())}" for name in names if name not in space]
-    if unknown:
-        raise DferError(
-            f"no known set of emotions has all of {listed(names, 12)}; in none at all: {listed(unknown)}; say what "
-            "they stand for, --map word=emotion, or name all emotions in order, -O emotions=happy,sad,..."
-        )
+    strange = [name for name in names if name not in space]
+    if strange:
+        unknown = listed(f"'{name}'{nearest(name, _spelt())}" for name in strange)
+        told = f"no known set of emotions has all of {listed(names, 12)}; in none at all: {unknown}"
+        told += "; say what they stand for"
+        if all(map(str.isdecimal, strange)):
+            raise DferError(f"{told}: --map {strange[0]}=happy and so on")
+        raise DferError(f"{told}, --map word=emotion, or name all emotions in order, -O emotions=happy,sad,...")
     chosen = {space.canonical(name) for name in names}
     emotions = tuple(emotion for emotion in space if emotion in chosen)
     if len(emotions) == len(space) and fitting:

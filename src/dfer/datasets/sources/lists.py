@@ -18,6 +18,7 @@ import pandas as pd
 
 from dfer.datasets.manifest import Manifest
 from dfer.datasets.sources.label_orders import name_labels
+from dfer.datasets.sources.label_space import Vocabulary, parse_map
 from dfer.datasets.sources.list_files import (
     ListFile,
     find_lists,
@@ -41,8 +42,9 @@ def recognise(root: Path) -> bool:
 
 
 def read(
-    root: Path, *, clips: str = "", emotions: str = "", base: Literal["", "0", "1"] = "", only: str = ""
-) -> Manifest:
+    root: Path, *, clips: str = "", emotions: str = "", base: Literal["", "0", "1"] = "", only: str = "",
+    map: str = "",
+) -> Manifest:  # fmt: skip
     """Read lists.
 
     Args:
@@ -53,6 +55,7 @@ def read(
             needed where labels are names, or where folders in the paths are called after emotions.
         base: the number of the first emotion, "0" or "1"; found out where it is plain.
         only: a part of the names of the lists to take, such as "DFEW_", where several data sets' are there.
+        map: what labels stand for: "ntr=neutral,sup=surprise".
 
     Returns:
         A manifest with labels and no votes, with folds or splits as the lists are named. Left out and counted: clips
@@ -69,6 +72,7 @@ def read(
         raise DferError(f"expected clips to be the folder that the clips are in; there is no folder {folder}")
     rows = pd.concat([_read(file, folder) for file in files], ignore_index=True)
     _check_apart(rows, folder)
+    rows["label"] = rows["label"].map(Vocabulary(own=parse_map(map)).translate)
     labels, chosen = name_labels(rows, emotions=emotions, base=base)
     rows, doubles = settle_parts(rows.assign(label=labels))
     table, missing = keep_found(_a_row_a_clip(rows), folder, ADVICE)

@@ -11,6 +11,7 @@ import logging
 import os
 import posixpath
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -139,7 +140,7 @@ def clip_key(name: str) -> str:
     >>> clip_key("007.avi"), clip_key("7"), clip_key("0_5_011.mp4"), clip_key("v1.2")
     ('7', '7', '0_5_011', 'v1.2')
     """
-    stem = clip_id(name)
+    stem = clip_id(unicodedata.normalize("NFC", name))
     return (stem.lstrip("0") or "0") if stem.isdecimal() else stem
 
 

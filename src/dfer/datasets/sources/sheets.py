@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree
@@ -112,7 +113,7 @@ def cell_text(value: object) -> str:
     """A cell as text, "" if it is empty."""
     if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
         return ""
-    return str(value).strip()
+    return unicodedata.normalize("NFC", str(value)).strip()
 
 
 def _open(path: Path, words: Vocabulary, sheet: str, own: Mapping[str, str]) -> Grid | pd.DataFrame:
