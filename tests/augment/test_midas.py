@@ -209,3 +209,17 @@ def test_settings_out_of_range_are_refused() -> None:
             Midas(**settings_)
     with pytest.raises(DferError, match="one lam and one partner"):
         midas(torch.zeros(2, 1), torch.eye(2), torch.ones(3), torch.tensor([0, 1]))
+
+
+def test_what_is_no_tensor_or_no_whole_number_is_refused_in_a_sentence() -> None:
+    clips, targets = batch(3)
+    lam, partner = torch.tensor([0.9, 0.5, 0.2]), torch.tensor([1, 2, 0])
+    with pytest.raises(DferError, match=r"clips and targets as tensors, got ndarray and Tensor; torch\.from_numpy"):
+        Midas()(clips.numpy(), targets)
+    with pytest.raises(DferError, match="partner int64, got float and"):
+        midas(clips, targets, 0.5, partner)  # type: ignore[arg-type]
+    for wrong in (partner.float(), partner.bool()):
+        with pytest.raises(DferError, match=rf"partner int64, got Tensor and {wrong.dtype}"):
+            midas(clips, targets, lam, wrong)
+    with pytest.raises(DferError, match=r"expected floating point, which can be mixed, got torch\.int64"):
+        midas(clips, targets, lam, partner).carry(partner)

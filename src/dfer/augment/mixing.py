@@ -42,6 +42,8 @@ class Mixed(NamedTuple):
 
     def carry(self, values: Tensor) -> Tensor:
         """Other values of the batch, (B, ...) floating point, mixed as the clips were."""
+        if not values.is_floating_point():
+            raise DferError(f"expected floating point, which can be mixed, got {values.dtype}; give values.float()")
         own = torch.arange(len(self.lam), device=values.device) % len(values)  # with `keep_real` there are 2B rows
         weight = self.lam.to(values).view(-1, *[1] * (values.ndim - 1))
         return torch.lerp(values[self.partner], values[own], weight)
@@ -64,6 +66,9 @@ def midas(clips: Tensor, targets: Tensor, lam: Tensor, partner: Tensor) -> Mixed
             `partner` is out of range.
     """
     _check(clips, targets)
+    if not (isinstance(lam, Tensor) and isinstance(partner, Tensor) and partner.dtype == torch.int64):
+        found = partner.dtype if isinstance(partner, Tensor) else type(partner).__name__
+        raise DferError(f"expected lam and partner as tensors, partner int64, got {type(lam).__name__} and {found}")
     if lam.shape != clips.shape[:1] or partner.shape != clips.shape[:1]:
         raise DferError(
             f"expected one lam and one partner for each of {len(clips)} clips, "
@@ -182,6 +187,11 @@ class Midas:
 
 
 def _check(clips: Tensor, targets: Tensor) -> None:
+    if not (isinstance(clips, Tensor) and isinstance(targets, Tensor)):
+        raise DferError(
+            f"expected clips and targets as tensors, got {type(clips).__name__} and {type(targets).__name__}; "
+            "torch.from_numpy makes one of an array"
+        )
     if targets.ndim != 2 or not targets.is_floating_point():
         raise DferError(
             f"expected targets of shape (B, K), floating point, got {tuple(targets.shape)} {targets.dtype}; "

@@ -84,6 +84,8 @@ class Augment:
             (B, C, T, size, size) or, without a size, (B, C, T, H, W), floating point in [0, 1]; the clips that came in
             are not written to.
         """
+        if not isinstance(clips, Tensor):
+            raise DferError(f"expected clips as a tensor, got {type(clips).__name__}; torch.from_numpy makes one")
         if clips.ndim != 5 or not clips.is_floating_point():
             raise DferError(f"expected float clips (B, C, T, H, W) in [0, 1], got {tuple(clips.shape)} {clips.dtype}")
         if clips.numel():
