@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from dfer import DferError
 from dfer.inference.batch import Video, destinations, find_videos
+from dfer.video.frames import FolderClip, open_clip
 
 
 @pytest.fixture
@@ -128,3 +131,22 @@ def test_a_link_that_leads_to_itself_is_kept_to_be_told_of_in_its_turn(tmp_path:
     (tmp_path / "loop.mp4").symlink_to("loop.mp4")
     (video,) = find_videos([tmp_path / "loop.mp4"])
     assert destinations([video], [tmp_path / "out"]) == {video: (tmp_path / "out" / "loop.json",)}
+
+
+def test_the_frames_of_a_folder_and_the_list_of_their_times_are_no_outputs(tmp_path: Path) -> None:
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for name in ("0.png", "1.png"):
+        cv2.imwrite(str(frames / name), np.zeros((16, 16, 3), np.uint8))
+    beside = tmp_path / "frames.csv"
+    beside.write_text("file,time\n0.png,0\n1.png,0.5\n")
+    (frames / "old.json").write_text("{}")
+    video = Video(frames, "frames")
+    for out in (frames / "1.png", beside):
+        with pytest.raises(DferError, match=f"{out.name} is read, and would be written over"):
+            destinations([video], [out])
+    assert destinations([video], [frames / "old.json"])[video] == (frames / "old.json",)
+    beside.write_text("person,time_s,happy,x,y,width,height,file\n0,0.0,1,2,3,4,5,0.png\n")  # our own, not a list
+    assert destinations([video], [beside])[video] == (beside,)
+    clip = open_clip(frames, "frames")
+    assert isinstance(clip, FolderClip) and clip.listed is None

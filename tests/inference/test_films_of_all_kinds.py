@@ -112,6 +112,8 @@ def test_stills_of_ten_seconds_are_segments_of_ten_seconds(predictor: Predictor)
     ]  # fmt: skip
     assert only_person(timeline).overall[timeline.emotions.index("happy")] == pytest.approx(0.5, abs=0.03)
     assert to_srt(timeline).count("-->") == 2 and "00:00:10,000 --> 00:00:20,000\nhappy" in to_srt(timeline)
+    later = predictor(CASES / "19-frames-that-stay-long" / "clip.mp4", span=Span(12))
+    assert later.duration_s == pytest.approx(20.04), "the end that the file states is known wherever reading begins"
     seldom = predictor(CASES / "base.mp4", span=Span(every_s=0.5))
     assert seldom.duration_s == pytest.approx(2.4, abs=0.002)
     paused = predictor(CASES / "19-frames-that-stay-long" / "pause.gif")

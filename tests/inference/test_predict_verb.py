@@ -238,6 +238,27 @@ def test_a_camera_is_read_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(Timeline.load("a.json").people[0].times) == 6
 
 
+def test_a_former_summary_stays_where_a_run_ends_before_its_first_film(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.mkv", "b.mkv"):
+        film(Path(name), [RED] * 3)
+    assert predict("a.mkv", "b.mkv", "-o", "sum.csv").code == 0
+    former = Path("sum.csv").read_bytes()
+
+    def interrupted(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Predictor, "stream", interrupted)
+    assert predict("a.mkv", "b.mkv", "-o", "sum.csv", "--workers", 1).code == 130
+    assert Path("sum.csv").read_bytes() == former
+
+
+def test_an_output_that_cannot_be_written_takes_no_other_with_it() -> None:
+    film(Path("a.mkv"), [RED] * 3)
+    Path("file").touch()
+    done = predict("a.mkv", "-o", "file/a.json", "-o", "a.csv")
+    assert done.is_refusal("cannot write file/a.json") and len(pd.read_csv("a.csv")) == 3
+
+
 def test_ctrl_c_ends_a_camera_and_keeps_what_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     path, real = film(Path("cam.avi"), [RED] * 60), cv2.VideoCapture
     monkeypatch.setattr(cv2, "VideoCapture", lambda _: real(str(path)))

@@ -20,6 +20,7 @@ from dfer.cli.clustering import Ray
 from dfer.cli.telling import Told, read_with_bar, watch_camera
 from dfer.cli.terminal import Counter, errors, say
 from dfer.errors import DferError, UnwritableError
+from dfer.files import replacing
 
 if TYPE_CHECKING:
     from dfer.inference import Predictor, Timeline
@@ -230,7 +231,8 @@ def _check_outputs(paths: list[Path], style: CsvStyle, camera: int | None) -> No
 def _read_all(readings: Readings, count: int, summaries: list[Path], style: CsvStyle) -> None:
     """One after the other; who fails is named, and the rest goes on. Exit code 1 if some failed, 2 if all.
 
-    Summaries are written at the beginning, to see that they can be, and at the end, also where that comes early.
+    Summaries are tried at the beginning, to see that they can be written, and written at the end, also where that comes
+    early; where it comes before the first film, a former one stays.
 
     Args:
         readings: the videos, and what reads each.
@@ -241,7 +243,7 @@ def _read_all(readings: Readings, count: int, summaries: list[Path], style: CsvS
     from dfer.inference.summary import Summary
 
     summary = Summary()
-    _summarise(summary, summaries, style)
+    _try(summary, summaries, style)
     try:
         for video, read in readings:
             try:
@@ -256,13 +258,27 @@ def _read_all(readings: Readings, count: int, summaries: list[Path], style: CsvS
                 told = f" {' '.join(str(told_of).split())}"
                 errors.print(Text.assemble(("error:", "bold red"), told), soft_wrap=True)
     finally:
-        _summarise(summary, summaries, style)
-        arrow = " -> " + ", ".join(map(str, summaries)) if summaries else ""
+        done = bool(summary.videos or summary.failed)
+        if done:
+            _summarise(summary, summaries, style)
+        arrow = " -> " + ", ".join(map(str, summaries)) if summaries and done else ""
         *most, last = summary.totals()
         say("", *most, last + arrow)
     if summary.failed:
         errors.print(f"{summary.failed} of {count} videos could not be read", highlight=False)
         raise typer.Exit(2 if summary.failed == count else 1)
+
+
+def _try(summary: Summary, paths: list[Path], style: CsvStyle) -> None:
+    """See that summaries can be written; what is at their places stays there."""
+    for path in paths:
+        with contextlib.suppress(_TriedError), replacing(path) as partial:
+            _summarise(summary, [partial], style)
+            raise _TriedError
+
+
+class _TriedError(Exception):
+    """Ends a trial."""
 
 
 def _summarise(summary: Summary, paths: list[Path], style: CsvStyle) -> None:

@@ -18,7 +18,7 @@ from dfer.inference.summary import SUFFIXES as SUMMARIES
 from dfer.inference.writers import SUFFIXES
 from dfer.video.decoding import length_s
 from dfer.video.folders import survey
-from dfer.video.frames import natural_key
+from dfer.video.frames import files_read, natural_key
 from dfer.video.playlists import refuse_address
 from dfer.video.stream import FPS
 
@@ -157,7 +157,7 @@ def destinations(
     twice = [path for path, count in Counter(paths).items() if count > 1]
     if twice:
         raise DferError(f"several outputs would be {listed(twice)}; use a folder, or {NAME} in the path")
-    keep_inputs(paths, (video.path for video in videos))
+    keep_inputs(paths, (file for video in videos for file in (video.path, *files_read(video.path))))
     return places
 
 

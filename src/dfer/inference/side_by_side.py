@@ -88,9 +88,19 @@ class Job:
     style: CsvStyle = field(default_factory=CsvStyle)
 
     def write(self, timeline: Timeline) -> None:
-        """Write all files."""
+        """Write all files; one that cannot be written takes none of the others with it.
+
+        Raises:
+            DferError: of the first that cannot be written, when the others are.
+        """
+        faults = []
         for path in self.paths:
-            write(timeline, path, style=self.style)
+            try:
+                write(timeline, path, style=self.style)
+            except DferError as error:
+                faults.append(error)
+        if faults:
+            raise faults[0]
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from dfer.errors import DferError
 from dfer.files import keep_inputs, replacing, write_text
 from dfer.inference.timeline import Timeline
 from dfer.inference.timeline_writing import write_json, write_parquet
+from dfer.video.frames import files_read
 
 Writer = Callable[[Timeline, Path], None]
 
@@ -102,7 +103,7 @@ def write(timeline: Timeline, path: Path, *, style: CsvStyle = CsvStyle()) -> No
         DferError: another suffix, the video itself, a file that cannot be written, or, for .mp4, a video that cannot be
             read again.
     """
-    keep_inputs([path], [timeline.video])
+    keep_inputs([path], [timeline.video, *files_read(Path(timeline.video))])
     writers = dict(WRITERS) | {".csv": partial(write_csv, style=style)}
     suffix = path.suffix.lower()
     if suffix not in writers:

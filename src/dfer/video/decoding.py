@@ -258,8 +258,8 @@ class _Track:
         The end that the file states holds where the file is whole, or where the last frame would not be shown longer
         than any one before it; else the file was rather cut off.
         """
-        promised_s = None if self.jumped else self._promised_s()
-        if promised_s is None:
+        promised_s = self._promised_s()
+        if promised_s is None or (self.jumped and not self._is_whole()):
             return self.clock.end(None)
         stays_s = promised_s - (self.clock.last_s or 0.0)
         usual = stays_s <= self.clock.longest_s + SLACK_S
@@ -282,6 +282,9 @@ class _Track:
 
     def _is_whole(self) -> bool:
         """Whether it is certain that the file was not cut off."""
+        if self.jumped:  # then its packets were not counted, but many formats say where each lies
+            ends = [entry.pos + entry.size for entry in self.stream.index_entries]
+            return bool(0 < self.stream.frames <= len(ends) and max(ends) <= self.path.stat().st_size)
         return 0 < self.stream.frames <= self.packets or is_whole_matroska(self.path)
 
     def tell(self, count: int) -> None:

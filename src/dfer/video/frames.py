@@ -25,7 +25,8 @@ from dfer.shards import Jpegs
 from dfer.video.decoding import Film
 from dfer.video.jpegs import decode
 from dfer.video.limits import JPEG, LARGEST_FILE, require_decodable
-from dfer.video.listing import find_list, times_by_number
+from dfer.video.listing import SUFFIXES as LISTS
+from dfer.video.listing import find_list, is_list, times_by_number
 
 Frames = npt.NDArray[np.uint8]
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -59,6 +60,18 @@ class Clip(Protocol):
 
         With `least`, they may come smaller than they are where that is faster, neither side below so many pixels.
         """
+
+
+def files_read(source: Path) -> list[Path]:
+    """The files that a source is read from: itself, or the pictures of a folder and lists of their times."""
+    if not source.is_dir():
+        return [source]
+    inside = [path for path in source.iterdir() if path.is_file()]
+    pictures = [path for path in inside if path.suffix.lower() in IMAGE_SUFFIXES]
+    texts = [path for path in inside if path.suffix.lower() in LISTS]
+    texts += [source.with_name(source.name + suffix) for suffix in LISTS]
+    names = {path.name for path in pictures}
+    return pictures + [path for path in texts if is_list(path, names)]
 
 
 def open_clip(path: Path, kind: str, *, fps: float | None = None) -> Clip:

@@ -33,6 +33,10 @@ TIME = re.compile(r"\b(time|times|timestamp|seconds|sec|s|t|pts|ms|msec)(\b|_)|t
 MILLISECONDS = re.compile(r"(\b|_)(ms|msec|milliseconds?)\b", re.IGNORECASE)
 
 
+OURS = {"time_s", "person", "x", "y", "width", "height"}
+"""Columns of the table that `dfer predict` writes, which is no list of what it reads."""
+
+
 class Listed(NamedTuple):
     """A list of pictures with their times."""
 
@@ -52,9 +56,8 @@ def find_list(folder: Path, names: Sequence[str]) -> Listed | None:
         found = [entry.name for entry in scan if entry.name.lower().endswith(SUFFIXES) and entry.name[0] != "."]
     inside = [folder / name for name in sorted(found)]
     for path in (*inside, *beside):
-        rows = _rows(path, set(names)) if path.is_file() and path.stat().st_size <= LARGEST else []
-        if rows:
-            return _checked(path, rows, names)
+        if is_list(path, set(names)):
+            return _checked(path, _rows(path, set(names)), names)
     return None
 
 
@@ -78,6 +81,11 @@ def times_by_number(names: Sequence[str], fps: float) -> npt.NDArray[np.float64]
     return places / fps
 
 
+def is_list(path: Path, names: set[str]) -> bool:
+    """Whether a file is a list of the times of pictures of these names."""
+    return path.is_file() and path.stat().st_size <= LARGEST and bool(_rows(path, names))
+
+
 def _rows(path: Path, names: set[str]) -> list[tuple[str, str, bool]]:
     """Name, time as it is written and whether it is in milliseconds, of rows that name pictures; empty: no list."""
     lines = path.read_bytes().decode("utf-8-sig", errors="replace").splitlines()
@@ -89,6 +97,8 @@ def _rows(path: Path, names: set[str]) -> list[tuple[str, str, bool]]:
         return []
     table, first = tables[best], named[best][0]
     head = table[0] if table[0] is not first else []
+    if set(head) >= OURS:
+        return []
     column = next(k for k, cell in enumerate(first) if _base(cell) in known)
     titled = [k for k, title in enumerate(head) if k != column and TIME.search(title)]
     numbers = [k for k, cell in enumerate(first) if k != column and _number(cell) is not None]

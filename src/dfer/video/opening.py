@@ -16,6 +16,8 @@ from dfer.video.playlists import is_playlist, open_playlist
 
 MATROSKA_HEAD = 4096
 """Bytes in which the head of a Matroska file lies."""
+COVER = 1 << 10
+"""What FFmpeg calls the picture that a file of sound is shown with."""
 NO_FILM = 1 << 10 | 1 << 11 | 1 << 20
 """Dispositions (of FFmpeg) of streams that no player plays: attached pictures, timed thumbnails, still images."""
 DEFAULT = 1
@@ -85,6 +87,8 @@ def chosen_stream(path: Path, container: Any) -> Any:
     known = [stream for stream in container.streams.video if stream.codec_context is not None]
     if not known:
         raise DferError(f"{path}: the file has no video stream")
+    if all(int(stream.disposition) & COVER for stream in known):
+        raise DferError(f"{path}: the file has no video stream, only a picture of its cover")
     return max(known, key=worth)
 
 
