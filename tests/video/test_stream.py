@@ -269,3 +269,18 @@ def test_a_whole_video_is_streamed_quietly(tmp_path: Path, caplog: pytest.LogCap
     with caplog.at_level(logging.DEBUG, logger="dfer"):
         assert len(times_of(path)) == 30 and len(times_of(path, Span(start_s=0.5))) == 17
     assert not caplog.records
+
+
+def test_a_damaged_picture_of_a_folder_is_left_out_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(4):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((16, 16, 3), 50 * number, np.uint8))
+    (tmp_path / "1.png").write_bytes((tmp_path / "1.png").read_bytes()[:30])
+    frames = list(stream(tmp_path, fps=10))
+    assert [(frame.name, frame.time_s, round(frame.end_s, 3)) for frame in frames] == [
+        ("0.png", 0.0, 0.2), ("2.png", 0.2, 0.3), ("3.png", pytest.approx(0.3), 0.4)
+    ]  # fmt: skip
+    assert "left out 1 picture that cannot be read" in caplog.text and "1.png" in caplog.text
+    for number in (0, 2, 3):
+        (tmp_path / f"{number}.png").write_bytes(b"")
+    with pytest.raises(DferError, match=r"0\.png"):
+        stream(tmp_path, fps=10)

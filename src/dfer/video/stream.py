@@ -173,11 +173,20 @@ def _folder(path: Path, span: Span, fps: float | None) -> Iterator[TimedFrame]:
     steps = np.diff(times)
     last_s = 1 / (fps or FPS) if clip.listed is None or not len(steps) else float(np.median(steps))
     pictures = (_Picture(time_s, file) for time_s, file in zip(times.tolist(), clip.files, strict=True))
-    frames = _ended(pictures, span, lambda: float(times[-1]) + last_s)
+    faults = list[DferError]()
+    frames = _ended(pictures, span, lambda: float(times[-1]) + last_s, faults=faults)
     first = next(frames, None)
     if first is None:
-        raise DferError(f"{path}: the folder has no frame{_told(span)}")
-    return itertools.chain([first], frames)
+        raise faults[0] if faults else DferError(f"{path}: the folder has no frame{_told(span)}")
+    return itertools.chain([first], frames, _left_out(path, faults))
+
+
+def _left_out(path: Path, faults: list[DferError]) -> Iterator[TimedFrame]:
+    """No frame, but a warning, for it is asked last."""
+    if faults:
+        pictures = f"{len(faults)} picture{'s' * (len(faults) > 1)}"
+        logger.warning("%s: left out %s that cannot be read: %s", path, pictures, faults[0])
+    yield from ()
 
 
 def _told(span: Span) -> str:
@@ -229,13 +238,25 @@ def live(frames: Iterator[TimedFrame], span: Span) -> Iterator[TimedFrame]:
         former_s = frame.time_s
 
 
-def _ended(frames: Iterable[Visible], span: Span, film_end: Callable[[], float]) -> Iterator[TimedFrame]:
-    """The frames of a span, each with its end; `film_end` is asked after the last one."""
+def _ended(
+    frames: Iterable[Visible], span: Span, film_end: Callable[[], float], *, faults: list[DferError] | None = None
+) -> Iterator[TimedFrame]:
+    """The frames of a span, each with its end; `film_end` is asked after the last one.
+
+    With `faults`, those that cannot be read are left out and gathered there; the frame before such a one stays.
+    """
     former: TimedFrame | None = None
     for frame in _thinned(_from_start(frames, span, film_end), span):
+        try:
+            pixels = frame.pixels
+        except DferError as error:
+            if faults is None:
+                raise
+            faults.append(error)
+            continue
         if former is not None:
             yield replace(former, end_s=frame.time_s)
-        former = TimedFrame(frame.time_s, frame.pixels, name=getattr(frame, "name", ""))
+        former = TimedFrame(frame.time_s, pixels, name=getattr(frame, "name", ""))
     if former is not None:
         yield replace(former, end_s=min(film_end(), math.inf if span.end_s is None else span.end_s))
 
