@@ -144,9 +144,9 @@ def test_folders_pipes_and_devices_are_no_place_for_a_file(tmp_path: Path) -> No
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     for name, told in (("folder", "a folder"), ("pipe", "a named pipe")):
-        with pytest.raises(UnwritableError, match=f"cannot write .*: it is {told}; choose another place"):
+        with pytest.raises(DferError, match=f"cannot write .*: it is {told}; choose another place"):
             write_text(tmp_path / name, "x")
-    with pytest.raises(UnwritableError, match="it is a device"):
+    with pytest.raises(DferError, match="it is a device"):
         write_text(Path("/dev/null"), "x")
 
 
@@ -209,7 +209,7 @@ def test_a_link_to_a_device_pipe_or_folder_is_refused_as_these_are(tmp_path: Pat
     for target, told in targets.items():
         link = tmp_path / "link"
         link.symlink_to(target)
-        with pytest.raises(UnwritableError, match=f"cannot write .*link: it is {told}"):
+        with pytest.raises(DferError, match=f"cannot write .*link: it is {told}"):
             write_text(link, "x")
         assert link.is_symlink() and len(list(tmp_path.iterdir())) == 3
         link.unlink()
@@ -225,7 +225,7 @@ def test_a_folder_does_not_take_the_place_of_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "keep").write_text("x")
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    with pytest.raises(UnwritableError, match="it is a link"), replacing(tmp_path / "link", folder=True):
+    with pytest.raises(DferError, match="it is a link"), replacing(tmp_path / "link", folder=True):
         pass
     assert (tmp_path / "link" / "keep").exists()
 

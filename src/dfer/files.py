@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -90,8 +91,8 @@ def replacing(path: Path, *, folder: bool = False, advice: str = "choose another
         advice: what to do when it cannot be written.
 
     Raises:
-        UnwritableError: the system refuses (no permission, a full disk), another process is writing this file, or it
-            is a folder, a pipe or a device, or a link to one.
+        UnwritableError: the system refuses (no permission, a full disk), or another process is writing this file.
+        DferError: no file can be there: it is a folder, a pipe or a device, or a link to one, or its name is too long.
     """
     path = Path(path)
     try:
@@ -113,7 +114,8 @@ def replacing(path: Path, *, folder: bool = False, advice: str = "choose another
         told = error.strerror or str(error)
         if isinstance(error, FileExistsError):  # what a file in the place of a folder is to mkdir
             told = f"{error.filename} is a file, not a folder"
-        raise UnwritableError(f"cannot write {path}: {told}; {advice}") from error
+        kind = DferError if error.errno == errno.ENAMETOOLONG else UnwritableError
+        raise kind(f"cannot write {path}: {told}; {advice}") from error
 
 
 @contextlib.contextmanager
@@ -184,7 +186,7 @@ def _mode_of(path: Path, folder: bool, advice: str) -> int | None:
     if stat.S_IFMT(found) == (stat.S_IFDIR if folder else stat.S_IFREG):
         return stat.S_IMODE(found)
     told = KINDS.get(stat.S_IFMT(found), "a device")
-    raise UnwritableError(f"cannot write {path}: it is {told}; {advice}")
+    raise DferError(f"cannot write {path}: it is {told}; {advice}")
 
 
 def _reserved(path: Path, folder: bool, mode: int | None) -> Path:

@@ -259,6 +259,16 @@ def test_an_output_that_cannot_be_written_takes_no_other_with_it() -> None:
     assert done.is_refusal("cannot write file/a.json") and len(pd.read_csv("a.csv")) == 3
 
 
+def test_a_place_that_no_file_can_have_costs_one_film_and_not_the_rest() -> None:
+    for name in ("a.mkv", "b.mkv", "c.mkv"):
+        film(Path(name), [RED] * 3)
+    Path("out/b.csv").mkdir(parents=True)
+    done = predict("a.mkv", "b.mkv", "c.mkv", "-o", "out", "--format", "csv", "-o", "sum.csv")
+    notes = pd.read_csv("sum.csv").set_index("video")["note"].fillna("")
+    assert done.code == 1 and "cannot write out/b.csv: it is a folder" in notes["b.mkv"]
+    assert notes["a.mkv"] == notes["c.mkv"] == "" and Path("out/c.csv").is_file()
+
+
 def test_ctrl_c_ends_a_camera_and_keeps_what_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     path, real = film(Path("cam.avi"), [RED] * 60), cv2.VideoCapture
     monkeypatch.setattr(cv2, "VideoCapture", lambda _: real(str(path)))
