@@ -62,7 +62,7 @@ def test_a_resolved_recipe_reads_back_the_same(tmp_path: Path) -> None:
         ("optim.threads=" + "[" * 5_000, "optim.threads"),
         (".".join("x" * 5_000) + "=1", "expected --set key=value"),
         ("x" * 5_000 + "=1", "unknown key xxx"),
-        ("input.frames=5000", "at most 4096 frames"),
+        ("input.frames=5000", "1 to 4096 frames"),
         ("input={frames=64,size=1024}", "at most 16777216 pixels"),
         ("data.stratum=3", "data.stratum"),
         ("data.load_size=4097", "data.load_size"),

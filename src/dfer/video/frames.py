@@ -64,7 +64,7 @@ class Clip(Protocol):
 
 def files_read(source: Path) -> list[Path]:
     """The files that a source is read from: itself, or the pictures of a folder and lists of their times."""
-    if not source.is_dir():
+    if not os.path.isdir(source):  # noqa: PTH112 - which knows that a name is too long or holds a null character
         return [source]
     inside = [path for path in source.iterdir() if path.is_file()]
     pictures = [path for path in inside if path.suffix.lower() in IMAGE_SUFFIXES]
