@@ -150,3 +150,16 @@ def test_the_frames_of_a_folder_and_the_list_of_their_times_are_no_outputs(tmp_p
     assert destinations([video], [beside])[video] == (beside,)
     clip = open_clip(frames, "frames")
     assert isinstance(clip, FolderClip) and clip.listed is None
+
+
+@pytest.mark.parametrize("place", [".", "../frames"])
+def test_a_folder_of_frames_may_be_the_one_that_one_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (tmp_path / "frames").mkdir()
+    cv2.imwrite(str(tmp_path / "frames" / "0.png"), np.zeros((16, 16, 3), np.uint8))
+    (tmp_path / "frames.csv").write_text("file,time\n0.png,7\n")
+    monkeypatch.chdir(tmp_path / "frames")
+    assert open_clip(Path(place), "frames").times.tolist() == [7.0], "of the list beside it"
+    with pytest.raises(DferError, match=r"frames\.csv is read"):
+        destinations([Video(Path(place), "frames")], [Path("../frames.csv")])

@@ -157,7 +157,7 @@ def destinations(
     twice = [path for path, count in Counter(paths).items() if count > 1]
     if twice:
         raise DferError(f"several outputs would be {listed(twice)}; use a folder, or {NAME} in the path")
-    keep_inputs(paths, (file for video in videos for file in (video.path, *files_read(video.path))))
+    keep_inputs(paths, (file for video in videos for file in files_read(video.path)))
     return places
 
 

@@ -103,7 +103,7 @@ def write(timeline: Timeline, path: Path, *, style: CsvStyle = CsvStyle()) -> No
         DferError: another suffix, the video itself, a file that cannot be written, or, for .mp4, a video that cannot be
             read again.
     """
-    keep_inputs([path], [timeline.video, *files_read(Path(timeline.video))])
+    keep_inputs([path], files_read(Path(timeline.video)) if timeline.video else [])
     writers = dict(WRITERS) | {".csv": partial(write_csv, style=style)}
     suffix = path.suffix.lower()
     if suffix not in writers:

@@ -26,7 +26,7 @@ from dfer.video.decoding import Film
 from dfer.video.jpegs import decode
 from dfer.video.limits import JPEG, LARGEST_FILE, require_decodable
 from dfer.video.listing import SUFFIXES as LISTS
-from dfer.video.listing import find_list, is_list, times_by_number
+from dfer.video.listing import find_list, is_list, lists_beside, times_by_number
 
 Frames = npt.NDArray[np.uint8]
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -66,10 +66,13 @@ def files_read(source: Path) -> list[Path]:
     """The files that a source is read from: itself, or the pictures of a folder and lists of their times."""
     if not os.path.isdir(source):  # noqa: PTH112 - which knows that a name is too long or holds a null character
         return [source]
-    inside = [path for path in source.iterdir() if path.is_file()]
+    try:
+        inside = [path for path in source.iterdir() if path.is_file()]
+    except OSError:  # it may not be read, which is told when it is
+        return [source]
     pictures = [path for path in inside if path.suffix.lower() in IMAGE_SUFFIXES]
     texts = [path for path in inside if path.suffix.lower() in LISTS]
-    texts += [source.with_name(source.name + suffix) for suffix in LISTS]
+    texts += lists_beside(source)
     names = {path.name for path in pictures}
     return pictures + [path for path in texts if is_list(path, names)]
 

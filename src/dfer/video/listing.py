@@ -51,11 +51,10 @@ def find_list(folder: Path, names: Sequence[str]) -> Listed | None:
     Raises:
         DferError: times that are no numbers or go back, or pictures that are not in the list.
     """
-    beside = [folder.with_name(folder.name + suffix) for suffix in SUFFIXES]
     with os.scandir(folder) as scan:
         found = [entry.name for entry in scan if entry.name.lower().endswith(SUFFIXES) and entry.name[0] != "."]
     inside = [folder / name for name in sorted(found)]
-    for path in (*inside, *beside):
+    for path in (*inside, *lists_beside(folder)):
         if is_list(path, set(names)):
             return _checked(path, _rows(path, set(names)), names)
     return None
@@ -79,6 +78,12 @@ def times_by_number(names: Sequence[str], fps: float) -> npt.NDArray[np.float64]
             unit = math.gcd(*steps)
             places = np.array([(number - numbers[0]) // unit for number in numbers], dtype=np.float64)
     return places / fps
+
+
+def lists_beside(folder: Path) -> list[Path]:
+    """Where a list beside a folder, under its name, would lie; "." has a name, too."""
+    named = Path(os.path.abspath(folder))  # noqa: PTH100 - a link keeps its own name
+    return [named.with_name(named.name + suffix) for suffix in SUFFIXES] if named.name else []
 
 
 def is_list(path: Path, names: set[str]) -> bool:
