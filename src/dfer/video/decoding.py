@@ -29,12 +29,12 @@ from dfer.video.opening import (
     chosen_stream,
     decoding,
     is_joined,
-    is_whole_matroska,
     open_container,
     packets_of,
     peeked,
 )
 from dfer.video.picture import Display
+from dfer.video.wholeness import fault_of, is_whole_matroska
 
 logger = logging.getLogger(__name__)
 
@@ -180,6 +180,7 @@ class _Track:
             raise
         self.jumped = self.resized = False
         self.packets = self.keys = self.damaged = 0
+        self.marked_packets = self.marked_frames = 0
         self.fault: Exception | None = None
 
     def close(self) -> None:
@@ -197,6 +198,7 @@ class _Track:
             if display is None:
                 display, first = Display(picture, self.stream.sample_aspect_ratio), size
             self.resized |= size != first
+            self.marked_frames += picture.is_corrupt
             yield DecodedFrame(time_s, size, partial(self._pixels, display, picture))
 
     def _pixels(self, display: Display, picture: Any) -> Frames:
@@ -215,6 +217,7 @@ class _Track:
                 if packet is not None:
                     self.packets += packet.size > 0
                     self.keys += packet.is_keyframe
+                    self.marked_packets += packet.is_corrupt
                     self.clock.enter(packet)
                 pictures = packet.decode() if packet is not None else []
             except av.FFmpegError as error:
@@ -304,17 +307,21 @@ class _Track:
             logger.warning("%s: left out %s between its %d frames", self.path, pieces, count)
         elif not self.jumped and (missing := self._missing(count)):
             logger.warning("%s: %s", self.path, missing)
+        elif not self.jumped and (marked := max(self.marked_packets, self.marked_frames)):
+            told = "%s: the decoder marks %d of its %d frames as damaged; others may be missing between them"
+            logger.warning(told, self.path, marked, count)
 
     def _missing(self, count: int) -> str:
-        """What a file promises and does not hold, by its number of packets or by its length; "" if it holds all."""
+        """What a file promises and does not hold, by its number of packets, length or parts; "" if it holds all."""
         clock, promised_s = self.clock, self._promised_s() or self._whole_s()
+        fault = fault_of(self.path)
         if promised_s is None or clock.last_s is None or self._is_whole():
-            return ""
+            return fault
         short_s = promised_s - clock.last_s
         trimmed = self.container.format.name.startswith("mov") and short_s <= clock.longest_s + SLACK_S
         if self.packets < self.stream.frames and not trimmed:
             return f"{count} of its {self.stream.frames} frames are there; it is cut off, or made of few that stay long"
         if not self.stream.frames and short_s > max(SILENT_END_S, clock.longest_s):
             told = f"its frames end at {clock.last_s:.1f} s of {promised_s:.1f}"
-            return f"{told}; it is cut off, or its last frame or its sound goes on"
-        return ""
+            return f"{told}; {fault or 'it is cut off, or its last frame or its sound goes on'}"
+        return fault

@@ -14,8 +14,6 @@ from dfer.video.clock import BACK_S, is_counted
 from dfer.video.limits import refuse_large_picture
 from dfer.video.playlists import is_playlist, open_playlist
 
-MATROSKA_HEAD = 4096
-"""Bytes in which the head of a Matroska file lies."""
 COVER = 1 << 10
 """What FFmpeg calls the picture that a file of sound is shown with."""
 NO_FILM = 1 << 10 | 1 << 11 | 1 << 20
@@ -103,27 +101,3 @@ def is_joined(path: Path, _changed: int) -> bool:
         counts = (float(packet.dts * stream.time_base) for packet in packets if packet.dts is not None)
         return any(later < earlier - BACK_S for earlier, later in itertools.pairwise(counts))
     return True
-
-
-def is_whole_matroska(path: Path) -> bool:
-    """Whether a file is Matroska or WebM and as long as its head says."""
-    with path.open("rb") as file:
-        head = file.read(MATROSKA_HEAD)
-    if not head.startswith(b"\x1aE\xdf\xa3"):
-        return False
-    first = _element_size(head, 4)
-    segment = first[1] + first[0]
-    if head[segment : segment + 4] != b"\x18S\x80g":
-        return False
-    size, start = _element_size(head, segment + 4)
-    return 0 < start + size <= path.stat().st_size
-
-
-def _element_size(head: bytes, place: int) -> tuple[int, int]:
-    """The size of an element of Matroska whose size is written at a place, and where its contents begin.
-
-    The number of leading zeros of the first byte says how many bytes follow it.
-    """
-    width = 9 - head[place].bit_length()
-    mask = (1 << 7 * width) - 1
-    return int.from_bytes(head[place : place + width], "big") & mask, place + width
