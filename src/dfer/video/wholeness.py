@@ -13,17 +13,12 @@ from pathlib import Path
 
 MATROSKA, GIF, FLV = b"\x1aE\xdf\xa3", b"GIF8", b"FLV\x01"
 """How the files begin."""
-SEGMENT, CLUSTER = b"\x18S\x80g", b"\x1fC\xb6u"
+SEGMENT, CLUSTER = 0x18538067, 0x1F43B675
 """Elements of Matroska whose contents are followed; the others are passed over as a whole."""
-ELEMENTS = frozenset(
-    bytes.fromhex(name)
-    for name in (
-        "1A45DFA3 18538067 1F43B675 "  # the head, the segment, a cluster
-        "114D9B74 1549A966 1654AE6B 1C53BB6B 1941A469 1043A770 1254C367 "  # what else is in a segment
-        "E7 5854 A7 AB A3 A0 AF EC BF"  # what is in a cluster
-    ).split()
-)
-"""Names of elements (RFC 9559, section 5)."""
+IN_SEGMENT = (0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367)
+IN_CLUSTER = (0xE7, 0x5854, 0xA7, 0xAB, 0xA3, 0xA0, 0xAF)
+ELEMENTS = {0x1A45DFA3, SEGMENT, CLUSTER, *IN_SEGMENT, *IN_CLUSTER, 0xEC, 0xBF}
+"""Names of elements (RFC 9559, section 5); the first is the file's head, the last two may be anywhere."""
 EXTENSION, IMAGE, TRAILER, PADDING = 0x21, 0x2C, 0x3B, 0x00
 """How the blocks of a GIF begin (GIF89a specification, appendix A); some writers put zeros between them."""
 TAGS = (8, 9, 18)
@@ -87,14 +82,14 @@ def _elements(file: BufferedReader, end: int) -> Iterator[int]:
             raise _BrokenError
 
 
-def _element(file: BufferedReader, place: int) -> tuple[bytes, int, int | None]:
+def _element(file: BufferedReader, place: int) -> tuple[int, int, int | None]:
     """The name of the element at a place, where its contents begin, and their size; None: not known.
 
     The number of leading zeros of the first byte of a name or size says how many bytes follow it; a size of ones only
     stands for one that is not known.
     """
     width = 9 - _read(file, place, 1)[0].bit_length()
-    name = _read(file, place, width)
+    name = int.from_bytes(_read(file, place, width), "big")
     place += width
     width = 9 - _read(file, place, 1)[0].bit_length()
     unknown = (1 << 7 * width) - 1
