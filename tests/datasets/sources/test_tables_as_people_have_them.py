@@ -478,3 +478,32 @@ def test_names_are_found_whichever_way_their_letters_are_composed(tmp_path: Path
         manifest = read_source("table", place / "votes.csv")
         assert sorted(manifest.table["label"]) == ["happy", "sad"]
         assert all((place / path).exists() for path in manifest.table["path"])
+
+
+class TestThousands:
+    @pytest.mark.parametrize("cell", ["1,000", "2.500", "12,000", "100.000"])
+    @pytest.mark.parametrize(
+        "text",
+        ["clip;happy;sad\n001.mp4;{};3\n002.mp4;5;6\n", "clip;emotion;count\n001.mp4;happy;{}\n001.mp4;sad;3\n"],
+    )
+    def test_a_separator_of_thousands_is_refused(self, folder: Path, text: str, cell: str) -> None:
+        bare = cell.replace(",", "").replace(".", "")
+        with pytest.raises(DferError, match=rf"without a separator of thousands, got '{cell}'; write {bare} "):
+            csv(folder, text.format(cell))
+
+    @pytest.mark.parametrize("mark", [",", "."])
+    def test_where_another_cell_has_decimals_it_is_one(self, folder: Path, mark: str) -> None:
+        text = "clip;happy;sad\n001.mp4;1.000;0.000\n002.mp4;4.000;6.000\n".replace(".000", f"{mark}000")
+        assert votes(csv(folder, text)) == {"001": {"happy": 1}, "002": {"happy": 4, "sad": 6}}
+
+    def test_shares_that_are_asked_for_are_shares(self, folder: Path) -> None:
+        manifest = csv(folder, "clip;happy;sad\n001.mp4;1,000;0\n002.mp4;0;1,000\n", values="shares")
+        assert manifest.table.filter(regex="^soft_(happy|sad)$").max().tolist() == [1, 1]
+
+
+def test_counts_of_one_emotion_in_two_rows_are_added_up_and_it_is_said(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = csv(folder, "clip,emotion,count\n001.mp4,happy,3\n001.mp4,sad,1\n001.mp4,happy,2\n002.mp4,sad,4\n")
+    assert votes(found) == {"001": {"happy": 5, "sad": 1}, "002": {"sad": 4}}
+    assert "rows that count an emotion of a clip once more are added up: 1, of 001.mp4" in caplog.text

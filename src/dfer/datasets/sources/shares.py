@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 OWN_SHARES = "distribution in the user's own table"
 """`soft_from` of shares of which the table does not say whose they are."""
 NUMBER = re.compile(r"^([+-]?\d*[.,]?\d+|[+-]?\d+[.,])\s*(%?)$")
+GROUPED = re.compile(r"^[+-]?[1-9]\d{0,2}[.,]\d{3}$")
+"""A thousand and more with a separator, or a number with three decimals."""
 ADVICE = (
     "-O voters=10 makes counts of them (10 voters a clip, or the name of a column), -O values=shares a distribution"
 )
@@ -44,6 +46,17 @@ def numeric(cells: Any) -> pd.Series[float]:
     return pd.Series(pd.to_numeric(cells.map(number), errors="coerce"), index=cells.index, dtype=float)
 
 
+def refuse_grouped(cells: pd.DataFrame) -> None:
+    """Raises a DferError if `number` may take thousands for ones: "1,000", where no cell has decimals for certain."""
+    found = {cell_text(cell) for cell in np.ravel(cells.to_numpy(dtype=object))}
+    grouped = sorted(text for text in found if GROUPED.match(text))
+    if grouped and not any(re.search(r"[.,]\d", text) for text in found.difference(grouped)):
+        bare = re.sub("[.,]", "", grouped[0])
+        raise DferError(
+            f"expected whole numbers without a separator of thousands, got '{grouped[0]}'; write {bare} if that is meant"
+        )
+
+
 def as_counts(rows: pd.DataFrame, table: pd.DataFrame, values: str, voters: str) -> pd.DataFrame:
     """Rows whose votes_* are counts, or soft_* where they are shares.
 
@@ -62,7 +75,8 @@ def as_counts(rows: pd.DataFrame, table: pd.DataFrame, values: str, voters: str)
         return rows
     signs = rows[votes].map(lambda cell: cell_text(cell).endswith("%")).to_numpy().any()
     decimals = rows[votes].map(_decimals).to_numpy().max()
-    rows = rows.assign(**{name: rows[name].map(number) for name in [*votes, *others]})
+    given = rows[[*votes, *others]]
+    rows = rows.assign(**{name: given[name].map(number) for name in given})
     numbers = rows[votes].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
     rest = rows[others].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
     if values == "shares" or voters:
@@ -73,6 +87,7 @@ def as_counts(rows: pd.DataFrame, table: pd.DataFrame, values: str, voters: str)
         parts = np.hstack([numbers, rest])
         counts = _people(rows["id"], parts / whole, people, 0.5 * 10.0**-decimals / whole)
         return rows.assign(**dict(zip([*votes, *others], counts.T, strict=True)))
+    refuse_grouped(given)
     found = looks_like_shares(numbers, rest)
     if values == "counts" or not (found or signs or _fractional(numbers).any()):
         return rows  # counts that cannot be are refused later

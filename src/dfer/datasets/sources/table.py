@@ -27,7 +27,7 @@ from dfer.datasets.sources.column_names import NAMES, find_column
 from dfer.datasets.sources.count_rows import EXPECTED, read_counts, spelt
 from dfer.datasets.sources.grids import rows_named
 from dfer.datasets.sources.label_space import Vocabulary, known, parse_map
-from dfer.datasets.sources.shares import as_counts, numeric
+from dfer.datasets.sources.shares import as_counts, numeric, refuse_grouped
 from dfer.datasets.sources.sheets import SUFFIXES, cell_text, open_table
 from dfer.errors import DferError, listed
 from dfer.labels import EmotionSet, single_label
@@ -125,6 +125,7 @@ def _from_answers(
         _warn_of_second_answers(rows)
     weight = pd.Series(1.0, index=rows.index)
     if tally:
+        _warn_of_repeated_counts(rows)
         weight = _tallied(table, found).reindex(rows.index)
     kinds = [
         *(f"votes_{name}" for name in answers.emotions),
@@ -145,11 +146,21 @@ def _from_answers(
 def _tallied(table: pd.DataFrame, found: Found) -> pd.Series[float]:
     """How often each row was answered; an empty cell is 0."""
     cells = pd.Series(table[found["count"]])
+    refuse_grouped(cells.to_frame())
     numbers = numeric(cells)
     wrong = table.index[(numbers.isna() & cells.notna()) | (numbers < 0)].tolist()
     if wrong:
         raise DferError(f"expected numbers from 0 in the column {found['count']}; see {rows_named(wrong)}")
     return numbers.fillna(0.0)
+
+
+def _warn_of_repeated_counts(rows: pd.DataFrame) -> None:
+    twice = rows[rows.duplicated(["clip", "emotion", "other", "rater"])]
+    if len(twice):
+        logger.warning(
+            "rows that count an emotion of a clip once more are added up: %d, of %s",
+            len(twice), listed(dict.fromkeys(twice["clip"])),
+        )  # fmt: skip
 
 
 def _warn_of_second_answers(rows: pd.DataFrame) -> None:
