@@ -53,7 +53,7 @@ def refuse_grouped(cells: pd.DataFrame) -> None:
     if grouped and not any(re.search(r"[.,]\d", text) for text in found.difference(grouped)):
         bare = re.sub("[.,]", "", grouped[0])
         raise DferError(
-            f"expected whole numbers without a separator of thousands, got '{grouped[0]}'; write {bare} if that is meant"
+            f"expected whole numbers without a separator of thousands, got '{grouped[0]}'; write {bare} if it is meant"
         )
 
 
@@ -76,7 +76,7 @@ def as_counts(rows: pd.DataFrame, table: pd.DataFrame, values: str, voters: str)
     signs = rows[votes].map(lambda cell: cell_text(cell).endswith("%")).to_numpy().any()
     decimals = rows[votes].map(_decimals).to_numpy().max()
     given = rows[[*votes, *others]]
-    rows = rows.assign(**{name: given[name].map(number) for name in given})
+    rows = rows.assign(**{name: rows[name].map(number) for name in [*votes, *others]})
     numbers = rows[votes].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
     rest = rows[others].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
     if values == "shares" or voters:
