@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dfer.errors import DferError
 from dfer.labels import DFEW, EmotionSet
-from dfer.metrics import Predictions, concatenate
+from dfer.metrics import Predictions, apply_temperature, concatenate, kl_divergence, war
 
 NAMES = ("happy", "sad", "neutral")
 NO_VOTES = [np.nan] * 3
@@ -261,3 +262,13 @@ def test_a_fold_that_is_no_whole_number_is_refused_without_a_warning(tmp_path: P
         write(tmp_path / name, index=False)
         with pytest.raises(DferError, match=r"whole numbers in 'fold'"):
             Predictions.read(tmp_path / name)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_tensors_of_a_loop_are_taken_with_gradients_and_in_half_precision(dtype: torch.dtype) -> None:
+    probs = torch.tensor([[0.25, 0.75], [0.5, 0.5]], dtype=dtype).requires_grad_()
+    labels, votes = torch.tensor([1, 0]), torch.tensor([[1, 3], [2, 2]])
+    found = Predictions(["a", "b"], [0, 0], labels, probs, votes, ["", ""], ["happy", "sad"])
+    assert found.probs.tolist() == [[0.25, 0.75], [0.5, 0.5]] and found.votes.tolist() == [[1, 3], [2, 2]]
+    assert war(probs, labels) == 1 and kl_divergence(probs, found.shares).tolist() == [0, 0]
+    assert apply_temperature(probs, 1.0).shape == (2, 2)

@@ -26,7 +26,7 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from dfer.errors import DferError
-from dfer.metrics.functional import against_labels, against_shares
+from dfer.metrics.functional import against_labels, against_shares, as_numbers
 
 Floats = NDArray[np.float64]
 
@@ -163,7 +163,7 @@ def apply_temperature(logits: ArrayLike, temperature: float) -> Floats:
     """
     if not temperature > 0:
         raise DferError(f"expected a temperature above 0, got {temperature}")
-    return np.asarray(softmax(np.asarray(logits, dtype=np.float64) / temperature, axis=1))
+    return np.asarray(softmax(as_numbers(logits, "logits") / temperature, axis=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +175,7 @@ class VectorScaling:
 
     def apply(self, logits: ArrayLike) -> Floats:
         """Logits (N, K), or logarithms of probabilities, to probabilities (N, K)."""
-        return np.asarray(softmax(np.asarray(logits, dtype=np.float64) * self.weights + self.bias, axis=1))
+        return np.asarray(softmax(as_numbers(logits, "logits") * self.weights + self.bias, axis=1))
 
 
 def fit_vector_scaling(logits: ArrayLike, targets: ArrayLike) -> VectorScaling:

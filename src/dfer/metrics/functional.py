@@ -21,6 +21,8 @@ References:
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaln, gammaln, rel_entr, xlogy
@@ -219,7 +221,7 @@ def against_labels(probs: ArrayLike, labels: ArrayLike) -> tuple[Floats, Labels]
     Raises:
         DferError: other shapes, NaN, or labels that are no whole numbers from 0 to K - 1 (so -1, no label, too).
     """
-    rows, positions = _finite(probs), _numbers(labels, "labels")
+    rows, positions = _finite(probs), as_numbers(labels, "labels")
     if positions.shape != rows.shape[:1]:
         raise DferError(f"expected a label for each of {len(rows)} predictions, got shape {positions.shape}")
     wrong = np.unique(positions[~((positions >= 0) & (positions < rows.shape[1]) & (positions % 1 == 0))])
@@ -281,15 +283,21 @@ def _relative_gaps(probs: ArrayLike, shares: ArrayLike) -> Floats:
     return np.abs(rows - wanted) / np.where(both > 0, both, 1.0)
 
 
-def _numbers(values: ArrayLike, what: str) -> Floats:
+def as_numbers(values: ArrayLike, what: str) -> Floats:
+    """Numbers as float64; of a tensor also in half precision, with a gradient, or on another device.
+
+    Raises:
+        DferError: something that is no number.
+    """
+    tensor: Any = values
     try:
-        return np.asarray(values, dtype=np.float64)
+        return np.asarray(tensor.detach().cpu().double() if hasattr(tensor, "detach") else values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise DferError(f"expected {what} as numbers: {error}") from error
 
 
 def _finite(values: ArrayLike) -> Floats:
-    rows = _numbers(values, "rows (N, K)")
+    rows = as_numbers(values, "rows (N, K)")
     if rows.ndim != 2 or rows.shape[1] == 0:
         raise DferError(f"expected rows (N, K), one a clip and a column an emotion, got shape {rows.shape}")
     refuse(~np.isfinite(rows).all(axis=1), range(len(rows)), "are NaN or infinite", of=f"of {len(rows)} rows")

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from dfer.errors import DferError, listed, refuse, shortened
 from dfer.files import replacing
 from dfer.labels import EmotionSet, check_votes
-from dfer.metrics.functional import SUM_TOLERANCE
+from dfer.metrics.functional import SUM_TOLERANCE, as_numbers
 from dfer.tables import is_text, read_csv, read_parquet, release, write_csv
 
 Floats = NDArray[np.float64]
@@ -70,7 +70,7 @@ class Predictions:
         for name in ("fold", "labels"):
             object.__setattr__(self, name, _whole(getattr(self, name), name))
         for name in ("probs", "votes"):
-            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.float64))
+            object.__setattr__(self, name, as_numbers(getattr(self, name), name))
         self._check_shapes()
         self._check_values()
 
