@@ -65,6 +65,8 @@ def test_bytes_are_the_same_pixels(eight: Manifest) -> None:
     assert raw.clip.dtype == torch.uint8 and torch.equal(raw.clip.float() / 255, scaled.clip)
     with pytest.raises(DferError, match=r"dtype cannot be 'torch\.float16' .*; expected one of torch\.float32"):
         ClipDataset(eight, SMALL, dtype=torch.float16)
+    with pytest.raises(DferError, match=r"expected a Manifest, got 'clips.csv'; Manifest.read\(PATH\) reads one"):
+        ClipDataset("clips.csv", SMALL)  # type: ignore[arg-type]
 
 
 def test_training_leaves_out_what_is_no_example_and_counts_it_and_testing_leaves_out_nothing(eight: Manifest) -> None:

@@ -140,3 +140,11 @@ def test_a_card_that_asks_for_what_is_not_known_is_refused_in_one_sentence(value
     with pytest.raises(DferError, match=said) as caught:
         Preprocessing.from_card(values)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["frames", "size"])
+@pytest.mark.parametrize("value", [4.5, 16.0, "16", None])
+def test_numbers_of_frames_and_pixels_are_whole(name: str, value: object) -> None:
+    with pytest.raises(DferError, match=rf"expected a whole number of {name}, got {value!r}"):
+        Preprocessing(**{name: value})  # type: ignore[arg-type]
+    assert json.dumps(Preprocessing(**{name: np.int64(16)}).to_dict())  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dfer.datasets import Manifest
-from dfer.errors import DferError, listed, require_known
+from dfer.errors import DferError, listed, require_known, shortened
 from dfer.models import to_floats
 from dfer.processes import end_with_parent
 from dfer.training.choosing import Rows, choose_clips
@@ -123,6 +123,8 @@ class ClipDataset(Dataset[Sample]):
         dtype: torch.dtype = torch.float32,
         **options: Any,
     ) -> None:
+        if not isinstance(manifest, Manifest):
+            raise DferError(f"expected a Manifest, got {shortened(repr(manifest), 80)}; Manifest.read(PATH) reads one")
         require_known("dtype cannot be", dtype, DTYPES)
         self.left_out: dict[str, int] = {}
         if part in ("train", "validation"):

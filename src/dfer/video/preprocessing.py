@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from numbers import Integral
 from typing import Any
 
 import cv2
@@ -60,6 +61,10 @@ class Preprocessing:
     def __post_init__(self) -> None:
         for name in ("mean", "std"):  # a card in JSON has lists
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in ("frames", "size"):
+            if not isinstance(getattr(self, name), Integral):
+                raise DferError(f"expected a whole number of {name}, got {getattr(self, name)!r}")
+            object.__setattr__(self, name, int(getattr(self, name)))  # NumPy's have no JSON
         require_known("short cannot be", self.short, SHORT_RULES)
         if not 1 <= self.frames <= MOST_FRAMES or not SMALLEST_SIZE <= self.size <= LARGEST_SIZE:
             raise DferError(
