@@ -85,6 +85,12 @@ def test_what_lies_behind_the_end_is_no_fault(tmp_path: Path) -> None:
         assert not fault_of(film)
 
 
+def test_matroska_without_a_film_is_not_whole(tmp_path: Path) -> None:
+    film, data = tmp_path / "a.mkv", write(tmp_path / "a.mkv")
+    film.write_bytes(data[: data.index(b"\x18S\x80g")])
+    assert fault_of(film) and not is_whole_matroska(film)
+
+
 def test_zeros_between_the_pictures_of_a_gif_are_no_fault(tmp_path: Path) -> None:
     film, data = tmp_path / "a.gif", write(tmp_path / "a.gif")
     film.write_bytes(data[:-1] + b"\0\0" + data[-1:])

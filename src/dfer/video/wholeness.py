@@ -69,12 +69,13 @@ def _read(file: BufferedReader, place: int, count: int) -> bytes:
 
 def _elements(file: BufferedReader, end: int) -> Iterator[int]:
     """Where each element of Matroska begins."""
-    place = 0
-    while place != end:
+    place, begun = 0, False
+    while place != end or not begun:
         yield place
         name, start, size = _element(file, place)
         if name not in ELEMENTS or (size is None and name not in (SEGMENT, CLUSTER)):
             raise _BrokenError
+        begun |= name == SEGMENT
         if name == SEGMENT and size is not None:
             end = min(end, start + size)
         place = start if name in (SEGMENT, CLUSTER) else start + (size or 0)

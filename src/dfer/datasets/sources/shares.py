@@ -48,7 +48,8 @@ def numeric(cells: Any) -> pd.Series[float]:
 
 def refuse_grouped(cells: pd.DataFrame) -> None:
     """Raises a DferError if `number` may take thousands for ones: "1,000", where no cell has decimals for certain."""
-    found = {cell_text(cell) for cell in np.ravel(cells.to_numpy(dtype=object))}
+    texts = cells.select_dtypes(exclude="number")
+    found = {cell_text(cell) for cell in set(np.ravel(texts.to_numpy(dtype=object)))}
     grouped = sorted(text for text in found if GROUPED.match(text))
     if grouped and not any(re.search(r"[.,]\d", text) for text in found.difference(grouped)):
         bare = re.sub("[.,]", "", grouped[0])
