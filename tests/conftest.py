@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,7 +19,11 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def pytest_configure() -> None:
-    """Whoever starts the server of forked processes, it has loaded torch."""
+    """Whoever starts the server of forked processes, it has loaded torch; Ctrl-C reaches what the tests start.
+
+    A shell that starts the tests in the background lets them, and all that they start, ignore it.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     forked.context()
 
 

@@ -91,10 +91,23 @@ def test_matroska_without_a_film_is_not_whole(tmp_path: Path) -> None:
     assert fault_of(film) and not is_whole_matroska(film)
 
 
-def test_zeros_between_the_pictures_of_a_gif_are_no_fault(tmp_path: Path) -> None:
+def test_zeros_between_the_pictures_of_a_gif_cost_the_pictures_behind_them(tmp_path: Path) -> None:
     film, data = tmp_path / "a.gif", write(tmp_path / "a.gif")
-    film.write_bytes(data[:-1] + b"\0\0" + data[-1:])
-    assert not fault_of(film)
+    place = data.index(b"!\xf9\x04", len(data) // 2)  # the extension before a picture
+    film.write_bytes(data[:place] + b"\0\0" + data[place:])
+    assert len(list(stream(film))) < FRAMES
+    assert fault_of(film).startswith(f"it is cut off or damaged at byte {place:,} of ")
+
+
+def test_a_film_that_goes_away_while_it_is_read_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in FILMS:
+        film = tmp_path / name
+        write(film)
+        frames = stream(film)
+        next(frames)
+        film.unlink()
+        assert sum(1 for _ in frames) == FRAMES - 1, name
+    assert not caplog.text
 
 
 def test_only_matroska_that_states_its_length_is_known_to_be_whole(tmp_path: Path) -> None:

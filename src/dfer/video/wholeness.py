@@ -6,6 +6,7 @@ FLV do not say how many frames they hold, so their parts are followed here, from
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from functools import lru_cache
 from io import BufferedReader
@@ -19,8 +20,10 @@ IN_SEGMENT = (0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1941A469, 0x1043
 IN_CLUSTER = (0xE7, 0x5854, 0xA7, 0xAB, 0xA3, 0xA0, 0xAF)
 ELEMENTS = {0x1A45DFA3, SEGMENT, CLUSTER, *IN_SEGMENT, *IN_CLUSTER, 0xEC, 0xBF}
 """Names of elements (RFC 9559, section 5); the first is the file's head, the last two may be anywhere."""
-EXTENSION, IMAGE, TRAILER, PADDING = 0x21, 0x2C, 0x3B, 0x00
-"""How the blocks of a GIF begin (GIF89a specification, appendix A); some writers put zeros between them."""
+LONGEST_HEAD = 4 + 8
+"""Bytes of an element's name and size."""
+EXTENSION, IMAGE, TRAILER = 0x21, 0x2C, 0x3B
+"""How the blocks of a GIF begin (GIF89a specification, appendix A)."""
 TAGS = (8, 9, 18)
 """Sound, picture and data (Adobe Flash Video File Format Specification 10.1, E.4.1)."""
 
@@ -30,18 +33,26 @@ class _BrokenError(Exception):
 
 
 def fault_of(path: Path) -> str:
-    """What is wrong with a Matroska, WebM, GIF or FLV file, in words; "" where nothing is, and for other formats."""
-    state = path.stat()
-    return _fault_of(path, state.st_size, state.st_mtime_ns)
+    """What is wrong with a Matroska, WebM, GIF or FLV file, in words; "" where nothing is, and for other formats.
+
+    A file that is no longer there when all of it was read has no fault.
+    """
+    try:
+        state = path.stat()
+        return _fault_of(path, state.st_size, state.st_mtime_ns)
+    except OSError:
+        return ""
 
 
 def is_whole_matroska(path: Path) -> bool:
     """Whether a file is Matroska or WebM, says how long it is, and is whole."""
-    with path.open("rb") as file:
-        if file.read(4) != MATROSKA or fault_of(path):
-            return False
-        _, start, size = _element(file, 0)
-        return _element(file, start + (size or 0))[2] is not None
+    if fault_of(path):
+        return False
+    with contextlib.suppress(OSError, _BrokenError), path.open("rb") as file:
+        if file.read(4) == MATROSKA:
+            _, start, size = _element(file, 0)
+            return _element(file, start + (size or 0))[2] is not None
+    return False
 
 
 @lru_cache(maxsize=64)
@@ -89,13 +100,15 @@ def _element(file: BufferedReader, place: int) -> tuple[int, int, int | None]:
     The number of leading zeros of the first byte of a name or size says how many bytes follow it; a size of ones only
     stands for one that is not known.
     """
-    width = 9 - _read(file, place, 1)[0].bit_length()
-    name = int.from_bytes(_read(file, place, width), "big")
-    place += width
-    width = 9 - _read(file, place, 1)[0].bit_length()
-    unknown = (1 << 7 * width) - 1
-    size = int.from_bytes(_read(file, place, width), "big") & unknown
-    return name, place + width, None if size == unknown else size
+    file.seek(place)
+    head = file.read(LONGEST_HEAD)
+    first = 9 - head[0].bit_length() if head else LONGEST_HEAD
+    both = first + 9 - head[first].bit_length() if first < len(head) else LONGEST_HEAD
+    if both > len(head):
+        raise _BrokenError
+    unknown = (1 << 7 * (both - first)) - 1
+    size = int.from_bytes(head[first:both], "big") & unknown
+    return int.from_bytes(head[:first], "big"), place + both, None if size == unknown else size
 
 
 def _blocks(file: BufferedReader, _end: int) -> Iterator[int]:
@@ -108,9 +121,6 @@ def _blocks(file: BufferedReader, _end: int) -> Iterator[int]:
     place = 13 + colours(_read(file, 10, 1)[0])
     while (kind := _read(file, place, 1)[0]) != TRAILER:
         yield place
-        if kind == PADDING:
-            place += 1
-            continue
         if kind not in (EXTENSION, IMAGE):
             raise _BrokenError
         place += 2 if kind == EXTENSION else 11 + colours(_read(file, place + 9, 1)[0])

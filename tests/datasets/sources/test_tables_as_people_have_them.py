@@ -506,4 +506,4 @@ def test_counts_of_one_emotion_in_two_rows_are_added_up_and_it_is_said(
 ) -> None:
     found = csv(folder, "clip,emotion,count\n001.mp4,happy,3\n001.mp4,sad,1\n001.mp4,happy,2\n002.mp4,sad,4\n")
     assert votes(found) == {"001": {"happy": 5, "sad": 1}, "002": {"sad": 4}}
-    assert "rows that count an emotion of a clip once more are added up: 1, of 001.mp4" in caplog.text
+    assert "several rows count the same emotion of the same clip; their counts are added: 001.mp4" in caplog.text

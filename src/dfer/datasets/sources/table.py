@@ -157,10 +157,8 @@ def _tallied(table: pd.DataFrame, found: Found) -> pd.Series[float]:
 def _warn_of_repeated_counts(rows: pd.DataFrame) -> None:
     twice = rows[rows.duplicated(["clip", "emotion", "other", "rater"])]
     if len(twice):
-        logger.warning(
-            "rows that count an emotion of a clip once more are added up: %d, of %s",
-            len(twice), listed(dict.fromkeys(twice["clip"])),
-        )  # fmt: skip
+        clips = listed(dict.fromkeys(twice["clip"]))
+        logger.warning("several rows count the same emotion of the same clip; their counts are added: %s", clips)
 
 
 def _warn_of_second_answers(rows: pd.DataFrame) -> None:
