@@ -173,11 +173,13 @@ def test_an_overlay_has_every_frame_at_its_time_with_a_box_around_each_face(film
     assert np.abs(edge - wanted).sum(axis=1).min() < 60
 
 
-def test_an_overlay_shows_the_part_that_was_looked_at(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", [RED, {}], ids=["a face", "nobody"])
+def test_an_overlay_shows_the_part_that_was_looked_at(place: dict[str, tuple[float, float]], tmp_path: Path) -> None:
     from dfer.video.stream import Span
 
-    path = film(tmp_path / "a.mkv", [RED] * 50)
-    toy_predictor()(path, span=Span(0.4, 1.2, 0.2)).save(tmp_path / "out.mp4")
+    path = film(tmp_path / "a.mkv", [place] * 50)
+    toy_predictor()(path, span=Span(0.4, 1.2, 0.2)).save(tmp_path / "out.json")
+    Timeline.load(tmp_path / "out.json").save(tmp_path / "out.mp4")
     _, times = frames_of(tmp_path / "out.mp4")
     assert len(times) == 20 and times[0] == 0, "all frames from 0.4 to 1.2 s, also those between"
 

@@ -29,6 +29,7 @@ from .toy import EMOTIONS, toy_person, toy_timeline
 AS_DOCUMENTED = {
     "format": "dfer.timeline/1",
     "video": "clip.mp4",
+    "start_s": 0.0,
     "duration_s": 0.4,
     "cuts_s": [],
     "emotions": ["angry", "disgust", "sad"],
@@ -95,17 +96,23 @@ def test_files_of_all_kinds_that_are_read_hold_the_same(seed: int, count: int) -
     segments = (Segment(0, 1, 2, "sad", 0.5), Segment(0.25, 1.5, 2, "angry", 1))
     person = Person(7, np.arange(count) / 3, probs, boxes, flaws, segments, np.array([1, 0, 0.0]), files, "12:00")
     timeline = Timeline("2024-01-01", 10.0, EMOTIONS, (person,), fps=3.0, rotate=90, cuts_s=(1.0, 2.5))
-    timeline = replace(timeline, one_view_s=((0.0, 1.5), (1.5, 2.25)))
+    timeline = replace(timeline, one_view_s=((0.0, 1.5), (1.5, 2.25)), start_s=0.25)
     with tempfile.TemporaryDirectory() as folder:
         for name in ("out.json", "out.parquet", "odd.JSON"):
             timeline.save(Path(folder) / name)
             read = Timeline.load(Path(folder) / name)
             assert read.to_dict() == timeline.to_dict() and read.people[0].files == files
-            assert read.one_view_s == timeline.one_view_s
+            assert (read.one_view_s, read.start_s) == (timeline.one_view_s, timeline.start_s)
         text = (Path(folder) / "out.json").read_text(encoding="utf-8")
         assert json.loads(text) == timeline.to_dict()
         (Path(folder) / "pretty.json").write_text(json.dumps(json.loads(text), indent=2))
         assert Timeline.load(Path(folder) / "pretty.json").to_dict() == timeline.to_dict()
+
+
+def test_a_file_of_an_earlier_version_starts_where_the_first_person_is_told() -> None:
+    values = toy_timeline(toy_person(times=np.array([4.0, 4.1, 4.2, 4.3]))).to_dict()
+    del values["start_s"]
+    assert Timeline.from_dict(values).start_s == 4.0
 
 
 def test_large_files_are_read_without_an_object_for_each_number(tmp_path: Path) -> None:

@@ -26,7 +26,14 @@ def machine(monkeypatch: pytest.MonkeyPatch, *, cores: int, usable: int, busy: l
 
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(module.psutil, "Process", Own)
-    monkeypatch.setattr(module.psutil, "cpu_percent", lambda **asked: busy if "percpu" in asked else sum(busy))
+    answers = iter([[100.0] * cores])  # the first is of the time since psutil was imported
+
+    def cpu_percent(*, percpu: bool) -> list[float]:
+        assert percpu
+        return next(answers, busy)
+
+    monkeypatch.setattr(module.psutil, "cpu_percent", cpu_percent)
+    monkeypatch.setattr(module, "FIRST_LOOK", 0)
     monkeypatch.setattr(module, "usable_cores", lambda: usable)
     monkeypatch.setattr(module.os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
     return Threads("auto")

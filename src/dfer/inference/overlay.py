@@ -135,8 +135,7 @@ def _sized(frame: Frames) -> tuple[Frames, float]:
 
 
 def _span(timeline: Timeline) -> Span:
-    start_s = min((float(person.times[0]) for person in timeline.people), default=0.0)
-    return Span(start_s=max(0.0, start_s - 0.001), end_s=max(timeline.duration_s, start_s + 0.001))
+    return Span(start_s=max(0.0, timeline.start_s - 0.001), end_s=max(timeline.duration_s, timeline.start_s + 0.001))
 
 
 def faces_at(timeline: Timeline, time_s: float, scale: float) -> Iterator[DrawnFace]:

@@ -131,6 +131,7 @@ class Recording:
             self.video, duration_s, self.emotions, people,
             fps=self.fps, rotate=self.rotate, cuts_s=cuts_s, prior=self.prior,
             abstain=self.abstaining.risk if self.abstaining else None, one_view_s=tuple(self._once),
+            start_s=self._times[0] if self._times else 0.0,
         )  # fmt: skip
 
     def _person(self, id_: int, times: Floats, end_s: float) -> Person:

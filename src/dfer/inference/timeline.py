@@ -100,6 +100,7 @@ class Timeline:
         abstain: the risk of naming another emotion than most people would that was asked for; None: none.
         one_view_s: from when to when, seconds, the network saw each face once in a frame, as it is and mirrored in
             turns, for there were many; elsewhere it saw both, if it is one that does.
+        start_s: when the first frame that was looked at begins, seconds.
     """
 
     video: str
@@ -112,6 +113,7 @@ class Timeline:
     prior: str = TRAINED
     abstain: float | None = None
     one_view_s: tuple[tuple[float, float], ...] = ()
+    start_s: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values of the format `dfer.timeline/1`; probabilities to 4 decimals, boxes to a tenth of a pixel."""

@@ -72,6 +72,7 @@ class Head(BaseModel):
     """All but the rows of the people."""
 
     video: Text
+    start_s: Seconds | None = None
     duration_s: Seconds
     cuts_s: list[Seconds] = []
     emotions: list[Text] = Field(max_length=MOST_EMOTIONS)
@@ -132,8 +133,9 @@ def checked_timeline(head: Head, rows: list[Rows], source: str) -> Timeline:
         _person(person, found, emotions, f"{source}: person {person.id}")
         for person, found in zip(head.people, rows, strict=True)
     )
+    first_s = min((float(person.times[0]) for person in people if len(person.times)), default=0.0)
     return Timeline(
-        head.video, head.duration_s, emotions, people,
+        head.video, head.duration_s, emotions, people, start_s=first_s if head.start_s is None else head.start_s,
         fps=head.fps, rotate=head.rotate, cuts_s=tuple(head.cuts_s), prior=head.prior, abstain=head.abstain,
         one_view_s=tuple(head.one_view_s),
     )  # fmt: skip

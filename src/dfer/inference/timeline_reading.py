@@ -130,8 +130,8 @@ def _from_arrow(data: bytes, *, source: str) -> Timeline | None:
     }  # fmt: skip
     film = {
         "format": pa.string(), "video": pa.string(), "emotions": texts, "people": pa.list_(pa.struct(person)),
-        "duration_s": pa.float64(), "cuts_s": numbers, "fps": pa.float64(), "rotate": pa.int64(), "prior": pa.string(),
-        "abstain": pa.float64(), "one_view_s": pa.list_(numbers),
+        "start_s": pa.float64(), "duration_s": pa.float64(), "cuts_s": numbers, "fps": pa.float64(),
+        "rotate": pa.int64(), "prior": pa.string(), "abstain": pa.float64(), "one_view_s": pa.list_(numbers),
     }  # fmt: skip
     parse = arrow_json.ParseOptions(
         explicit_schema=pa.schema(film), newlines_in_values=True, unexpected_field_behavior="ignore"

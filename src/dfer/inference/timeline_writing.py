@@ -72,6 +72,7 @@ def _film_head(timeline: Timeline) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "video": timeline.video,
+        "start_s": round(timeline.start_s, 4),
         "duration_s": round(timeline.duration_s, 4),
         **({"fps": timeline.fps} if timeline.fps else {}),
         **({"rotate": timeline.rotate} if timeline.rotate else {}),

@@ -11,6 +11,7 @@ The number of threads changes the last bits of a sum. A run that shall be the sa
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -45,9 +46,10 @@ class Threads:
 
     def _idle_cores(self) -> int:
         """Cores of this process less what other programs used of them since the last call."""
-        if not self._watched:
+        if not self._watched:  # the first answers are of the time since psutil was imported, our own start in it
             self._own.cpu_percent()
-            psutil.cpu_percent(interval=FIRST_LOOK)
+            psutil.cpu_percent(percpu=True)
+            time.sleep(FIRST_LOOK)
             self._watched = True
         busy = psutil.cpu_percent(percpu=True)
         allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(len(busy))
