@@ -36,7 +36,7 @@ from joblib import cpu_count
 from results import write_result
 
 from dfer.errors import DferError
-from dfer.inference import Predictor, Timeline, reader
+from dfer.inference import Predictor, Timeline
 from dfer.inference.export import export_onnx
 from dfer.models import model_folder
 from dfer.video.faces import open_faces
@@ -203,11 +203,9 @@ def many(video: Path, folder: Path, model: str, count: int) -> None:
 
 
 def views(folder: Path, model: str) -> None:
-    """How much timelines change where each face is seen once in a frame; written to predict_views.json.
-
-    Films of few faces are read as those of many are, and, for comparison, without any mirror image.
+    """How much timelines change where each face is seen once in a frame, and, for comparison, without any mirror image;
+    written to predict_views.json.
     """
-    reader.MANY = 0
     both, turns, alone = (Predictor.from_pretrained(model, runtime="torch", both_views=asked) for asked in (1, 0, 0))
     alone.network = alone.network.once
     films, found = sorted(path for path in folder.iterdir() if path.suffix == ".mp4"), {}

@@ -33,7 +33,6 @@ from dfer.metrics.protocol import StratumScores, measure
 from dfer.models import Card, load_checkpoint
 from dfer.reports.verdict import interval as wilson
 from dfer.training.clips import ClipDataset
-from dfer.training.config import load_recipe
 from dfer.training.predict import predict_probs
 from dfer.video import Preprocessing
 
@@ -44,8 +43,6 @@ from annotated_videos import judged as judged_videos  # noqa: E402 (of the folde
 DOCS = HERE.parent / "docs"
 SCORES = ("war", "uar", "kl", "js", "ece", "vote_ece")
 DRAWS = 2_000
-RECIPES = ("ferplus_faces", "ferplus_faces_gentle")
-"""The second trains on what the first has trained, and the recipe of the card on what the second has."""
 SEVEN = EmotionSet("seven", tuple(emotion for emotion in FERPLUS if emotion != "contempt"))
 KEPT = DOCS / "results" / "shipped"
 PEER = KEPT / "peer_fer.parquet"
@@ -244,7 +241,6 @@ def main(data: Path, crema_d: Path, videos: Path) -> None:
                         trim_blocks=True, lstrip_blocks=True)  # fmt: skip
     page = pages.get_template("model_card.md.jinja").render(
         numbers, emotions=list(FERPLUS), peers=PEERS, peers_constant=PEERS_CONSTANT, **prepared(numbers),
-        stages=[*(load_recipe(Path(name)) for name in RECIPES), card.recipe],
     )  # fmt: skip
     (DOCS / "model_card.md").write_text(page, encoding="utf-8")
 

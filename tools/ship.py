@@ -7,10 +7,16 @@ The whole way from the data:
     dfer train ferplus_faces --data data/ferplus.csv --init data/dlib_face.safetensors -o runs/ship/first
     dfer train ferplus_faces_gentle --data data/ferplus.csv --init runs/ship/first -o runs/ship/second
     python tools/upright_copies.py data/ferplus.csv -o data/ferplus_upright.csv
-    dfer train ferplus_faces_gentle --data data/ferplus_upright.csv --init runs/ship/second -o runs/ship/faces \
+    dfer train ferplus_faces_gentle --data data/ferplus_upright.csv --init runs/ship/second -o runs/ship/third \
         --set optim.epochs=3 --set optim.unmixed_epochs=1
+    dfer train ferplus_faces_gentle --data data/ferplus_upright.csv --init runs/ship/third -o runs/ship/fourth \
+        --set optim.epochs=4 --set optim.unmixed_epochs=1 --set input.size=150 --set seed=2
+    dfer train ferplus_faces_gentle --data data/ferplus_upright.csv --init runs/ship/fourth -o runs/ship/fifth \
+        --set optim.epochs=5 --set optim.unmixed_epochs=1 --set input.size=150 --set seed=3
+    dfer train ferplus_faces_gentle --data data/ferplus_upright.csv --init runs/ship/fifth -o runs/ship/faces \
+        --set optim.epochs=12 --set optim.unmixed_epochs=2 --set input.size=150 --set seed=4
     dfer evaluate runs/ship/faces
-    python tools/ship.py runs/ship/faces --after runs/ship/first runs/ship/second --view 0.6
+    python tools/ship.py runs/ship/faces --view 0.6 --after runs/ship/{first,second,third,fourth,fifth}
     python tools/model_card.py data/ferplus.csv CREMA_D/ ANNOTATED_VIDEOS/
 
 Weights are stored in half precision, half the bytes, and computed with in single; temperature and figures are those of
@@ -51,7 +57,7 @@ PLACE = Path(__file__).resolve().parents[1] / "src" / "dfer" / "models" / "shipp
 TOLERANCE = 5e-3
 """The largest difference of a probability that storing the weights in half precision may make."""
 SCORES = ("war", "uar", "kl", "ece", "vote_ece")
-TOLD = ("clips", "copies", "validation", "left_out", "epochs", "seconds", "device", "parameters")
+TOLD = ("clips", "copies", "validation", "left_out", "stages", "epochs", "seconds", "device", "parameters")
 """Of train.json, what the card says of the training."""
 
 
@@ -97,6 +103,13 @@ def trained(run: Path) -> dict[str, Any]:
     return found
 
 
+def stage(run: Path) -> dict[str, Any]:
+    """What the card says of a run that the model went through."""
+    recipe = load_recipe(run / "split" / "recipe.toml")
+    optim = {"epochs": recipe.optim.epochs, "unmixed_epochs": recipe.optim.unmixed_epochs}
+    return optim | {"alpha": recipe.midas.alpha, "size": recipe.input.size, "seed": recipe.seed}
+
+
 def main(run: Path, after: Sequence[Path], view: str) -> None:
     """Store, fit, compare, and only then take the place of the former model.
 
@@ -118,6 +131,7 @@ def main(run: Path, after: Sequence[Path], view: str) -> None:
     training = trained(run)
     for former in after:
         training |= {key: training[key] + trained(former)[key] for key in ("epochs", "seconds")}
+    training["stages"] = [stage(one) for one in (*after, run)]
     names = manifest.table["id"].iloc[chosen.train]
     training["copies"] = int(names.str.endswith(COPY).sum())
     shipped = shipped_card(card, validation, test, training=training, view=view)

@@ -186,12 +186,3 @@ def test_cuts_are_lines_at_their_times(tmp_path: Path) -> None:
     timeline = dataclasses.replace(toy_timeline(), cuts_s=(0.1, 0.3))
     _, tags = page_of(timeline, tmp_path / "out.html")
     assert [each["x1"] for each in tags.all("line") if each.get("class") == "cut"] == ["250.0", "750.0"]
-
-
-def test_the_page_says_when_the_network_saw_one_view_a_frame_and_is_silent_where_it_never_did(filmed: Timeline) -> None:
-    def said(*spans: tuple[float, float]) -> str:
-        return module.to_page(dataclasses.replace(filmed, one_view_s=spans), module.Film("", "", None))
-
-    assert "<dt>one view a frame</dt><dd>0.2 s – 0.5 s, 1:01 – 1:15</dd>" in said((0.2, 0.5), (61.0, 75.0))
-    assert "9.0 s – 9.5 s and 2 more</dd>" in said(*((start_s, start_s + 0.5) for start_s in (0, 3, 6, 9, 12, 15)))
-    assert "one view a frame" not in said()

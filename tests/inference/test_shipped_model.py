@@ -11,7 +11,6 @@ import torch
 
 from dfer import Predictions
 from dfer.datasets import read_source
-from dfer.documents import jsonable
 from dfer.metrics import apply_temperature, ece, kl_divergence, uar, vote_ece, war
 from dfer.models import load_checkpoint, model_folder
 from dfer.training.clips import ClipDataset
@@ -41,9 +40,14 @@ def test_it_is_small_and_computes_in_single_precision() -> None:
     model, card = load_checkpoint(folder)
     assert sum(path.stat().st_size for path in folder.iterdir()) <= MOST_BYTES
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
-    recipes = [load_recipe(Path(name)) for name in ("ferplus_faces", "ferplus_faces_gentle")]
-    assert card.data["epochs"] == sum(recipe.optim.epochs for recipe in recipes) + card.recipe["optim"]["epochs"]
-    assert card.recipe["input"] == jsonable(recipes[1].input.to_dict()) and "init" not in card.recipe
+    first, second, *_, last = card.data["stages"]
+    for stage, name in ((first, "ferplus_faces"), (second, "ferplus_faces_gentle")):
+        recipe = load_recipe(Path(name))
+        assert (stage["epochs"], stage["alpha"]) == (recipe.optim.epochs, recipe.midas.alpha)
+    assert card.data["epochs"] == sum(stage["epochs"] for stage in card.data["stages"])
+    assert last["epochs"] == card.recipe["optim"]["epochs"] and "init" not in card.recipe
+    assert card.preprocessing == card.recipe["input"]
+    assert load_recipe(Path("finetune_faces"), ["input.frames=1"]).input == Preprocessing(**card.preprocessing)
     assert 0.5 < card.calibration["temperature"] < 2
 
 

@@ -1,8 +1,7 @@
-"""Where a frame has many faces, the network sees each as it is and mirrored in turns; what comes of it."""
+"""Where frames follow each other closely, faces are seen as they are and mirrored in turns; what comes of it."""
 
 from __future__ import annotations
 
-import itertools
 import pickle
 from pathlib import Path
 
@@ -61,12 +60,13 @@ def film(path: Path, step_s: float = 0.04) -> Path:
     return write_video(path, shaded(), [k * step_s for k in range(FRAMES)])
 
 
-def test_more_than_four_faces_are_seen_as_they_are_and_mirrored_in_turns(tmp_path: Path) -> None:
-    many, network = predictor(5)
+@pytest.mark.parametrize("faces", [1, 5])
+def test_faces_are_seen_as_they_are_and_mirrored_in_turns(faces: int, tmp_path: Path) -> None:
+    many, network = predictor(faces)
     moments = list(many.stream(film(tmp_path / "a.mkv")))
     assert [moment.once for moment in moments] == [False] + [True] * (FRAMES - 1), "the first may be a still"
-    assert sum(network.shown) == 5 * (FRAMES + 1), "once each but for the first"
-    for person in range(5):
+    assert sum(network.shown) == faces * (FRAMES + 1), "once each but for the first"
+    for person in range(faces):
         rows = [moment.faces[person].probs for moment in moments[1:]]
         assert all(row[1] > 2 * row[0] for row in rows[::2]) and all(row[0] > 2 * row[1] for row in rows[1::2])
         assert rows[0][[1, 0, 2]] == pytest.approx(rows[1], abs=1e-3), "the mirror image of one still picture"
@@ -82,12 +82,6 @@ def test_the_timeline_has_the_mean_of_both_and_says_when(tmp_path: Path) -> None
     for number, person in enumerate(timeline.people):
         wanted = (moments[1].faces[number].probs + moments[2].faces[number].probs) / 2
         assert np.abs(person.probs[12:-12] - wanted).max() < 1e-3, "no trace of turns is left inside"
-
-
-def test_up_to_four_faces_are_seen_both_ways(tmp_path: Path) -> None:
-    few, network = predictor(4)
-    timeline = few(film(tmp_path / "a.mkv"))
-    assert sum(network.shown) == 2 * 4 * FRAMES and timeline.one_view_s == () and "one_view_s" not in timeline.to_dict()
 
 
 @pytest.mark.parametrize(
@@ -118,21 +112,6 @@ def test_frames_that_are_read_far_apart_are_seen_both_ways(tmp_path: Path) -> No
 def test_what_comes_as_it_is_made_is_seen_both_ways() -> None:
     moments = predictor(6)[0].stream(iter(shaded()))
     assert not any(moment.once for moment in moments)
-
-
-def test_each_frame_counts_its_own_faces(tmp_path: Path) -> None:
-    many, _ = predictor(6)
-    shown = itertools.chain([6] * 3, itertools.repeat(3))
-    many.detector = lambda _: in_a_row(next(shown))
-    path = write_video(tmp_path / "a.mkv", shaded(30), [k * 0.04 for k in range(30)])
-    moments = list(many.stream(path, rotate=0))
-    assert {len(moment.faces) > 4 for moment in moments} == {True, False}
-    assert [moment.once for moment in moments[1:]] == [len(moment.faces) > 4 for moment in moments[1:]]
-    recording = many.recording(path)
-    for moment in moments:
-        recording.add(moment)
-    ((start_s, end_s),) = recording.timeline().one_view_s
-    assert start_s == 0.04 and end_s == next(moment.time_s for moment in moments[1:] if not moment.once)
 
 
 def test_both_views_are_kept_in_a_pickle() -> None:

@@ -21,7 +21,7 @@ Kinds = npt.NDArray[np.uint8]
 
 KINDS = ("", "mixed", "cannot tell")
 """The verdicts 0, 1 and 2; the first one: an emotion is named."""
-MIXED = 0.41
+MIXED = 0.4
 """From this score of "mixed" on, it is more likely than not that more than three in ten people dissent: half of the
 pictures of FER+'s validation part that have this score are "ambiguous" (`dfer.labels.STRATA`); see
 benchmarks/uncertainty.py."""

@@ -10,7 +10,6 @@ import base64
 import hashlib
 import logging
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -36,8 +35,6 @@ logger = logging.getLogger(__name__)
 
 MOST_PEOPLE, MOST_SEGMENTS, MOST_FACES = 30, 200, 9
 """On a page, of a person and of a person."""
-MOST_SPANS = 4
-"""Of times in which the network saw one view of each face in a frame."""
 MOST_ROWS = 600
 """Times of a person's bands; of more, means are drawn."""
 EMBEDDED = 12 * 2**20
@@ -176,13 +173,7 @@ def _facts(timeline: Timeline, found: list[tuple[Person, PersonSummary]]) -> lis
         ("people", str(len(found))),
         ("seen for", " · ".join(clock(summary.seen_s) for _, summary in found[:MOST_PEOPLE]) or "–"),
         ("segments", str(sum(len(person.segments) for person, _ in found))),
-        *([("one view a frame", _spans(timeline.one_view_s))] if timeline.one_view_s else []),
     ]
-
-
-def _spans(spans: Sequence[tuple[float, float]]) -> str:
-    told = [f"{_moment(start_s)} – {_moment(end_s)}" for start_s, end_s in spans[:MOST_SPANS]]
-    return ", ".join(told) + (f" and {len(spans) - MOST_SPANS} more" if len(spans) > MOST_SPANS else "")
 
 
 def ticks(duration_s: float) -> list[tuple[float, str]]:

@@ -70,9 +70,9 @@ class Predictor:
         prior: the population that is answered for, see `dfer.inference.population`; None: the one that the card names.
         abstain: the risk of naming another emotion than most people would, at most, see `dfer.models.abstention`;
             None: an emotion is named unless people would probably disagree, or the picture does not show enough.
-        both_views: whether the network sees each face and its mirror image also where a frame has many faces, see
-            `dfer.inference.reader`. With `abstain`, for cameras and iterators, for clips, without smoothing and in ONNX
-            Runtime it always does.
+        both_views: whether the network sees each face and its mirror image in every frame, also where frames follow
+            each other closely, see `dfer.inference.reader`. With `abstain`, for cameras and iterators, for clips,
+            without smoothing and in ONNX Runtime it always does.
     """
 
     def __init__(

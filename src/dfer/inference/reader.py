@@ -1,7 +1,7 @@
 """From frames with faces to windows for the network, and from its answers about them to moments.
 
-A network of stills may see each face twice, as it is and mirrored, and give the mean. Where there are many faces it
-sees each of them once in a frame, as it is and mirrored in turns.
+A network of stills may see each face twice, as it is and mirrored, and give the mean. Where frames follow
+each other closely it sees each face once in a frame, as it is and mirrored in turns.
 """
 
 from __future__ import annotations
@@ -19,12 +19,10 @@ from dfer.video.faces import TrackedFace
 from dfer.video.legibility import cannot_tell
 from dfer.video.preprocessing import Preprocessing
 
-MANY = 4
-"""In a frame with more faces than this, the network sees each face once, as it is in one frame and mirrored in the
-next. Elsewhere it sees both in each frame. Smoothing over time takes the mean of the two."""
 NEAR = 0.5
-"""This is done where the frames before and after are within this share of the standard deviation of smoothing: then
-nothing is left of the difference between a picture and its mirror image."""
+"""Where the frames before and after are within this share of the standard deviation of smoothing, the network sees each
+face once: as it is in one frame, mirrored in the next. Smoothing over time takes the mean of the two, and nothing is
+left of their difference. Elsewhere it sees both in each frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +44,7 @@ class Reader:
 
     Args:
         preprocessing: of the network.
-        near_s: many faces are shown once where the frames before and after are so near; None: never.
+        near_s: faces are shown once where the frames before and after are so near; None: never.
     """
 
     def __init__(self, preprocessing: Preprocessing, near_s: float | None = None) -> None:
@@ -89,7 +87,7 @@ class Reader:
 
     def _is_once(self, frame: Crops) -> bool:
         """Whether the network sees each face of the next frame once."""
-        if self.near_s is None or len(frame.faces) <= MANY:
+        if self.near_s is None:
             return False
         return frame.time_s - self._former_s <= self.near_s and frame.end_s - frame.time_s <= self.near_s
 

@@ -99,7 +99,7 @@ class Timeline:
             `dfer.inference.population`.
         abstain: the risk of naming another emotion than most people would that was asked for; None: none.
         one_view_s: from when to when, seconds, the network saw each face once in a frame, as it is and mirrored in
-            turns, for there were many; elsewhere it saw both, if it is one that does.
+            turns; elsewhere it saw both, if it is one that does.
         start_s: when the first frame that was looked at begins, seconds.
     """
 
