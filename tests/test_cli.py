@@ -608,7 +608,7 @@ def test_a_run_that_was_interrupted_at_the_keyboard_resumes_and_logs_each_epoch_
 
 def test_models_recipes_and_the_keys_of_a_recipe_are_shown(dfer: Dfer, tmp_path: Path) -> None:
     shown = dfer("models", "tiny3d", "faces", "--frames", 2, "--size", 16)
-    assert shown.code == 0 and "2 x 16 x 16 RGB" in shown.out and "1 x 112 x 112 grey" in shown.out
+    assert shown.code == 0 and "2 x 16 x 16 RGB" in shown.out and "1 x 150 x 150 grey" in shown.out
     assert all(name in dfer("recipes").out for name in ("demo", "finetune_faces"))
     text = dfer("train", "demo", "--show", "--init", "faces", "--set", "optim.lr=0.25").out
     (tmp_path / "shown.toml").write_text(text, encoding="utf-8")
