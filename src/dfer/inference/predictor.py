@@ -190,7 +190,9 @@ class Predictor:
     ) -> Generator[Moment, None, None]:  # fmt: skip
         """As calling, one frame at a time while the source is read, which may never end: memory does not grow.
 
-        A network of more than one frame speaks of a frame when the last window over it is complete.
+        A network of more than one frame speaks of a frame when the last window over it is complete. Probabilities are
+        not smoothed: in a film whose frames follow each other closely they jump from frame to frame, since faces are
+        seen as they are and mirrored in turns. `both_views` avoids this.
         """
         turn = self.upright_turn(source, span=span, fps=fps) if rotate is None else rotate
         size = self.preprocessing.size
