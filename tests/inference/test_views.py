@@ -1,4 +1,4 @@
-"""Where frames follow each other closely, faces are seen as they are and mirrored in turns; what comes of it."""
+"""Where frames follow each other closely, faces are seen in turns, not in each frame; what comes of it."""
 
 from __future__ import annotations
 
@@ -63,13 +63,32 @@ def film(path: Path, step_s: float = 0.04) -> Path:
 @pytest.mark.parametrize("faces", [1, 5])
 def test_faces_are_seen_as_they_are_and_mirrored_in_turns(faces: int, tmp_path: Path) -> None:
     many, network = predictor(faces)
-    moments = list(many.stream(film(tmp_path / "a.mkv")))
+    moments = list(many.stream(film(tmp_path / "a.mkv", step_s=0.05)))
     assert [moment.once for moment in moments] == [False] + [True] * (FRAMES - 1), "the first may be a still"
     assert sum(network.shown) == faces * (FRAMES + 1), "once each but for the first"
     for person in range(faces):
         rows = [moment.faces[person].probs for moment in moments[1:]]
         assert all(row[1] > 2 * row[0] for row in rows[::2]) and all(row[0] > 2 * row[1] for row in rows[1::2])
         assert rows[0][[1, 0, 2]] == pytest.approx(rows[1], abs=1e-3), "the mirror image of one still picture"
+
+
+@pytest.mark.parametrize(("step_s", "seen"), [(0.04, [0, 2, 4, 6]), (0.025, [0, 3, 6]), (0.01, [0, 7])])
+def test_of_frames_close_to_each_other_some_are_seen(step_s: float, seen: list[int], tmp_path: Path) -> None:
+    one, network = predictor(1)
+    moments = list(one.stream(film(tmp_path / "a.mkv", step_s)))
+    assert sum(network.shown) == 1 + len(seen), "the first both ways"
+    probs = np.array([moment.faces[0].probs for moment in moments])
+    between = np.stack([np.interp(range(FRAMES), seen, column) for column in probs[seen].T], axis=1)
+    assert probs == pytest.approx(between, abs=1e-3)
+
+
+def test_a_face_that_comes_in_a_frame_that_is_not_seen_is_seen_there(tmp_path: Path) -> None:
+    one, network = predictor(1)
+    frames = iter(range(FRAMES))
+    one.detector = lambda _: in_a_row(1 if next(frames) < 3 else 2)
+    moments = list(one.stream(film(tmp_path / "a.mkv", 0.01), rotate=0))
+    assert [len(moment.faces) for moment in moments] == [1] * 3 + [2] * (FRAMES - 3)
+    assert sum(network.shown) == 2 + 1 + 1, "the first both ways and again in the last frame, the second once"
 
 
 def test_the_timeline_has_the_mean_of_both_and_says_when(tmp_path: Path) -> None:
@@ -80,7 +99,7 @@ def test_the_timeline_has_the_mean_of_both_and_says_when(tmp_path: Path) -> None
     assert np.array(stated) == pytest.approx(np.array([[0.04, 2.0]]), abs=1e-3)
     moments = list(predictor(5)[0].stream(path))
     for number, person in enumerate(timeline.people):
-        wanted = (moments[1].faces[number].probs + moments[2].faces[number].probs) / 2
+        wanted = (moments[2].faces[number].probs + moments[4].faces[number].probs) / 2
         assert np.abs(person.probs[12:-12] - wanted).max() < 1e-3, "no trace of turns is left inside"
 
 

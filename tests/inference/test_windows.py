@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfer.inference.spans import GAP_S
-from dfer.inference.windows import HOP_S, WINDOW_S, Answers, Window, Windows
+from dfer.inference.windows import HOP_S, WINDOW_S, Answers, Glances, Window, Windows
 
 
 def run(size: int, times: list[float], frames: list[int] | None = None) -> list[Window]:
@@ -96,3 +96,39 @@ def test_what_is_waiting_is_what_more_may_be_said_of() -> None:
     for frame in range(100):
         list(windows.push(frame, frame / 25, np.zeros((1, 1, 1), np.uint8)))
     assert 100 - windows.waiting <= WINDOW_S * 25 + 1, "memory does not grow"
+
+
+@given(st.lists(st.floats(0.004, 0.09), min_size=1, max_size=80))
+def test_some_frames_are_seen_and_the_others_get_the_answers_between(steps: list[float]) -> None:
+    times = np.cumsum(steps)
+    glances, answers, found = Glances(7, 0.09), Answers(), []
+    for frame, next_s in enumerate([*times[1:], times[-1] + 0.05]):
+        found += glances.push(frame, times[frame], np.full((1, 2, 1), frame, np.uint8), next_s)
+    found += glances.finish()
+    seen = [int(window.pictures[0, 0, 0, 0]) for window in found]
+    assert np.diff(times[seen], append=times[-1]).max() <= 0.09 + 1e-9, "never further apart"
+    if len(seen) > 2:
+        assert (times[seen[2:]] - times[seen[:-2]]).min() > 0.09 - 1e-9, "and not oftener than that needs"
+    said = np.random.default_rng(0).random(len(found))
+    for window, value in zip(found, said, strict=True):
+        answers.add(window, np.array([value]))
+    got = [answers.take(7, frame)[0] for frame in range(len(times))]
+    assert got == pytest.approx(np.interp(times, times[seen], said))
+
+
+def test_glances_alternate_with_mirror_images_but_where_frames_are_far_apart() -> None:
+    glances, found = Glances(7, 0.09), []
+    nexts = [0.08, 0.16, 0.24, np.inf, np.inf, 0.88, 0.96, 1.0]
+    for frame, time_s in enumerate([0, 0.08, 0.16, 0.24, 0.5, 0.8, 0.88, 0.96]):
+        found += glances.push(frame, time_s, np.array([[[1], [2]]], np.uint8), nexts[frame])
+    found += glances.finish()
+    assert [window.pictures.ravel().tolist()[0] for window in found] == [1, 2, 1, 1, 1, 2, 1, 2]
+    assert [window.once for window in found] == [True] * 3 + [False] * 2 + [True] * 3
+
+
+def test_glances_begin_anew_after_an_absence() -> None:
+    glances = Glances(7, 0.09)
+    assert not list(glances.push(0, 0.0, np.zeros((1, 1, 1), np.uint8), 0.03))
+    assert not list(glances.push(1, 0.03, np.zeros((1, 1, 1), np.uint8), 0.06))
+    (window,) = glances.push(60, 2.0, np.zeros((1, 1, 1), np.uint8), 2.03)
+    assert window.frames.tolist() == [0, 1] and glances.waiting == 60

@@ -70,9 +70,10 @@ class Predictor:
         prior: the population that is answered for, see `dfer.inference.population`; None: the one that the card names.
         abstain: the risk of naming another emotion than most people would, at most, see `dfer.models.abstention`;
             None: an emotion is named unless people would probably disagree, or the picture does not show enough.
-        both_views: whether the network sees each face and its mirror image in every frame, also where frames follow
-            each other closely, see `dfer.inference.reader`. With `abstain`, for cameras and iterators, for clips,
-            without smoothing and in ONNX Runtime it always does.
+        both_views: whether the network sees each face and its mirror image in every frame. Otherwise it sees them in
+            turns, in 12 to 22 frames a second, where frames follow each other closely; see
+            `dfer.inference.reader`. With `abstain`, for cameras and iterators, for clips, without smoothing and in ONNX
+            Runtime it always sees both in every frame.
     """
 
     def __init__(
@@ -191,8 +192,8 @@ class Predictor:
         """As calling, one frame at a time while the source is read, which may never end: memory does not grow.
 
         A network of more than one frame speaks of a frame when the last window over it is complete. Probabilities are
-        not smoothed: in a film whose frames follow each other closely they jump from frame to frame, since faces are
-        seen as they are and mirrored in turns. `both_views` avoids this.
+        not smoothed: in a film whose frames follow each other closely they jump, since faces are seen as they are and
+        mirrored in turns; in the frames between they are interpolated. `both_views` avoids this.
         """
         turn = self.upright_turn(source, span=span, fps=fps) if rotate is None else rotate
         size = self.preprocessing.size

@@ -61,7 +61,7 @@ class Moment:
         cut: whether another scene begins with this frame.
         renamed: new id -> old id, of people of whom it turned out in this frame that they were there before; they have
             the old id from this frame on, and in a recording from the beginning.
-        once: whether the network saw each face once, as it is or mirrored; see `dfer.inference.reader.NEAR`.
+        once: whether the network sees faces as they are and mirrored in turns here; see `dfer.inference.reader.NEAR`.
     """
 
     time_s: float

@@ -98,8 +98,8 @@ class Timeline:
             which all emotions are as frequent ("uniform"), a number between the two, or the name of a file; see
             `dfer.inference.population`.
         abstain: the risk of naming another emotion than most people would that was asked for; None: none.
-        one_view_s: from when to when, seconds, the network saw each face once in a frame, as it is and mirrored in
-            turns; elsewhere it saw both, if it is one that does.
+        one_view_s: from when to when, seconds, the network saw each face as it is and mirrored in turns, and not in
+            every frame; elsewhere it saw both in each frame, if it is one that does.
         start_s: when the first frame that was looked at begins, seconds.
     """
 

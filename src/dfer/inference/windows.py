@@ -2,12 +2,14 @@
 
 A network of T frames sees windows of `WINDOW_S` that begin every `HOP_S`, T frames sampled evenly from each as in its
 evaluation; what it says of a window holds for all the frames in it, most for those in its middle. A network of stills
-is the same with windows of one frame. A face that was away for longer than `GAP_S` begins anew. Of a video that is read
-at less than a frame every `GAP_S`, each frame is a window of its own.
+is the same with windows of one frame; where frames follow each other closely it need not see a face in each. A face
+that was away for longer than `GAP_S` begins anew. Of a video that is read at less than a frame every `GAP_S`, each
+frame is a window of its own.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,6 +55,7 @@ class _Row:
     frame: int
     time_s: float
     picture: Frames
+    next_s: float
 
 
 class Windows:
@@ -70,14 +73,14 @@ class Windows:
         self._rows: list[_Row] = []
         self._uncovered = False
 
-    def push(self, frame: int, time_s: float, picture: Frames) -> Iterator[Window]:
+    def push(self, frame: int, time_s: float, picture: Frames, next_s: float = np.inf) -> Iterator[Window]:
         """The windows that are complete with the picture (H, W, C) of the face in the next frame.
 
         None spans a gap: a picture that comes more than `GAP_S` after the last one begins anew, also where the frames
-        themselves are so far apart.
+        themselves are so far apart. `next_s` is when the frame after it is shown; infinite: not soon.
         """
         yield from self.idle(time_s)
-        self._rows.append(_Row(frame, time_s, picture))
+        self._rows.append(_Row(frame, time_s, picture, next_s))
         self._uncovered = True
         start_s = self._rows[0].time_s
         if time_s - start_s >= self.length_s - 0.001:
@@ -112,6 +115,44 @@ class Windows:
             weights,
             np.stack([self._rows[index].picture for index in chosen.tolist()]),
         )
+
+
+class Glances(Windows):
+    """The windows over one person's face, of a network of stills that sees it as it is and mirrored in turns.
+
+    Where frames follow each other closely it does not see it in each. A window is a frame that it sees and those around
+    it, up to the next ones that it sees: between two of these, what is said goes evenly from the one answer to the
+    other.
+
+    Args:
+        person: the id.
+        near_s: seconds from a frame that is seen to the next one, at most, where frames are nearer to each other.
+    """
+
+    def __init__(self, person: int, near_s: float) -> None:
+        super().__init__(person, 1, "hold")
+        self.near_s = near_s
+        self._seen, self._mirrored = 0, True  # the place of the frame that is seen, in the rows
+
+    def push(self, frame: int, time_s: float, picture: Frames, next_s: float = np.inf) -> Iterator[Window]:
+        """As `Windows.push`; where the next frame is not shown soon, the picture is seen both ways."""
+        yield from self.idle(time_s)
+        if not self._rows or next_s - self._rows[self._seen].time_s > self.near_s:
+            if self._rows:
+                yield self._window()
+                self._rows = self._rows[self._seen + 1 :]
+            self._seen = len(self._rows)
+            self._mirrored ^= math.isfinite(next_s)
+        self._rows.append(_Row(frame, time_s, picture, next_s))
+        self._uncovered = True
+
+    def _window(self) -> Window:
+        seen = self._rows[self._seen]
+        once = math.isfinite(seen.next_s)
+        picture = seen.picture[:, ::-1] if once and self._mirrored else seen.picture
+        away = np.abs([row.time_s - seen.time_s for row in self._rows])
+        frames = np.array([row.frame for row in self._rows], dtype=np.int64)
+        return Window(self.person, frames, 1 / np.where(away > 0, away, 1), picture[None], once=once)
 
 
 class Answers:
