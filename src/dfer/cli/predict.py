@@ -95,7 +95,7 @@ BothViews = Annotated[
     typer.Option(
         "--both-views",
         help="Show the network each face and its mirror image in each frame; by default it sees the two in turns, in "
-        "12 to 22 frames a second, where frames follow each other closely.",
+        "11 to 22 frames a second, where frames follow each other closely.",
     ),
 ]
 Workers = Annotated[

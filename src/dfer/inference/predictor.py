@@ -71,7 +71,7 @@ class Predictor:
         abstain: the risk of naming another emotion than most people would, at most, see `dfer.models.abstention`;
             None: an emotion is named unless people would probably disagree, or the picture does not show enough.
         both_views: whether the network sees each face and its mirror image in every frame. Otherwise it sees them in
-            turns, in 12 to 22 frames a second, where frames follow each other closely; see
+            turns, in 11 to 22 frames a second, where frames follow each other closely; see
             `dfer.inference.reader`. With `abstain`, for cameras and iterators, for clips, without smoothing and in ONNX
             Runtime it always sees both in every frame.
     """
