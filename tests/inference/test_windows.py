@@ -132,3 +132,5 @@ def test_glances_begin_anew_after_an_absence() -> None:
     assert not list(glances.push(1, 0.03, np.zeros((1, 1, 1), np.uint8), 0.06))
     (window,) = glances.push(60, 2.0, np.zeros((1, 1, 1), np.uint8), 2.03)
     assert window.frames.tolist() == [0, 1] and glances.waiting == 60
+    assert [window.frames.tolist() for window in glances.idle(3.0)] == [[60]]
+    assert glances.waiting is None and not list(glances.finish()), "everything is said"

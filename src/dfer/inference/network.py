@@ -171,7 +171,7 @@ def free_gpu_memory() -> int | None:
 def choose_network(folder: Path, model: nn.Module, card: Card, *, device: str, runtime: str) -> Network:
     """The network of a checkpoint in the runtime that is asked for.
 
-    "auto" is ONNX Runtime, the faster one, where it is installed, a file was exported of this checkpoint, and no other
+    "auto" is ONNX Runtime where it is installed, a file was exported of this checkpoint, and no other
     device than the CPU is asked for or there; else torch. What is chosen depends on nothing else, so that a result can
     be repeated. "int8" is never chosen unasked, for it is not quite the same network.
 

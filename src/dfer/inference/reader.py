@@ -21,8 +21,8 @@ from dfer.video.preprocessing import Preprocessing
 
 NEAR = 0.6
 """Where the frames before and after are within this share of the standard deviation of smoothing, the network sees each
-face once in so much time, at least: as it is, then mirrored. Smoothing over time takes the mean of the two, and nothing
-is left of their difference. Elsewhere it sees both in each frame."""
+face at least once in so much time, as it is and mirrored in turns. Smoothing over time takes the mean of the two, and
+nothing is left of their difference. Elsewhere it sees both in each frame."""
 
 
 @dataclass(frozen=True, eq=False)

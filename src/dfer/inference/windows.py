@@ -147,6 +147,7 @@ class Glances(Windows):
         self._uncovered = True
 
     def _window(self) -> Window:
+        self._uncovered = False
         seen = self._rows[self._seen]
         once = math.isfinite(seen.next_s)
         picture = seen.picture[:, ::-1] if once and self._mirrored else seen.picture
