@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,10 @@ from dfer.inference.population import adapted, ratio_of
 from dfer.inference.segments import SMOOTHING_S, smooth
 
 POWERS = (0.0, 0.25, 0.5, 0.6, 0.75, 1.0)
+Stretch = tuple[float, float, str, str]
+"""Start and end in seconds, the emotion, and others that also pass, separated by spaces."""
+Row = tuple[str, str, str, float]
+"""Of a frame: the annotated emotion, others that also pass, the one that was found, seconds."""
 
 
 def main_face(timeline: Timeline) -> tuple[np.ndarray, np.ndarray]:
@@ -33,8 +38,8 @@ def main_face(timeline: Timeline) -> tuple[np.ndarray, np.ndarray]:
     return person.times, person.probs
 
 
-def score(rows: list[tuple[str, str, str, float]]) -> dict[str, Any]:
-    """Shares of time of (annotated, accepted, found, seconds)."""
+def score(rows: list[Row]) -> dict[str, Any]:
+    """Shares of time."""
     total = sum(row[3] for row in rows)
     strict = {}
     for emotion in sorted({row[0] for row in rows}):
@@ -48,20 +53,32 @@ def score(rows: list[tuple[str, str, str, float]]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def annotated(folder: Path) -> dict[str, list[Stretch]]:
+    """The stretches of each film of a folder."""
+    found: dict[str, list[Stretch]] = json.loads((folder / "annotations.json").read_text())["clips"]
+    return found
+
+
+def within(stretches: list[Stretch], times: np.ndarray, found: Sequence[str]) -> list[Row]:
+    """What was found in the annotated frames of a film, "" where there was no face."""
+    lasts = np.diff(times, append=times[-1:] + 0.04)
+    return [
+        (emotion, others, found[k], float(lasts[k]))
+        for start, end, emotion, others in stretches
+        for k in np.flatnonzero((times >= start) & (times < end))
+    ]
+
+
 def judged(predictor: Predictor, folder: Path) -> dict[str, Any]:
     """The scores of a model in each view, over all clips."""
-    clips = json.loads((folder / "annotations.json").read_text())["clips"]
-    rows: dict[float, list[tuple[str, str, str, float]]] = {power: [] for power in POWERS}
-    for name, stretches in clips.items():
+    rows: dict[float, list[Row]] = {power: [] for power in POWERS}
+    for name, stretches in annotated(folder).items():
         times, probs = main_face(predictor(folder / name))
-        lasts = np.diff(times, append=times[-1:] + 0.04)
         for power in POWERS:
             ratio = ratio_of(predictor.card.prior, predictor.emotions, str(power))
             seen = smooth(times, adapted(probs, ratio), SMOOTHING_S)
-            for start, end, emotion, others in stretches:
-                for k in np.flatnonzero((times >= start) & (times < end)):
-                    found = "" if np.isnan(seen[k, 0]) else predictor.emotions[int(seen[k].argmax())]
-                    rows[power].append((emotion, others, found, float(lasts[k])))
+            found = ["" if np.isnan(row[0]) else predictor.emotions[int(row.argmax())] for row in seen]
+            rows[power] += within(stretches, times, found)
     return {str(power): score(found) for power, found in rows.items()}
 
 
@@ -74,8 +91,9 @@ def main() -> None:
     arguments = parser.parse_args()
     found = {}
     for model in arguments.models:
-        found[model] = judged(Predictor.from_pretrained(model, prior="trained", smoothing_s=0), arguments.folder)
-        for power, scores in found[model].items():
+        predictor = Predictor.from_pretrained(model, prior="trained", smoothing_s=0)
+        views = found[Path(model).name] = judged(predictor, arguments.folder)
+        for power, scores in views.items():
             recalls = " ".join(f"{emotion} {value:.2f}" for emotion, value in scores["recall"].items())
             print(
                 f"{model:24} /prior^{power:4}  strict {scores['strict']:.1%}  accepted {scores['accepted']:.1%}  "

@@ -1,11 +1,12 @@
-"""How does the model that ships stand beside another that runs offline, on the same faces and the same video?
+"""How does the model that ships stand beside another that runs offline, on the same faces and the same videos?
 
-    python benchmarks/peers.py OTHER_PYTHON data/fer.csv VIDEO
+    python benchmarks/peers.py OTHER_PYTHON data/fer.csv VIDEO FILMS/
 
 OTHER_PYTHON is that of an environment with PyPI's `fer` (25.10.3 was measured); its network is shown FER2013Valid's
 crops as they are, at its own size and scale. What it says of each is written to docs/results/shipped/peer_fer.parquet,
 from which tools/model_card.py makes the table. Both pipelines then read VIDEO, all frames, on one thread: processor
-time a frame, ours with decoding, the other's without (it takes pictures).
+time a frame, ours with decoding, the other's without (it takes pictures). What the other says of the largest face in
+each frame of FILMS/ is judged like our own answers are by `annotated_videos.py`; the card's table of films has it.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from annotated_videos import annotated, score, within
 from results import write_result
 
 from dfer import Manifest, Predictions, Predictor
 from dfer.labels import EmotionSet, hard_labels
+from dfer.video.frames import open_clip
 from dfer.video.stream import stream
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,13 +53,22 @@ frames, detector = np.load(folder + "/frames.npy"), FER(mtcnn=False)
 detector.detect_emotions(frames[0])
 begin = time.process_time()
 found = [len(detector.detect_emotions(frame)) for frame in frames]
-print(json.dumps({"ms": 1000 * (time.process_time() - begin) / len(frames), "faces": sum(found), "frames": len(found)}))
+told = {"ms": 1000 * (time.process_time() - begin) / len(frames), "faces": sum(found), "frames": len(found)}
+for film in sys.argv[2:]:
+    told[film] = []
+    for frame in np.load(f"{folder}/{film}.npy", mmap_mode="r"):
+        faces = detector.detect_emotions(np.ascontiguousarray(frame))
+        largest = max(faces, key=lambda face: face["box"][2] * face["box"][3], default=None)
+        told[film].append(max(largest["emotions"], key=largest["emotions"].get) if largest else "")
+print(json.dumps(told))
 """
 
 
 def write_crops(manifest: Manifest, rows: np.ndarray, path: Path) -> None:
     """The pictures (N, 48, 48) of some rows."""
-    np.save(path, np.stack([np.load(manifest.resolve(manifest.table["path"][row]))[0, :, :, 0] for row in rows]))
+    places = manifest.table[["path", "kind"]].iloc[rows].itertuples(index=False)
+    crops = [open_clip(manifest.resolve(path), kind).read([0])[0, :, :, 0] for path, kind in places]
+    np.save(path, np.stack(crops))
 
 
 def as_predictions(manifest: Manifest, rows: np.ndarray, probs: np.ndarray) -> Predictions:
@@ -85,23 +97,33 @@ def ours(video: Path) -> dict[str, float]:
     }
 
 
-def main(other: str, data: Path, video: Path) -> None:
+def write_frames(video: Path, path: Path) -> np.ndarray:
+    """Keep all frames (N, H, W, 3), blue first, and return their times in seconds."""
+    frames = list(stream(video))
+    np.save(path, np.stack([frame.pixels[..., ::-1] for frame in frames]))
+    return np.array([frame.time_s for frame in frames])
+
+
+def main(other: str, data: Path, video: Path, films: Path) -> None:
     cv2.setNumThreads(1)
     manifest = Manifest.read(data)
     rows = np.flatnonzero(manifest.partition()[1])
     with tempfile.TemporaryDirectory() as folder:
         write_crops(manifest, rows, Path(folder) / "crops.npy")
-        np.save(Path(folder) / "frames.npy", np.stack([frame.pixels[..., ::-1] for frame in stream(video)]))
-        done = subprocess.run([other, "-c", OTHER, folder], check=True, capture_output=True, text=True)
+        write_frames(video, Path(folder) / "frames.npy")
+        clips = annotated(films)
+        times = {name: write_frames(films / name, Path(folder) / f"{name}.npy") for name in clips}
+        done = subprocess.run([other, "-c", OTHER, folder, *clips], check=True, capture_output=True, text=True)
         theirs = json.loads(done.stdout.splitlines()[-1])
         as_predictions(manifest, rows, np.load(Path(folder) / "probs.npy")).write(
             ROOT / "docs" / "results" / "shipped" / "peer_fer.parquet"
         )
+    rows_of_films = [row for name, told in clips.items() for row in within(told, times[name], theirs.pop(name))]
     found = {"fer": theirs, "dfer": ours(video)}
     for name, values in found.items():
         print(f"{name:6}{values['ms']:7.1f} ms a frame, {values['faces']} faces in {values['frames']} frames")
-    write_result("peers", {"video": video.name, **found})
+    write_result("peers", {"video": video.name, **found, "fer_on_films": score(rows_of_films)})
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
+    main(sys.argv[1], *map(Path, sys.argv[2:5]))

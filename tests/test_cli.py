@@ -162,6 +162,18 @@ def test_several_runs_stand_side_by_side(made: Made, tmp_path: Path, dfer: Dfer)
     assert report.code == 0 and "plain" in report.out and "mixed" in report.out and "seed0" not in report.out
 
 
+def test_whether_time_matters_is_told_with_what_its_page_says(made: Made, tmp_path: Path, dfer: Dfer) -> None:
+    done = dfer("robustness", "--temporal", made.run, "-o", tmp_path)
+    assert done.code == 0 and f"page: {tmp_path}/temporal.html" in done.out
+    (told,) = json.loads((tmp_path / "temporal.json").read_text(encoding="utf-8"))["runs"]
+    assert told["scores"]["war"] == json.loads((made.run / "report.json").read_text())["cells"][0]["war"]
+    lost = [100 * loss["losses"]["war"]["difference"] for loss in told["losses"]]
+    (row,) = re.findall(r"│ run .*", done.out)
+    shown = [float(number) for number in re.findall(r"([+-]?[0-9.]+) \(", row)]
+    assert shown == pytest.approx(lost, abs=0.051) and len(shown) == len(told["losses"]) == 3
+    assert dfer("robustness", "--temporal", made.run, "--only", "noise").is_refusal("--temporal changes their order")
+
+
 def test_resume_after_the_end_changes_nothing_and_no_resume_is_refused(made: Made, dfer: Dfer) -> None:
     arguments = ("train", "demo", "--data", made.data, "-o", made.run, "--fold", 2, *QUICK)
     before = (made.run / "fold2" / "model" / "model.safetensors").stat().st_mtime_ns

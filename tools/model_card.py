@@ -10,6 +10,7 @@ which all scores on images are computed.
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -47,6 +48,10 @@ SEVEN = EmotionSet("seven", tuple(emotion for emotion in FERPLUS if emotion != "
 KEPT = DOCS / "results" / "shipped"
 PEER = KEPT / "peer_fer.parquet"
 """What PyPI's fer says of the same pictures; `benchmarks/peers.py` writes it."""
+PEER_FILMS = HERE.parent / "benchmarks" / "results" / "peers.json"
+"""How often it is right on the films, also by `benchmarks/peers.py`."""
+FORMER_FILMS = PEER_FILMS.with_name("annotated_videos.json")
+"""How often earlier networks were right on them, by `benchmarks/annotated_videos.py`."""
 PEERS = (
     ("npm @vladmandic/face-api 1.7.15", 64.5, 63.4, 2.29, 0.265, 45.7, "0.33"),
     ("PyPI fer 25.10.3", 63.4, 62.2, 0.81, 0.083, 44.0, "0.09"),
@@ -214,6 +219,18 @@ def measured(manifest: Manifest, crema_d: Path, videos: Path, card: Card) -> dic
     }
 
 
+def films(numbers: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of the table of films: this network in each view, an earlier one in two, and the peer."""
+    former = json.loads(FORMER_FILMS.read_text(encoding="utf-8"))["first_edition"]
+    peer = json.loads(PEER_FILMS.read_text(encoding="utf-8"))["fer_on_films"]
+    shown = {power: f"{power} (shown)" if power == str(numbers["view"]) else power for power in numbers["videos"]}
+    return [
+        *({"name": "this one", "power": shown[power], "row": row} for power, row in numbers["videos"].items()),
+        *({"name": "first edition", "power": power, "row": former[power]} for power in ("0.0", "0.5")),
+        {"name": "PyPI fer 25.10.3", "power": "", "row": peer},
+    ]
+
+
 def prepared(numbers: dict[str, Any]) -> dict[str, Any]:
     """What the page shows in another order than the numbers have."""
     clips = numbers["crema_d"]
@@ -223,6 +240,7 @@ def prepared(numbers: dict[str, Any]) -> dict[str, Any]:
         return [sorted((pair for pair in row if pair[1] >= least), key=lambda pair: -pair[1]) for row in rows]
 
     return {
+        "films": films(numbers),
         "pairs": list(zip(numbers["reliability"], numbers["vote_reliability"], strict=True)),
         "crema_votes": shown("votes", 1),
         "crema_probs": shown("probs", 0.05),

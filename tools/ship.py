@@ -13,10 +13,12 @@ The whole way from the data:
         --set optim.epochs=4 --set optim.unmixed_epochs=1 --set input.size=150 --set seed=2
     dfer train ferplus_faces_gentle --data data/ferplus_upright.csv --init runs/ship/fourth -o runs/ship/fifth \
         --set optim.epochs=5 --set optim.unmixed_epochs=1 --set input.size=150 --set seed=3
-    dfer train ferplus_faces_gentle --data data/ferplus_upright.csv --init runs/ship/fifth -o runs/ship/faces \
+    dfer train ferplus_faces_gentle --data data/ferplus_upright.csv --init runs/ship/fifth -o runs/ship/sixth \
         --set optim.epochs=12 --set optim.unmixed_epochs=2 --set input.size=150 --set seed=4
+    dfer train ferplus_faces_gentle --data data/ferplus_upright.csv --init runs/ship/sixth -o runs/ship/faces \
+        --set optim.epochs=16 --set optim.unmixed_epochs=3 --set input.size=150 --set seed=5
     dfer evaluate runs/ship/faces
-    python tools/ship.py runs/ship/faces --view 0.6 --after runs/ship/{first,second,third,fourth,fifth}
+    python tools/ship.py runs/ship/faces --view 0.6 --after runs/ship/{first,second,third,fourth,fifth,sixth}
     python tools/model_card.py data/ferplus.csv CREMA_D/ ANNOTATED_VIDEOS/
 
 Weights are stored in half precision, half the bytes, and computed with in single; temperature and figures are those of

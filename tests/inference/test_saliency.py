@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from dfer.models import Card
 from dfer.video import Preprocessing
 from dfer.video.alignment import TEMPLATE
 from dfer.video.decoding import Film
+from dfer.video.stream import Span, stream
+
+from ..test_cli import here
 
 EMOTIONS = EmotionSet("two", ("happy", "sad"))
 CLIP = Path(__file__).parents[2] / "examples" / "crema_d" / "1001_DFA_HAP_XX.flv"
@@ -73,8 +77,6 @@ def test_the_colour_lies_where_the_landmarks_say() -> None:
 
 
 def test_a_film_is_written_with_all_its_frames(tmp_path: Path) -> None:
-    from dfer.video.stream import Span, stream
-
     span = Span(0.0, 0.4)
     wanted = list(stream(CLIP, span=span))
     count = explain("faces", CLIP, tmp_path / "a.mp4", span=span)
@@ -82,6 +84,17 @@ def test_a_film_is_written_with_all_its_frames(tmp_path: Path) -> None:
     assert len(written) == len(wanted) == count
     changed = np.abs(written[3].pixels.astype(int) - wanted[3].pixels).mean(axis=2)
     assert changed.max() > 60 and np.median(changed) < 12, "the face alone is coloured"
+
+
+def test_the_verb_explains_the_emotion_and_the_part_that_were_asked_for(tmp_path: Path) -> None:
+    films = {emotion: tmp_path / f"{emotion}.mp4" for emotion in ("fear", "happy")}
+    for emotion, out in films.items():
+        done = here("explain", "default", CLIP, "-o", out, "--emotion", emotion, "--start", "0.2", "--end", "0:00.4")
+        assert done.code == 0 and re.search(rf"\d faces coloured -> {re.escape(str(out))}", done.out), done.err
+    fear, happy = ([frame.pixels.astype(int) for frame in Film(out)] for out in films.values())
+    assert len(fear) == len(happy) == len(list(stream(CLIP, span=Span(0.2, 0.4))))
+    assert np.abs(fear[0] - happy[0]).max() > 60, "another part of the face"
+    assert here("explain", "default", CLIP, "-o", films["fear"], "--emotion", "feer").is_refusal("no emotion 'feer'")
 
 
 def test_the_film_that_is_explained_is_not_written_over(tmp_path: Path) -> None:
