@@ -46,7 +46,7 @@ def prepare(
             help="The reader: afew, crema_d, dfew, ferplus, ferv39k, mafw, ravdess, or in general folder, lists, table."
         ),
     ],
-    root: Annotated[Path, typer.Argument(help="The folder of the data set; for table and lists, the file.")],
+    root: Annotated[Path, typer.Argument(help="The folder of the data set; for table and lists, a file will do.")],
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="The manifest to write, .csv or .parquet; by default data/SOURCE.csv."),

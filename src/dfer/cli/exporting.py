@@ -40,7 +40,7 @@ def explain(
 
 @app.command()
 def export(
-    model: Annotated[Path, typer.Argument(help="The folder of a checkpoint or of a run.")],
+    model: Annotated[Path, typer.Argument(help="The folder of a checkpoint or of a run, or default.")],
     int8: Annotated[
         bool,
         typer.Option("--int8", help="Also write a file with 8-bit numbers and say what it loses; needs --data."),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def people(
-    timeline: Annotated[Path, typer.Argument(help="A .json file that predict wrote.")],
+    timeline: Annotated[Path, typer.Argument(help="A .json or .parquet file that predict wrote.")],
     name: Annotated[
         list[str] | None, typer.Option(help="Give a person a name: ID=NAME, such as 0=Anna; may be repeated.")
     ] = None,
@@ -37,7 +37,8 @@ def people(
         typer.Option(
             "--out",
             "-o",
-            help="A file to write: .json .csv .srt .html .mp4 .png; may be repeated; by default the timeline itself.",
+            help="A file to write: .json .parquet .csv .srt .html .mp4 .png .svg .pdf; may be repeated; by default "
+            "the timeline itself.",
         ),
     ] = None,
 ) -> None:

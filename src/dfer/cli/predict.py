@@ -85,7 +85,7 @@ Prior = Annotated[
 Abstain = Annotated[
     float | None,
     typer.Option(
-        help="The risk of naming another emotion than most people would, at most, such as 0.1; where it would be "
+        help="Keep to this risk of naming another emotion than most people would, such as 0.1; where it would be "
         "higher, no emotion is named.",
         show_default="an emotion is named unless people would probably disagree, or the picture does not tell",
     ),
