@@ -84,7 +84,7 @@ class Film:
         length_s, read_s: how long it says that it is, and how far it was read, seconds.
         emotions: of the probabilities, once it is read.
         size: width and height of its pictures as they are displayed, pixels; 0, 0: not known yet.
-        events: moments for its page, as JSON; emptied when it is read.
+        events: moments for its page, as JSON; another, empty list once it is read.
         cancelled: whether nobody wants it any more.
     """
 
@@ -360,7 +360,7 @@ class Films:
         with self._lock:
             if film.id in self._films:
                 self._note(film, state="done")
-        film.events.clear()
+        film.events = []  # a page that has not read the former list to its end still holds it
 
     # --- the records
 

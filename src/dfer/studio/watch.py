@@ -304,11 +304,11 @@ async def _patient(request: Request) -> AsyncIterator[bytes]:
 
 
 async def _news(film: Film, request: Request) -> AsyncIterator[str]:
-    told, silent_s, state = 0, 0.0, ""
+    events, told, silent_s, state = film.events, 0, 0.0, ""
     while not await request.is_disconnected():
-        fresh, changed = film.events[told:], film.about.state != state
+        before, state = state, film.about.state
+        fresh, changed = events[told:], state != before  # after the state: once it is "done", nothing is added
         told += len(fresh)
-        state = film.about.state
         if changed:  # what the moments mean comes before them
             yield f"event: state\ndata: {json.dumps(_progress(film))}\n\n"
         if fresh:
