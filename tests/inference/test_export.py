@@ -12,7 +12,7 @@ import torch
 
 from dfer import DferError, EmotionSet
 from dfer.inference import export as module
-from dfer.inference.network import choose_network, onnx_network, torch_network
+from dfer.inference.network import TorchNetwork, choose_network, onnx_network, torch_network
 from dfer.labels import DFEW
 from dfer.models import Card, create_model, load_checkpoint, register_model, save_checkpoint
 from dfer.video import Preprocessing
@@ -64,6 +64,19 @@ def test_a_runtime_is_chosen_where_there_are_two(folder: Path) -> None:
         choose_network(folder, model, card, device="cpu", runtime=name)(pictures) for name in ("auto", "onnx", "torch")
     )
     assert np.allclose(auto, onnx, atol=1e-5) and np.allclose(auto, ours, atol=1e-5)
+
+
+@pytest.mark.parametrize(("frames", "mirror", "chosen"), [(1, True, "torch"), (1, False, "onnx"), (4, True, "onnx")])
+def test_a_network_that_films_show_two_views_in_turns_stays_in_torch(
+    tmp_path: Path, frames: int, mirror: bool, chosen: str
+) -> None:
+    card = Card("tiny3d", {}, DFEW, Preprocessing(frames=frames, size=24, mirror=mirror).to_dict())
+    model = create_model("tiny3d", 7).eval()
+    save_checkpoint(tmp_path, model, card)
+    module.export_onnx(tmp_path)
+    found = choose_network(tmp_path, model, card, device="auto", runtime="auto")
+    assert isinstance(found, TorchNetwork) == (chosen == "torch" or torch.cuda.is_available())
+    assert not isinstance(choose_network(tmp_path, model, card, device="auto", runtime="onnx"), TorchNetwork)
 
 
 def test_a_file_of_other_weights_or_another_card_is_not_used(

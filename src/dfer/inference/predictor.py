@@ -103,7 +103,8 @@ class Predictor:
             model: "default", or the folder of a checkpoint (or of a run of `dfer train` that has one in `model`).
             device: as torch names it, or "auto": a GPU where there is one.
             runtime: "torch", "onnx", "int8" (the file that `dfer export --int8` writes), or "auto": ONNX Runtime on a
-                CPU where it is installed and the checkpoint has an exported file, else torch.
+                CPU where it is installed and the checkpoint has an exported file, else torch; for a network that sees
+                a single frame and its mirror image, as "default" does, torch.
             detector: see `Predictor`.
             smoothing_s: likewise.
             prior: likewise.
