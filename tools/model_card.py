@@ -220,13 +220,13 @@ def measured(manifest: Manifest, crema_d: Path, videos: Path, card: Card) -> dic
 
 
 def films(numbers: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows of the table of films: this network in each view, an earlier one in two, and the peer."""
+    """The table of films: this network in each view, an earlier one as trained and as shown, and the peer."""
     former = json.loads(FORMER_FILMS.read_text(encoding="utf-8"))["first_edition"]
     peer = json.loads(PEER_FILMS.read_text(encoding="utf-8"))["fer_on_films"]
     shown = {power: f"{power} (shown)" if power == str(numbers["view"]) else power for power in numbers["videos"]}
     return [
         *({"name": "this one", "power": shown[power], "row": row} for power, row in numbers["videos"].items()),
-        *({"name": "first edition", "power": power, "row": former[power]} for power in ("0.0", "0.5")),
+        *({"name": "first edition", "power": power, "row": former[power]} for power in ("0.0", numbers["view"])),
         {"name": "PyPI fer 25.10.3", "power": "", "row": peer},
     ]
 

@@ -68,7 +68,8 @@ class TorchNetwork:
     """A `Network` that torch runs.
 
     Attributes:
-        once: the same network, shown the pictures without their mirror images; None where it sees none anyway.
+        once: the same network of stills, shown them without their mirror images, for films show it the two in turns;
+            None where it sees no mirror images anyway, and for clips.
     """
 
     def __init__(self, module: nn.Module, device: str, *, once: TorchNetwork | None = None) -> None:
@@ -102,7 +103,7 @@ def torch_network(model: nn.Module, card: Card, device: str = "auto") -> TorchNe
         reason = (str(error).splitlines() or [""])[0]
         raise DferError(f"device {device!r} cannot be used: {reason}; --device cpu always can") from error
 
-    if not module.preprocessing.mirror:
+    if not module.preprocessing.mirror or module.preprocessing.frames > 1:
         return TorchNetwork(module, device)
     single = PicturesToProbs(model, replace(card, preprocessing={**card.preprocessing, "mirror": False})).eval()
     return TorchNetwork(module, device, once=TorchNetwork(single, device))
@@ -172,25 +173,24 @@ def choose_network(folder: Path, model: nn.Module, card: Card, *, device: str, r
     """The network of a checkpoint in the runtime that is asked for.
 
     "auto" is ONNX Runtime where it is installed, a file was exported of this checkpoint, and no other device than the
-    CPU is asked for or there; else torch. A network that sees a single frame and its mirror image gets torch, which is
-    faster for films: it shows the two in turns. What is chosen depends on nothing else, so that a result can be
-    repeated. "int8" is never chosen unasked, for it is not quite the same network.
+    CPU is asked for or there; else torch. A network that films show two views in turns stays in torch, which is faster
+    for it, since ONNX Runtime computes both. What is chosen depends on nothing else, so that a result can be repeated.
+    "int8" is never chosen unasked, for it is not quite the same network.
 
     Raises:
         DferError: an unknown runtime, or one that is not there, or whose file is of another checkpoint.
     """
     require_known("no runtime", runtime, RUNTIMES)
     on_cpu = device == "cpu" or (device == "auto" and not torch.cuda.is_available())
-    shown = Preprocessing.from_card(card.preprocessing)
-    in_turns = shown.mirror and shown.frames == 1
     if runtime in ("onnx", "int8"):
         return _exported(folder, ONNX_FILE if runtime == "onnx" else INT8_FILE)
-    if runtime == "auto" and on_cpu and not in_turns and (folder / ONNX_FILE).is_file() and has_onnxruntime():
+    ours = torch_network(model, card, device)
+    if runtime == "auto" and on_cpu and ours.once is None and (folder / ONNX_FILE).is_file() and has_onnxruntime():
         try:
             return _exported(folder, ONNX_FILE)
         except DferError as error:
             logger.warning("%s; torch is used", error)
-    return torch_network(model, card, device)
+    return ours
 
 
 def _exported(folder: Path, name: str) -> Network:

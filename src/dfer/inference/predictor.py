@@ -222,7 +222,7 @@ class Predictor:
     @property
     def _once(self) -> Network | None:
         """What is shown faces without their mirror images; None where both are always seen."""
-        if self.both_views or self.abstaining is not None or self.preprocessing.frames > 1:  # a risk is proved for both
+        if self.both_views or self.abstaining is not None:  # a risk is proved for both
             return None
         return self.network.once if isinstance(self.network, TorchNetwork) else None
 

@@ -84,7 +84,7 @@ class Film:
         length_s, read_s: how long it says that it is, and how far it was read, seconds.
         emotions: of the probabilities, once it is read.
         size: width and height of its pictures as they are displayed, pixels; 0, 0: not known yet.
-        events: moments for its page, as JSON; another, empty list once it is read.
+        events: moments for its page, as JSON; another, empty list once reading ends.
         cancelled: whether nobody wants it any more.
     """
 
@@ -305,6 +305,8 @@ class Films:
                 elif not film.cancelled.is_set():
                     with self._lock:
                         self._note(film, state="failed", error=self.without_paths(str(told)))
+            if film is not None:
+                film.events = []  # a page that has not read the former list to its end still holds it
 
     def _next(self) -> Film | None:
         """The next film of the user who had the fewest turns."""
@@ -360,7 +362,6 @@ class Films:
         with self._lock:
             if film.id in self._films:
                 self._note(film, state="done")
-        film.events = []  # a page that has not read the former list to its end still holds it
 
     # --- the records
 
